@@ -1,0 +1,261 @@
+//! The command line: git's three arguments, or a person's options.
+
+use std::cell::RefCell;
+use std::env;
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+
+use crate::error::{Error, Result, printable, quoted};
+use crate::hook::{self, Checkout, Decision};
+use crate::port_file;
+use crate::render;
+use crate::reserve::{self, Demand, Manner, Outcome, Replaced, Reservation};
+use crate::worktrees::{self, Found, Owner, Repository, Worktree};
+
+/// Gives every git worktree its own ports.
+///
+/// Run as git's post-checkout hook, it reserves ports for a fresh worktree in
+/// `.worktree-ports.json`. Run by hand without options, it makes sure that this worktree has ports,
+/// and prints them.
+#[derive(Parser)]
+#[command(name = "worktree-ports-hook", version, max_term_width = 100)]
+#[command(group = clap::ArgGroup::new("mode").multiple(false))]
+struct Arguments {
+    /// Run as if started in <PATH>
+    #[arg(short = 'C', value_name = "PATH")]
+    directory: Vec<PathBuf>,
+
+    /// Choose this worktree's ports anew
+    #[arg(long, group = "mode")]
+    reallocate: bool,
+
+    /// Print the port of <SERVICE> alone
+    #[arg(long, value_name = "SERVICE", group = "mode")]
+    get: Option<String>,
+
+    /// Print the port file
+    #[arg(long, conflicts_with_all = ["reallocate", "get"])]
+    json: bool,
+}
+
+/// Runs the program with these arguments, its own name first.
+pub fn run(arguments: Vec<OsString>) -> ExitCode {
+    if let [_, previous, new, flag] = arguments.as_slice()
+        && let [Some(previous), Some(_), Some(flag)] =
+            [previous, new, flag].map(|argument| argument.to_str())
+        && !previous.starts_with('-')
+    {
+        return run_hook(previous, flag);
+    }
+    match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => run_by_hand(&arguments),
+        Err(error) => {
+            // Nobody may be reading.
+            let _ = error.print();
+            u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
+        }
+    }
+}
+
+/// Runs as git's hook. Its exit status would become that of `git worktree add`, whose worktree is
+/// fine whatever happens here.
+fn run_hook(previous_head: &str, flag: &str) -> ExitCode {
+    let narrator = Narrator::default();
+    if let Some(checkout) = Checkout::parse(previous_head, flag)
+        && let Err(error) = serve_checkout(&checkout, &narrator)
+    {
+        narrator.error(
+            &error.remedy_or("when that is mended, run `worktree-ports-hook` in this worktree"),
+        );
+    }
+    ExitCode::SUCCESS
+}
+
+fn serve_checkout(checkout: &Checkout, narrator: &Narrator) -> Result<()> {
+    let here = env::current_dir().map_err(|error| Error::at("find", Path::new("."), error))?;
+    let Some(worktree) = Worktree::linked_at(&here)? else {
+        return Ok(());
+    };
+    let state = port_file::state(&port_file::read(&here)?, worktree.id.as_deref());
+    worktrees::set_up(Owner::CheckedByGit);
+    match hook::decide(checkout, &state, || worktree.tracks(port_file::NAME))? {
+        Decision::Nothing => Ok(()),
+        Decision::TellTracked => Err(tracked(&worktree)),
+        Decision::Reserve => {
+            worktree.check_registered()?;
+            let repository = Repository::open(&worktree.common_dir)?;
+            let narrate = |line: &str| narrator.tell(line);
+            match reserve::reserve(&repository, &worktree, Demand::Any, &manner(&narrate)?)? {
+                Outcome::Reserved(reservation, _) => {
+                    narrator.tell(&format!("{} ({})", reservation.bundle, port_file::NAME));
+                    Ok(())
+                }
+                Outcome::Kept(_) | Outcome::Foreign => Ok(()),
+                Outcome::Tracked => Err(tracked(&worktree)),
+            }
+        }
+    }
+}
+
+fn run_by_hand(arguments: &Arguments) -> ExitCode {
+    let narrator = Narrator::default();
+    worktrees::set_up(Owner::Unchecked);
+    match serve(arguments, &narrator) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            narrator.error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(arguments: &Arguments, narrator: &Narrator) -> Result<()> {
+    let directory: PathBuf = [PathBuf::from(".")]
+        .iter()
+        .chain(&arguments.directory)
+        .collect();
+    let narrate = |line: &str| narrator.tell(line);
+    let manner = manner(&narrate)?;
+
+    let Found {
+        repository,
+        worktree,
+    } = worktrees::find_outermost(&directory)?;
+    let worktree = worktree.ok_or_else(|| {
+        Error::new(format!(
+            "{} is in no worktree",
+            quoted(&repository.common_dir)
+        ))
+        .remedy("run it in a worktree, or name one with `-C <path>`")
+    })?;
+
+    let outcome = if arguments.reallocate {
+        reserve::reserve(&repository, &worktree, Demand::Anew, &manner)?
+    } else {
+        reserve::ensure(&repository, &worktree, &manner)?
+    };
+    let reservation = answer_of(outcome, &worktree, narrator)?;
+    answer(&match &arguments.get {
+        Some(service) => get(&reservation, service)?,
+        None if arguments.json => render::json(&worktree, &reservation)?,
+        None => render::text(&worktree, &reservation),
+    })
+}
+
+/// What a call by hand has to show, or why it has nothing.
+fn answer_of(outcome: Outcome, worktree: &Worktree, narrator: &Narrator) -> Result<Reservation> {
+    let path = worktree.root.join(port_file::NAME);
+    match outcome {
+        Outcome::Kept(reservation) => Ok(reservation),
+        Outcome::Reserved(reservation, replaced) => {
+            let was = match replaced {
+                Replaced::Nothing | Replaced::Own => return Ok(reservation),
+                Replaced::Copied => "a copy of another worktree's",
+                Replaced::Damaged => "damaged",
+                Replaced::Foreign => "another tool's",
+            };
+            narrator.tell(&format!(
+                "{} was {was}, and has been replaced",
+                quoted(&path)
+            ));
+            Ok(reservation)
+        }
+        Outcome::Foreign => Err(Error::new(format!(
+            "{} is another tool's: it has no `worktree` or no `ports`",
+            quoted(&path)
+        ))
+        .remedy("`worktree-ports-hook --reallocate` replaces it")),
+        Outcome::Tracked => Err(tracked(worktree)),
+    }
+}
+
+fn tracked(worktree: &Worktree) -> Error {
+    let path = worktree.root.join(port_file::NAME);
+    Error::new(format!(
+        "git tracks {}, so it is no worktree's own",
+        quoted(&path)
+    ))
+    .remedy(format!(
+        "run `git rm --cached {}`, commit, and run `worktree-ports-hook`",
+        port_file::NAME
+    ))
+}
+
+fn get(reservation: &Reservation, service: &str) -> Result<String> {
+    let port = reservation.bundle.port(service);
+    port.map(|port| format!("{port}\n")).ok_or_else(|| {
+        let declared = reservation
+            .bundle
+            .ports
+            .iter()
+            .map(|(name, _)| name.as_str());
+        let declared: Vec<&str> = declared.collect();
+        Error::new(format!(
+            "`{service}` is no service here: those are {}",
+            declared.join(", ")
+        ))
+    })
+}
+
+/// How the transaction is to be gone about, as the environment has it.
+fn manner(narrate: &dyn Fn(&str)) -> Result<Manner<'_>> {
+    const VARIABLE: &str = "WORKTREE_PORTS_LOCK_TIMEOUT";
+    let seconds = match env::var_os(VARIABLE) {
+        None => 60,
+        Some(value) => (value.to_str())
+            .filter(|value| value.bytes().all(|byte| byte.is_ascii_digit()))
+            .and_then(|value| value.parse().ok())
+            .ok_or_else(|| {
+                Error::new(format!(
+                    "`{VARIABLE}` is `{}`: whole seconds are allowed, and 0 for not waiting at all",
+                    value.to_string_lossy()
+                ))
+            })?,
+    };
+    Ok(Manner {
+        patience: Duration::from_secs(seconds),
+        narrate,
+    })
+}
+
+/// Prints the answer. That nobody reads it is no error.
+fn answer(text: &str) -> Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+    {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Error::new(format!("could not print the answer: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The narration on stderr: each line once, and whatever a path or a file says, harmless to a
+/// terminal.
+#[derive(Default)]
+struct Narrator {
+    told: RefCell<Vec<String>>,
+}
+
+impl Narrator {
+    fn tell(&self, line: &str) {
+        let line = printable(line);
+        let mut told = self.told.borrow_mut();
+        if !told.contains(&line) {
+            // Nobody may be reading.
+            let _ = writeln!(io::stderr(), "worktree-ports: {line}");
+            told.push(line);
+        }
+    }
+
+    fn error(&self, error: &Error) {
+        self.tell(&format!("error: {error}"));
+    }
+}

@@ -1,0 +1,75 @@
+//! The messages: what could not be done, which path, why, and what to run.
+
+use std::fmt;
+use std::path::Path;
+
+/// `Result` with this crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Something that could not be done, as one line for a person.
+#[derive(Debug)]
+pub struct Error {
+    text: String,
+    remedy: Option<String>,
+}
+
+impl Error {
+    /// An error whose `text` says all: what, which path, why.
+    pub fn new(text: impl Into<String>) -> Self {
+        Error {
+            text: text.into(),
+            remedy: None,
+        }
+    }
+
+    /// `could not <what> <path>: <cause>`.
+    pub fn at(what: &str, path: &Path, cause: impl fmt::Display) -> Self {
+        Error::new(format!("could not {what} {}: {cause}", quoted(path)))
+    }
+
+    /// Adds what the reader can run or do.
+    pub fn remedy(mut self, remedy: impl Into<String>) -> Self {
+        self.remedy = Some(remedy.into());
+        self
+    }
+
+    /// Adds what the reader can run or do, where nothing better is known.
+    pub fn remedy_or(self, remedy: &str) -> Self {
+        match self.remedy {
+            Some(_) => self,
+            None => self.remedy(remedy),
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)?;
+        match &self.remedy {
+            Some(remedy) => write!(f, "; {remedy}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// A path in backticks.
+pub fn quoted(path: &Path) -> String {
+    format!("`{}`", path.display())
+}
+
+/// `text` on one line and harmless to a terminal: control characters, and those that reorder text,
+/// are written as Rust writes them in a string.
+pub fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        let reorders = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if c.is_control() || reorders {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}

@@ -1,0 +1,198 @@
+//! The exclusive lock of a repository, held from the listing to the rename.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use fd_lock::{RwLock, RwLockWriteGuard};
+
+use crate::error::{Error, Result, quoted};
+
+/// The directory of this program in the common dir.
+pub const DIRECTORY: &str = "worktree-ports";
+
+/// How long a wait stays silent.
+const SILENCE: Duration = Duration::from_secs(1);
+
+/// The lock is held. What must only be done under it asks for this.
+pub struct Held {
+    _guard: RwLockWriteGuard<'static, File>,
+}
+
+/// Waits for the lock of the repository with that common dir, `limit` at most; a holder that dies
+/// frees it. Tells through `narrate` when the wait is long.
+///
+/// # Errors
+/// The wait took longer than `limit`, or the lock cannot be had at all.
+pub fn acquire(common_dir: &Path, limit: Duration, narrate: &dyn Fn(&str)) -> Result<Held> {
+    let path = common_dir.join(DIRECTORY).join("lock");
+    match lock(&path, RwLock::try_write) {
+        Ok(guard) => return Ok(Held { _guard: guard }),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+        Err(error) => return Err(cannot_lock(&path, &error)),
+    }
+    match wait(&path, limit, narrate) {
+        Ok(Some(guard)) => Ok(Held { _guard: guard }),
+        Ok(None) => Err(Error::new(format!(
+            "gave up after {} s: the lock {} is held{}",
+            limit.as_secs(),
+            quoted(&path),
+            holder(&path)
+        ))
+        .remedy(
+            "run `worktree-ports-hook` when that is done; \
+             `WORKTREE_PORTS_LOCK_TIMEOUT` is how many seconds to wait",
+        )),
+        Err(error) => Err(cannot_lock(&path, &error)),
+    }
+}
+
+type Guard = RwLockWriteGuard<'static, File>;
+
+/// Waits for the lock in the kernel; `None` where `limit` ends the wait.
+fn wait(path: &Path, limit: Duration, narrate: &dyn Fn(&str)) -> io::Result<Option<Guard>> {
+    if limit.is_zero() {
+        return Ok(None);
+    }
+    // flock(2) has no timeout, so another thread blocks in it while this one watches the clock.
+    // Given up, that thread ends with the process.
+    let (sender, receiver) = mpsc::channel();
+    let place = path.to_owned();
+    thread::Builder::new().spawn(move || sender.send(lock(&place, RwLock::write)))?;
+
+    let silence = SILENCE.min(limit);
+    let answer = receiver.recv_timeout(silence).or_else(|_| {
+        if limit > silence {
+            narrate(&format!(
+                "waiting for the lock {}{}",
+                quoted(path),
+                holder(path)
+            ));
+        }
+        receiver.recv_timeout(limit.saturating_sub(silence))
+    });
+    // Without an answer in time there is no lock, and one that comes later frees itself unread.
+    answer.ok().transpose()
+}
+
+/// Opens the lock file and locks it by `method`. The lock lives as long as the process: a thread
+/// that waits for it cannot be called off.
+fn lock(
+    path: &Path,
+    method: fn(&'static mut RwLock<File>) -> io::Result<Guard>,
+) -> io::Result<Guard> {
+    loop {
+        match method(Box::leak(Box::new(RwLock::new(open(path)?)))) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            answer => return answer,
+        }
+    }
+}
+
+/// Opens the lock file, and makes it where it is missing. It is never removed or renamed: two
+/// files of that name, one after the other, are two locks.
+fn open(path: &Path) -> io::Result<File> {
+    match OpenOptions::new().read(true).write(true).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => create(path),
+        // A sandbox that mounts `.git` read-only: a lock needs no write access.
+        Err(error) if is_write_refused(&error) => File::open(path).map_err(|_| error),
+        answer => answer,
+    }
+}
+
+fn is_write_refused(error: &io::Error) -> bool {
+    use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+    matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem)
+}
+
+fn create(path: &Path) -> io::Result<File> {
+    let directory = path.parent().expect("the lock file has a directory");
+    let common_dir = directory.parent().expect("which is in the common dir");
+    make_directory(common_dir)?;
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(path)?;
+    give_to_those_who_share(common_dir, path, |common| {
+        if common & 0o020 == 0 { 0o600 } else { 0o660 }
+    });
+    Ok(file)
+}
+
+/// Makes this program's directory in the common dir, open to whom the common dir is open.
+pub fn make_directory(common_dir: &Path) -> io::Result<PathBuf> {
+    let directory = common_dir.join(DIRECTORY);
+    match fs::create_dir(&directory) {
+        Ok(()) => give_to_those_who_share(common_dir, &directory, |common| common),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(error),
+    }
+    Ok(directory)
+}
+
+/// Gives what was made in the common dir the owner and the group of that, and a mode that follows
+/// from its mode, whatever the umask: what root or one of a group makes must not lock the others
+/// out for good. Where that cannot be done, they get an error that names the file.
+#[cfg(unix)]
+fn give_to_those_who_share(common_dir: &Path, made: &Path, mode_by: impl Fn(u32) -> u32) {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+    let Ok(common) = fs::metadata(common_dir) else {
+        return;
+    };
+    let _ = chown(made, None, Some(common.gid()));
+    let _ = fs::set_permissions(
+        made,
+        fs::Permissions::from_mode(mode_by(common.mode() & 0o7777)),
+    );
+    let _ = chown(made, Some(common.uid()), None);
+}
+
+/// Windows has no modes: what is made inherits the access of its directory.
+#[cfg(not(unix))]
+fn give_to_those_who_share(_common_dir: &Path, _made: &Path, _mode_by: impl Fn(u32) -> u32) {}
+
+fn cannot_lock(path: &Path, error: &io::Error) -> Error {
+    let remedy = if is_write_refused(error) {
+        "the lock file is made once, where the directory can be written: run `worktree-ports-hook` there"
+    } else {
+        "it must be on a file system that supports locks (flock)"
+    };
+    Error::at("lock", path, error).remedy(remedy)
+}
+
+/// `, held by process 4711 (…)`, where the system tells.
+fn holder(path: &Path) -> String {
+    let Some(pid) = holder_pid(path) else {
+        return String::new();
+    };
+    let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let command = String::from_utf8_lossy(&command).replace('\0', " ");
+    format!(" by process {pid} ({})", command.trim_end())
+}
+
+/// Linux lists the locks with their inode: `1: FLOCK  ADVISORY  WRITE 4711 fe:00:131 0 EOF`.
+#[cfg(target_os = "linux")]
+fn holder_pid(path: &Path) -> Option<u32> {
+    use std::os::unix::fs::MetadataExt;
+    let inode = fs::metadata(path).ok()?.ino().to_string();
+    let locks = fs::read_to_string("/proc/locks").ok()?;
+    locks.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        // A waiting process has `->` before FLOCK.
+        let [_, "FLOCK", _, _, pid, place, ..] = fields[..] else {
+            return None;
+        };
+        // 0 stands for a process outside this process's namespace.
+        let pid = pid.parse().ok().filter(|&pid| pid != 0)?;
+        (place.rsplit(':').next() == Some(&inode)).then_some(pid)
+    })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn holder_pid(_path: &Path) -> Option<u32> {
+    None
+}

@@ -1,0 +1,41 @@
+//! Gives every git worktree its own ports.
+//!
+//! A call travels one way:
+//!
+//! `hooks/post-checkout` → `main` → [`cli`] → [`hook`] (is this ours to do?) → [`reserve`] (the
+//! transaction: read this file first) → [`lock`] → [`worktrees`] → [`reservations`] →
+//! [`allocate`] → [`probe`] → [`port_file`] → rename.
+//!
+//! What holds:
+//! - The port files are the only record of what is reserved; there is no registry.
+//! - Nothing that was read before the lock was taken decides which ports are chosen: what they are
+//!   chosen from borrows the lock's guard, and so does writing.
+//! - A port file is replaced by a rename, never truncated, and never written through a link.
+//! - No file in a working tree is opened before it is known to be a regular one, or read whole
+//!   before it is known to be small.
+//! - As a hook, the program exits 0 whatever happens.
+//! - Only [`worktrees`] knows git2, and only [`lock`] knows fd-lock. Only `main` and [`cli`] read the
+//!   environment. [`hook`], [`allocate`], [`config`]'s parser and [`port_file`]'s do no IO.
+
+mod allocate;
+mod bundle;
+mod cli;
+mod config;
+mod error;
+mod exclude;
+mod hook;
+mod lock;
+mod members;
+mod plain_file;
+mod port_file;
+mod probe;
+mod render;
+mod reservations;
+mod reserve;
+mod worktrees;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run(std::env::args_os().collect())
+}

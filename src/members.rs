@@ -1,0 +1,51 @@
+//! A JSON object as it was written: in order, and with the keys that stand twice.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// The members of a JSON object, each value still as text.
+pub struct Members<'a>(pub Vec<(String, &'a RawValue)>);
+
+impl<'a> Members<'a> {
+    /// The value of the first member named `key`.
+    pub fn get(&self, key: &str) -> Option<&'a str> {
+        let (_, value) = self.0.iter().find(|(name, _)| name == key)?;
+        Some(value.get())
+    }
+
+    /// The first key that stands a second time.
+    pub fn repeated(&self) -> Option<&str> {
+        let keys = || self.0.iter().map(|(name, _)| name.as_str());
+        keys()
+            .enumerate()
+            .find(|(i, key)| keys().take(*i).any(|earlier| earlier == *key))
+            .map(|(_, key)| key)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Collect<'a>(PhantomData<&'a ()>);
+
+        impl<'de: 'a, 'a> Visitor<'de> for Collect<'a> {
+            type Value = Members<'a>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+
+        deserializer.deserialize_map(Collect(PhantomData))
+    }
+}

@@ -1,0 +1,157 @@
+//! Every worktree's reserved ports, with what could not be read.
+
+use std::marker::PhantomData;
+use std::path::{Path, PathBuf};
+
+use crate::bundle::{Port, PortSet, Slot};
+use crate::config::Config;
+use crate::error::{Result, quoted};
+use crate::lock::Held;
+use crate::plain_file::PlainFile;
+use crate::port_file;
+use crate::worktrees::{self, Main, Place, Repository, Worktree};
+
+/// How many ports one file names before a message about a lack of ports names the file.
+const MANY: usize = 100;
+
+/// The ports that a worktree must not take, gathered while the lock is held, and true as long as
+/// it is.
+pub struct Reservations<'held> {
+    ports: PortSet,
+    crowded: Vec<(PathBuf, usize)>,
+    held: PhantomData<&'held Held>,
+}
+
+impl Reservations<'_> {
+    /// All of them.
+    pub fn ports(&self) -> &PortSet {
+        &self.ports
+    }
+
+    /// The port files that name more than 100 ports, and how many.
+    pub fn crowded(&self) -> &[(PathBuf, usize)] {
+        &self.crowded
+    }
+}
+
+/// Gathers what is reserved for others than `own`, a worktree with that config: the ports in their
+/// port files, and slot 0 for the main worktree. Tells through `narrate` what cannot be read.
+pub fn gather<'held>(
+    _held: &'held Held,
+    repository: &Repository,
+    own: &Worktree,
+    config: &Config,
+    narrate: &dyn Fn(&str),
+) -> Result<Reservations<'held>> {
+    let mut gathering = Gathering {
+        reservations: Reservations {
+            ports: PortSet::new(),
+            crowded: Vec::new(),
+            held: PhantomData,
+        },
+        narrate,
+    };
+    if !own.is_main() {
+        gathering.add_slot_of_main(&repository.main, config);
+        if let Main::At(root) = &repository.main {
+            gathering.add_port_file_in(root)?;
+        }
+    }
+    let mut moving = Vec::new();
+    for entry in repository.linked()? {
+        if entry.git_dir.file_name() == own.git_dir.file_name() && !own.is_main() {
+            continue;
+        }
+        if gathering.add(&entry.git_dir, entry.place, own)? == Presence::Absent {
+            moving.push(entry.git_dir);
+        }
+    }
+    // `git worktree move` renames the directory first and tells the entry later: what was nowhere
+    // may be somewhere now. What is gone still is not reserved.
+    for git_dir in moving {
+        gathering.add(&git_dir, worktrees::locate(&git_dir)?, own)?;
+    }
+    Ok(gathering.reservations)
+}
+
+/// Whether a worktree stands where its entry says.
+#[derive(PartialEq, Eq)]
+enum Presence {
+    Present,
+    Absent,
+}
+
+struct Gathering<'a, 'held> {
+    reservations: Reservations<'held>,
+    narrate: &'a dyn Fn(&str),
+}
+
+impl Gathering<'_, '_> {
+    fn add_slot_of_main(&mut self, main: &Main, config: &Config) {
+        if *main == Main::None {
+            return;
+        }
+        self.insert(config.ports(Slot::MAIN).unwrap_or_default());
+        let Some(root) = main.root() else {
+            return;
+        };
+        match Config::load(root) {
+            Ok(of_main) => {
+                self.insert(
+                    of_main
+                        .unwrap_or_default()
+                        .ports(Slot::MAIN)
+                        .unwrap_or_default(),
+                );
+            }
+            Err(error) => (self.narrate)(&format!(
+                "warning: the main worktree's slot 0 is unknown: {error}"
+            )),
+        }
+    }
+
+    fn add(&mut self, git_dir: &Path, place: Place, own: &Worktree) -> Result<Presence> {
+        match place {
+            Place::At(root) if root == own.root => Ok(Presence::Present),
+            Place::At(root) => self.add_port_file_in(&root),
+            Place::Unsettled => Ok(Presence::Absent),
+            Place::Unreadable(error) => {
+                let path = git_dir.join("gitdir");
+                (self.narrate)(&format!(
+                    "warning: {} cannot be read ({error}), so that worktree's ports are unknown",
+                    quoted(&path)
+                ));
+                Ok(Presence::Present)
+            }
+        }
+    }
+
+    fn add_port_file_in(&mut self, root: &Path) -> Result<Presence> {
+        let found = port_file::read(root)?;
+        if matches!(found, PlainFile::Missing) {
+            return Ok(if root.exists() {
+                Presence::Present
+            } else {
+                Presence::Absent
+            });
+        }
+        let path = || root.join(port_file::NAME);
+        let reserved = port_file::reserved(&found);
+        if let Some(doubt) = reserved.doubt {
+            (self.narrate)(&format!("warning: {} {doubt}", quoted(&path())));
+        }
+        let named = self.insert(reserved.ports);
+        if named > MANY {
+            self.reservations.crowded.push((path(), named));
+        }
+        Ok(Presence::Present)
+    }
+
+    /// Adds `ports`; says how many of them are new.
+    fn insert(&mut self, ports: Vec<Port>) -> usize {
+        let ports = ports.into_iter();
+        ports
+            .filter(|port| self.reservations.ports.insert(*port))
+            .count()
+    }
+}
