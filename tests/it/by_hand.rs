@@ -1,0 +1,195 @@
+//! The calls by hand.
+
+use std::fs::{self, OpenOptions};
+use std::process::Stdio;
+
+use crate::support::{CONFIG, PORT_FILE, PROGRAM, Sandbox, config};
+
+#[test]
+fn the_bare_call_makes_sure_of_a_bundle_and_prints_it_for_a_person() {
+    let sandbox = Sandbox::bare_of_hooks();
+    sandbox.add("a");
+    let first = sandbox.run("a", &[]).exits(0).tells_nothing();
+    assert_eq!(
+        first.stdout,
+        "a, slot 1\n  cloud      8100\n  cloud_url  http://127.0.0.1:8100\n"
+    );
+    let file = sandbox.port_file("a");
+    assert_eq!(sandbox.run("a", &[]).exits(0).stdout, first.stdout);
+    assert_eq!(sandbox.port_file("a"), file);
+}
+
+#[test]
+fn the_main_worktree_has_slot_0() {
+    let sandbox = Sandbox::new();
+    sandbox.add("a");
+    let run = sandbox.run("repo", &["--json"]).exits(0);
+    assert_eq!(run.stdout, sandbox.port_file("repo"));
+    assert_eq!(run.json()["worktree"], serde_json::Value::Null);
+    assert_eq!(
+        (&run.json()["slot"], sandbox.ports("repo")),
+        (&0.into(), vec![8000])
+    );
+}
+
+#[test]
+fn a_bundle_of_ones_own_is_answered_without_the_lock() {
+    let sandbox = Sandbox::new();
+    sandbox.add("a");
+    let lock = OpenOptions::new()
+        .write(true)
+        .open(sandbox.path("repo/.git/worktree-ports/lock"))
+        .unwrap();
+    lock.lock().unwrap();
+    assert_eq!(
+        sandbox.run("a", &["--get", "cloud"]).exits(0).stdout,
+        "8100\n"
+    );
+}
+
+#[test]
+fn reallocate_keeps_the_bundle_where_it_is_the_lowest_free_one() {
+    let sandbox = Sandbox::new();
+    sandbox.add("a");
+    sandbox.add("b");
+    sandbox.run("b", &["--reallocate"]).exits(0);
+    assert_eq!(sandbox.ports("b"), [8200]);
+    sandbox.git("repo", &["worktree", "remove", "../a"]);
+    sandbox.run("b", &["--reallocate"]).exits(0);
+    assert_eq!(sandbox.ports("b"), [8100]);
+}
+
+#[test]
+fn it_works_from_a_subdirectory_and_with_c() {
+    let sandbox = Sandbox::new();
+    sandbox.add("a");
+    fs::create_dir_all(sandbox.path("a/deep/er")).unwrap();
+    assert_eq!(
+        sandbox.run("a/deep/er", &["--get", "cloud"]).stdout,
+        "8100\n"
+    );
+    assert_eq!(
+        sandbox
+            .run(".", &["-C", "a", "-C", "deep", "--get", "cloud"])
+            .stdout,
+        "8100\n"
+    );
+}
+
+#[test]
+fn get_names_the_services_where_one_is_not_declared() {
+    let sandbox = Sandbox::new();
+    sandbox.write(
+        format!("repo/{CONFIG}"),
+        config(&[("web", 8000), ("api", 8001)]),
+    );
+    let run = sandbox.run("repo", &["--get", "wbe"]).exits(1);
+    assert_eq!(run.stdout, "");
+    run.tells(&["`wbe`", "web, api"]);
+}
+
+#[test]
+fn wrong_usage_exits_2_and_help_0() {
+    let sandbox = Sandbox::new();
+    sandbox.run("repo", &["--frobnicate"]).exits(2);
+    sandbox
+        .run("repo", &["--reallocate", "--get", "cloud"])
+        .exits(2);
+    sandbox.run("repo", &["--get"]).exits(2);
+    assert!(
+        sandbox
+            .run("repo", &["--help"])
+            .exits(0)
+            .stdout
+            .contains("--reallocate")
+    );
+    assert!(
+        sandbox
+            .run("repo", &["--version"])
+            .exits(0)
+            .stdout
+            .contains(env!("CARGO_PKG_VERSION"))
+    );
+}
+
+#[test]
+fn outside_a_worktree_it_says_where_it_is() {
+    let sandbox = Sandbox::new();
+    sandbox
+        .run(".", &[])
+        .exits(1)
+        .tells(&["is not in a git repository"]);
+    sandbox
+        .run("repo/.git", &[])
+        .exits(1)
+        .tells(&["is in no worktree", "-C <path>"]);
+}
+
+#[test]
+fn a_closed_pipe_is_no_error_and_a_full_disk_is() {
+    let sandbox = Sandbox::new();
+    let mut command = sandbox.command(PROGRAM, "repo");
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    assert!(command.stdout(writer).status().unwrap().success());
+    let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let status = command.stdout(full).stderr(Stdio::null()).status().unwrap();
+    assert_eq!(status.code(), Some(1));
+}
+
+#[test]
+fn the_lock_timeout_is_whole_seconds() {
+    let sandbox = Sandbox::new();
+    sandbox.add("a");
+    for wrong in ["", "-1", "1.5", "soon", "99999999999999999999"] {
+        let mut command = sandbox.command(PROGRAM, "a");
+        command.env("WORKTREE_PORTS_LOCK_TIMEOUT", wrong);
+        Sandbox::finish(command)
+            .exits(1)
+            .tells(&["`WORKTREE_PORTS_LOCK_TIMEOUT`", "whole seconds"]);
+    }
+}
+
+#[test]
+fn a_wait_for_the_lock_ends_and_names_the_holder() {
+    let sandbox = Sandbox::new();
+    sandbox.add("a");
+    let before = sandbox.port_file("a");
+    let lock = OpenOptions::new()
+        .write(true)
+        .open(sandbox.path("repo/.git/worktree-ports/lock"))
+        .unwrap();
+    lock.lock().unwrap();
+    for (timeout, waits) in [("0", false), ("2", true)] {
+        let mut command = sandbox.command(PROGRAM, "a");
+        command
+            .arg("--reallocate")
+            .env("WORKTREE_PORTS_LOCK_TIMEOUT", timeout);
+        let run = Sandbox::finish(command).exits(1);
+        let run = run.tells(&[
+            "error: gave up",
+            &format!("by process {}", std::process::id()),
+        ]);
+        assert_eq!(run.stderr.contains("waiting for the lock"), waits, "{run}");
+    }
+    assert_eq!(sandbox.port_file("a"), before);
+}
+
+#[test]
+fn a_port_file_is_written_with_the_mode_that_a_new_file_gets() {
+    use std::os::unix::fs::PermissionsExt;
+    let sandbox = Sandbox::bare_of_hooks();
+    for (umask, mode) in [("022", 0o644), ("077", 0o600), ("002", 0o664)] {
+        let mut command = sandbox.command("sh", "repo");
+        command.args([
+            "-c",
+            "umask $1; exec \"$2\" --reallocate",
+            "sh",
+            umask,
+            PROGRAM,
+        ]);
+        Sandbox::finish(command).exits(0);
+        let metadata = fs::metadata(sandbox.path("repo").join(PORT_FILE)).unwrap();
+        assert_eq!(metadata.permissions().mode() & 0o777, mode);
+    }
+}

@@ -1,0 +1,303 @@
+//! The main job: `git worktree add` leaves ports that no other worktree has.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::TcpListener;
+use std::process::Stdio;
+
+use crate::support::{CONFIG, PORT_FILE, PROGRAM, PortBlock, Sandbox, config};
+
+#[test]
+fn worktree_add_leaves_a_port_file_and_tells_one_line() {
+    let sandbox = Sandbox::new();
+    let run = sandbox.add("fix-favicon");
+    let told: Vec<&str> = run
+        .stderr
+        .lines()
+        .filter(|line| line.starts_with("worktree-ports"))
+        .collect();
+    assert_eq!(told, ["worktree-ports: cloud 8100 (.worktree-ports.json)"]);
+    assert_eq!(
+        sandbox.port_file("fix-favicon"),
+        "{\n  \"worktree\": \"fix-favicon\",\n  \"slot\": 1,\n  \"ports\": {\n    \"cloud\": 8100\n  },\n  \
+         \"cloud_url\": \"http://127.0.0.1:8100\"\n}\n"
+    );
+    sandbox.assert_no_leftovers("fix-favicon");
+}
+
+#[test]
+fn the_second_worktree_gets_the_next_bundle_though_nothing_listens() {
+    let sandbox = Sandbox::new();
+    sandbox.add("a");
+    sandbox.add("b");
+    assert_eq!(
+        (sandbox.ports("a"), sandbox.ports("b")),
+        (vec![8100], vec![8200])
+    );
+}
+
+#[test]
+fn removing_a_worktree_is_the_release() {
+    let sandbox = Sandbox::new();
+    sandbox.add("a");
+    sandbox.add("b");
+    sandbox.git("repo", &["worktree", "remove", "../a"]);
+    sandbox.add("c");
+    sandbox.add("d");
+    assert_eq!(
+        (sandbox.ports("c"), sandbox.ports("d")),
+        (vec![8100], vec![8300])
+    );
+}
+
+#[test]
+fn git_status_stays_clean_and_the_exclude_lines_are_added_once() {
+    let sandbox = Sandbox::new();
+    sandbox.add("a");
+    sandbox.add("b");
+    sandbox.run("repo", &[]).exits(0);
+    for worktree in ["repo", "a", "b"] {
+        assert_eq!(sandbox.git(worktree, &["status", "--porcelain"]).stdout, "");
+    }
+    let exclude = fs::read_to_string(sandbox.path("repo/.git/info/exclude")).unwrap();
+    let ours: Vec<&str> = exclude
+        .lines()
+        .filter(|line| line.contains("worktree-ports"))
+        .collect();
+    assert_eq!(ours, ["/.worktree-ports.json", "/.worktree-ports.json.tmp"]);
+}
+
+#[test]
+fn a_repository_that_ignores_the_port_file_keeps_its_exclude_file() {
+    let sandbox = Sandbox::new();
+    let before = fs::read(sandbox.path("repo/.git/info/exclude")).unwrap();
+    sandbox.write("repo/.gitignore", ".worktree-ports.json*\n");
+    sandbox.git("repo", &["add", "."]);
+    sandbox.git("repo", &["commit", "--quiet", "--message=ignore"]);
+    sandbox.add("a");
+    assert!(sandbox.has_port_file("a"));
+    assert_eq!(
+        fs::read(sandbox.path("repo/.git/info/exclude")).unwrap(),
+        before
+    );
+}
+
+#[test]
+fn an_exclude_file_that_cannot_be_written_is_a_warning() {
+    let sandbox = Sandbox::new();
+    fs::remove_dir_all(sandbox.path("repo/.git/info")).unwrap();
+    sandbox.write("repo/.git/info", "not a directory");
+    sandbox
+        .add("a")
+        .tells(&["warning: could not add the port file to", "cloud 8100"]);
+    assert_eq!(sandbox.ports("a"), [8100]);
+}
+
+#[test]
+fn a_moved_worktree_keeps_its_bundle() {
+    let sandbox = Sandbox::new();
+    sandbox.add("a");
+    let before = sandbox.port_file("a");
+    sandbox.git("repo", &["worktree", "move", "../a", "../elsewhere"]);
+    sandbox.add("b");
+    assert_eq!(sandbox.port_file("elsewhere"), before);
+    assert_eq!(
+        sandbox
+            .run("elsewhere", &["--get", "cloud"])
+            .exits(0)
+            .stdout,
+        "8100\n"
+    );
+    assert_eq!(sandbox.ports("b"), [8200]);
+}
+
+#[test]
+fn every_other_checkout_and_a_clone_print_nothing_and_change_nothing() {
+    let sandbox = Sandbox::new();
+    sandbox.add("a");
+    let before = sandbox.port_file("a");
+    sandbox
+        .git("a", &["checkout", "--quiet", "--detach"])
+        .tells_nothing();
+    sandbox
+        .git("a", &["checkout", "--quiet", "-b", "topic"])
+        .tells_nothing();
+    sandbox
+        .git("repo", &["checkout", "--quiet", "-b", "other"])
+        .tells_nothing();
+    sandbox.write("a/file", "x");
+    sandbox.git("a", &["add", "file"]);
+    sandbox.git("a", &["commit", "--quiet", "--message=file"]);
+    sandbox.git("a", &["restore", "file"]).tells_nothing();
+    assert_eq!(sandbox.port_file("a"), before);
+    assert!(!sandbox.has_port_file("repo"));
+
+    sandbox.write(
+        "templates/hooks/post-checkout",
+        format!("#!/bin/sh\n'{PROGRAM}' \"$@\"\n"),
+    );
+    crate::support::make_executable(&sandbox.path("templates/hooks/post-checkout"));
+    sandbox
+        .git(
+            ".",
+            &["clone", "--quiet", "--template=templates", "repo", "clone"],
+        )
+        .tells_nothing();
+    assert!(!sandbox.has_port_file("clone"));
+}
+
+#[test]
+fn a_worktree_made_without_checkout_gets_its_bundle_at_its_first_checkout() {
+    let sandbox = Sandbox::new();
+    sandbox.git("repo", &["worktree", "add", "--no-checkout", "../a"]);
+    assert!(!sandbox.has_port_file("a"));
+    sandbox
+        .git("a", &["checkout"])
+        .tells(&["worktree-ports: cloud 8100"]);
+    assert_eq!(sandbox.ports("a"), [8100]);
+}
+
+#[test]
+fn a_worktree_made_without_checkout_gets_its_bundle_at_the_first_call_by_hand() {
+    let sandbox = Sandbox::new();
+    sandbox.git("repo", &["worktree", "add", "--no-checkout", "../a"]);
+    assert_eq!(
+        sandbox.run("a", &["--get", "cloud"]).exits(0).stdout,
+        "8100\n"
+    );
+}
+
+#[test]
+fn thirty_two_parallel_adds_never_share_a_port() {
+    let sandbox = Sandbox::new();
+    let adds: Vec<_> = (0..32)
+        .map(|i| {
+            let mut git = sandbox.command("git", "repo");
+            git.args(["worktree", "add", "--quiet", &format!("../w{i}")])
+                .stderr(Stdio::null());
+            (format!("w{i}"), git.spawn().unwrap())
+        })
+        .collect();
+    let mut made = 0;
+    let mut seen = BTreeSet::new();
+    for (name, mut add) in adds {
+        // git itself fails for some of many at once; these have no worktree.
+        if add.wait().unwrap().success() {
+            made += 1;
+            seen.extend(sandbox.ports(&name));
+        }
+    }
+    assert!(made > 0);
+    assert_eq!(seen.len(), made);
+}
+
+#[test]
+fn thirty_two_parallel_calls_on_ready_worktrees_all_succeed() {
+    let sandbox = Sandbox::bare_of_hooks();
+    let names: Vec<String> = (0..32).map(|i| format!("w{i}")).collect();
+    for name in &names {
+        sandbox.add(name);
+    }
+    let spawn = |name| {
+        sandbox
+            .command(PROGRAM, name)
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap()
+    };
+    let calls: Vec<_> = names.iter().map(spawn).collect();
+    for mut call in calls {
+        assert!(call.wait().unwrap().success());
+    }
+    let seen: BTreeSet<u16> = names.iter().flat_map(|name| sandbox.ports(name)).collect();
+    assert_eq!(seen.len(), 32);
+}
+
+#[test]
+fn a_listener_on_any_address_of_the_probe_makes_its_bundle_be_skipped() {
+    for address in ["127.0.0.1", "0.0.0.0", "::1", "::"] {
+        let block = PortBlock::reserve();
+        let sandbox = Sandbox::new();
+        let base = block.port(10);
+        sandbox.write(
+            format!("repo/{CONFIG}"),
+            format!(
+                "{{ \"services\": {{ \"api\": {base}, \"web\": {} }}, \"step\": 2 }}",
+                base + 1
+            ),
+        );
+        let listener = match TcpListener::bind((address, base + 3)) {
+            Ok(listener) => listener,
+            Err(error) if error.kind() == std::io::ErrorKind::AddrNotAvailable => continue,
+            Err(error) => panic!("{address}: {error}"),
+        };
+        sandbox.add("a");
+        assert_eq!(sandbox.ports("a"), [base + 4, base + 5], "{address}");
+        drop(listener);
+        assert_eq!(sandbox.run("a", &["--reallocate"]).exits(0).stderr, "");
+        assert_eq!(sandbox.ports("a"), [base + 2, base + 3], "{address}");
+    }
+}
+
+#[test]
+fn every_port_in_a_siblings_file_of_another_shape_is_reserved() {
+    let others = [
+        "{\"app\": 8100, \"db\": 8200}",
+        "{\"port\": \"8100\", \"url\": \"postgres://localhost:8200/x\"}",
+        "{\"a\": 8100.0, \"b\": [8200]}",
+        "{\"deep\": [{\"er\": {\"8100\": null}}, \"x8200y\"]}",
+        "{\"port\": 8100, \"port\": 8200}",
+        "[8100, 8200]",
+        "{\"worktree\": \"other\", \"slot\": 1, \"ports\": {\"cloud\": 8100}, \"note\": 8200}",
+        "{\"worktree\": \"other\", \"slot\": 1, \"ports\": {\"cloud\": 8100, \"cloud\": 8200}}",
+    ];
+    for other in others {
+        let sandbox = Sandbox::bare_of_hooks();
+        sandbox.add("other");
+        sandbox.add("a");
+        sandbox.write(format!("other/{PORT_FILE}"), other);
+        sandbox.run_hook("a").exits(0);
+        assert_eq!(sandbox.ports("a"), [8300], "{other}");
+    }
+}
+
+#[test]
+fn only_the_ports_of_a_siblings_file_of_our_shape_are_reserved() {
+    let sandbox = Sandbox::bare_of_hooks();
+    sandbox.add("other");
+    sandbox.add("a");
+    sandbox.write(
+        format!("other/{PORT_FILE}"),
+        "{\"worktree\": \"8100\", \"slot\": 3, \"ports\": {\"cloud\": 8300}, \"x_url\": \"http://localhost:8200\"}",
+    );
+    sandbox.run_hook("a").exits(0);
+    assert_eq!(sandbox.ports("a"), [8100]);
+}
+
+#[test]
+fn worktrees_with_different_configs_never_share_a_port() {
+    let sandbox = Sandbox::new();
+    sandbox.add("a");
+    sandbox.git("repo", &["worktree", "add", "--no-checkout", "../b"]);
+    sandbox.write(
+        format!("b/{CONFIG}"),
+        config(&[("web", 7900), ("api", 8100)]),
+    );
+    sandbox.run("b", &[]).exits(0);
+    // Slot 1 has 8000, the main worktree's, and slot 2 has 8100, that of `a`: api 8400, web 8200.
+    assert_eq!(sandbox.ports("b"), [8400, 8200]);
+}
+
+#[test]
+fn the_hook_exits_0_whatever_goes_wrong() {
+    let sandbox = Sandbox::new();
+    sandbox.write(format!("repo/{CONFIG}"), "{");
+    sandbox.add("a").tells(&[
+        "worktree-ports: error: the config",
+        CONFIG,
+        "is not JSON",
+        "run `worktree-ports-hook`",
+    ]);
+    assert!(!sandbox.has_port_file("a"));
+    sandbox.assert_no_leftovers("a");
+}

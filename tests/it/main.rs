@@ -1,0 +1,7 @@
+//! Drives the real program and the real git, each test in a temporary directory of its own.
+//!
+//! A test is named after the sentence that it proves. What all of them use is in `support`.
+
+mod by_hand;
+mod fresh_worktree;
+mod support;
