@@ -12,6 +12,7 @@ use clap::Parser;
 
 use crate::error::{Error, Result, printable, quoted};
 use crate::hook::{self, Checkout, Decision};
+use crate::install::{self, Installed};
 use crate::port_file;
 use crate::render;
 use crate::reserve::{self, Demand, Manner, Outcome, Replaced, Reservation};
@@ -25,6 +26,10 @@ use crate::worktrees::{self, Found, Owner, Repository, Worktree};
 #[derive(Parser)]
 #[command(name = "worktree-ports-hook", version, max_term_width = 100)]
 #[command(group = clap::ArgGroup::new("mode").multiple(false))]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of its own"
+)]
 struct Arguments {
     /// Run as if started in <PATH>
     #[arg(short = 'C', value_name = "PATH")]
@@ -39,8 +44,16 @@ struct Arguments {
     get: Option<String>,
 
     /// Print the port file
-    #[arg(long, conflicts_with_all = ["reallocate", "get"])]
+    #[arg(long, group = "mode")]
     json: bool,
+
+    /// Wire up the hook in this clone
+    #[arg(long, group = "mode")]
+    install: bool,
+
+    /// Restore what was there before the hook was wired up
+    #[arg(long, group = "mode")]
+    uninstall: bool,
 }
 
 /// Runs the program with these arguments, its own name first.
@@ -106,7 +119,7 @@ fn run_by_hand(arguments: &Arguments) -> ExitCode {
     let narrator = Narrator::default();
     worktrees::set_up(Owner::Unchecked);
     match serve(arguments, &narrator) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             narrator.error(&error);
             ExitCode::FAILURE
@@ -114,13 +127,23 @@ fn run_by_hand(arguments: &Arguments) -> ExitCode {
     }
 }
 
-fn serve(arguments: &Arguments, narrator: &Narrator) -> Result<()> {
+fn serve(arguments: &Arguments, narrator: &Narrator) -> Result<ExitCode> {
     let directory: PathBuf = [PathBuf::from(".")]
         .iter()
         .chain(&arguments.directory)
         .collect();
     let narrate = |line: &str| narrator.tell(line);
     let manner = manner(&narrate)?;
+
+    if arguments.install {
+        return install(&directory, narrator);
+    }
+    if arguments.uninstall {
+        for line in install::uninstall(&directory, &manner)? {
+            narrator.tell(&line);
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
 
     let Found {
         repository,
@@ -144,7 +167,30 @@ fn serve(arguments: &Arguments, narrator: &Narrator) -> Result<()> {
         Some(service) => get(&reservation, service)?,
         None if arguments.json => render::json(&worktree, &reservation)?,
         None => render::text(&worktree, &reservation),
-    })
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Wires up the hook; where another's is in the way, prints what to add to its config.
+fn install(directory: &Path, narrator: &Narrator) -> Result<ExitCode> {
+    const NOT_INSTALLED: u8 = 3;
+    let program = env::current_exe()
+        .map_err(|error| Error::new(format!("could not find the running program: {error}")))?;
+    match install::install(directory, &program)? {
+        Installed::Wired(by) => {
+            narrator.tell(&format!("the hook is wired up by {by}"));
+            Ok(ExitCode::SUCCESS)
+        }
+        Installed::InTheWay { manager, add_to } => {
+            let owner = manager.name();
+            narrator.tell(&format!(
+                "the post-checkout hook is {owner}'s, and was left as it is; add this to {}:",
+                quoted(&add_to)
+            ));
+            answer(manager.snippet())?;
+            Ok(ExitCode::from(NOT_INSTALLED))
+        }
+    }
 }
 
 /// What a call by hand has to show, or why it has nothing.

@@ -2,11 +2,18 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
+use std::path::PathBuf;
 
 use crate::error::{Error, Result};
-use crate::lock::Held;
+use crate::lock::{self, Held};
+use crate::plain_file;
 use crate::port_file;
-use crate::worktrees::Worktree;
+use crate::replace::replace;
+use crate::reserve::Manner;
+use crate::worktrees::{Repository, Worktree};
+
+/// What git is to ignore: the port file, and what a kill leaves of one.
+const LINES: [&str; 2] = ["/.worktree-ports.json", "/.worktree-ports.json.tmp"];
 
 /// Makes sure that git ignores the port file of `worktree`: adds what is missing to the list that
 /// all worktrees share, unless the repository ignores it already.
@@ -36,21 +43,73 @@ pub fn keep_out_of_sight(_held: &Held, worktree: &Worktree) -> Result<()> {
     file.write_all(missing.as_bytes()).map_err(could_not)
 }
 
-/// Whether `content`, that of an exclude file, has the port file's line.
+/// Makes git see port files again, where no worktree has one any more; one that has is returned.
+pub fn unless_needed(repository: &Repository, manner: &Manner<'_>) -> Result<Option<PathBuf>> {
+    let path = repository.common_dir.join("info").join("exclude");
+    let could_not = |error: io::Error| Error::at("remove the port file from", &path, error);
+    let content = match fs::read(&path) {
+        Err(error) if plain_file::is_absence(&error) => return Ok(None),
+        content => content.map_err(could_not)?,
+    };
+    let Some(rest) = without_lines(&content) else {
+        return Ok(None);
+    };
+    let _held = lock::acquire(&repository.common_dir, manner.patience, manner.narrate)?;
+    let port_files = repository
+        .roots()?
+        .into_iter()
+        .map(|root| root.join(port_file::NAME));
+    if let Some(port_file) = port_files
+        .into_iter()
+        .find(|file| file.symlink_metadata().is_ok())
+    {
+        return Ok(Some(port_file));
+    }
+    if rest.is_empty() {
+        fs::remove_file(&path).map_err(could_not)?;
+    } else {
+        replace(&path, &rest, None).map_err(could_not)?;
+    }
+    Ok(None)
+}
+
+/// The lines that `content`, that of an exclude file, lacks. They end as it ends, with a newline or
+/// without: so [`without_lines`] can restore every byte.
 fn missing_lines(content: &[u8]) -> String {
-    let mut missing = String::new();
-    for name in [port_file::NAME, port_file::TEMPORARY_NAME] {
-        let line = format!("/{name}");
-        if !content
+    let has = |line: &str| {
+        content
             .split(|&byte| byte == b'\n')
-            .any(|has| has.trim_ascii_end() == line.as_bytes())
-        {
-            missing.push_str(&line);
-            missing.push('\n');
-        }
+            .any(|other| other == line.as_bytes())
+    };
+    let missing: Vec<&str> = LINES.into_iter().filter(|line| !has(line)).collect();
+    let newline_at_end = content.last().is_none_or(|&byte| byte == b'\n');
+    match (missing.is_empty(), newline_at_end) {
+        (true, _) => String::new(),
+        (false, true) => missing.join("\n") + "\n",
+        (false, false) => "\n".to_owned() + &missing.join("\n"),
     }
-    if !missing.is_empty() && content.last().is_some_and(|&byte| byte != b'\n') {
-        missing.insert(0, '\n');
+}
+
+/// `content` without our lines; `None` where it has none.
+fn without_lines(content: &[u8]) -> Option<Vec<u8>> {
+    let is_ours = |line: &[u8]| {
+        LINES
+            .iter()
+            .any(|ours| ours.as_bytes() == line.trim_ascii_end())
+    };
+    let lines: Vec<&[u8]> = content.split_inclusive(|&byte| byte == b'\n').collect();
+    let mut rest: Vec<u8> = lines
+        .iter()
+        .filter(|line| !is_ours(line))
+        .copied()
+        .flatten()
+        .copied()
+        .collect();
+    if rest.len() == content.len() {
+        return None;
     }
-    missing
+    if !content.ends_with(b"\n") && lines.last().is_some_and(|line| is_ours(line)) {
+        rest.pop();
+    }
+    Some(rest)
 }

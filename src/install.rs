@@ -1,22 +1,22 @@
 //! The clone's hook: pure decisions about text, then the few writes.
 
-use std::ffi::OsStr;
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result, quoted};
 use crate::exclude;
 use crate::lock;
 use crate::managers::Manager;
-use crate::plain_file::{self, PlainFile};
-use crate::worktrees::{self, Found, Worktree};
+use crate::plain_file;
+use crate::replace::{self, replace, replace_under_git_lock};
+use crate::reserve::Manner;
+use crate::worktrees::{self, Found, Repository};
 
 /// The file that git runs after a checkout.
 const HOOK: &str = "post-checkout";
 
-/// Our own hook file: a line that says that the file is ours, then the block that is put into
-/// another's script.
+/// Our own hook file, and the line in it that says that nothing in it is anybody else's.
 const HOOK_FILE: &str = include_str!("../hooks/post-checkout");
 const OURS_ALONE: &str =
     "# The hook of worktree-ports alone: `worktree-ports-hook --uninstall` deletes this file.\n";
@@ -25,50 +25,523 @@ const OURS_ALONE: &str =
 const BEGIN: &str = "# >>> worktree-ports >>>\n";
 const END: &str = "# <<< worktree-ports <<<\n";
 
-/// The name of the program in the common dir.
+/// The name of the program, in the common dir too.
 const PROGRAM: &str = "worktree-ports-hook";
 
-/// How much of a hook or a config is read, in bytes.
-const LIMIT: usize = 16 * 1024 * 1024;
-
-/// The first git that runs hooks named in its config.
+/// The first git that runs hooks that its config names.
 const CONFIG_HOOKS: (u32, u32) = (2, 54);
 
 /// What `--install` came to.
 pub enum Installed {
-    /// The hook runs from now on. What was done, and the version of git that it was done for.
-    Wired(&'static str),
+    /// The hook runs from now on, by what is named.
+    Wired(String),
     /// Another's hook is in the way, and was left alone.
     InTheWay {
         /// Whose it is.
         manager: Manager,
-        /// What to add the snippet to.
+        /// The file to add the manager's snippet to.
         add_to: PathBuf,
     },
 }
 
-/// How our hook is to be run in a clone.
+/// What lies at the path of a hook.
 #[derive(Debug, PartialEq, Eq)]
-enum Plan {
-    /// By the clone's config: no file of anybody is touched.
-    ByConfig,
-    /// By this content of the hook file.
-    ByFile(Vec<u8>),
-    /// By a call that its owner's config has already.
-    AsItIs,
-    /// Not by us.
-    InTheWay(Manager),
+enum Hook {
+    Missing,
+    /// A regular file.
+    File {
+        content: Vec<u8>,
+        is_executable: bool,
+    },
+    /// A link, to that content.
+    Link(Vec<u8>),
 }
 
 /// What is known of a clone's hooks before anything is decided.
 struct Clone {
-    common_dir: PathBuf,
     /// Where git looks for hooks.
     hooks_dir: PathBuf,
-    /// Whether that is `<common dir>/hooks`, a directory of this clone alone.
+    /// Whether that is `<common dir>/hooks` itself, a directory of this clone alone.
     is_own_hooks_dir: bool,
     /// Whether the git on the PATH runs hooks that its config names.
     has_config_hooks: bool,
-    /// A worktree's root, where managers have their config.
-    root: Option<PathBuf>,
+    /// What lies at `post-checkout` there.
+    hook: Hook,
+    /// Whether the hook's owner calls us already: its config does, or it calls our file, moved.
+    is_called_by_owner: bool,
+}
+
+/// How our hook comes to run.
+#[derive(Debug, PartialEq, Eq)]
+enum Plan {
+    /// By the clone's config: no file of anybody is touched.
+    Config,
+    /// By this content of the hook file.
+    File(Vec<u8>),
+    /// By its owner, who calls us already.
+    Owner,
+    /// Not before its owner's config calls us.
+    InTheWay(Manager),
+    /// Not before the file there can run.
+    NotExecutable,
+}
+
+/// Decides how our hook comes to run.
+fn plan(clone: &Clone) -> Plan {
+    if clone.has_config_hooks {
+        return Plan::Config;
+    }
+    let (content, is_executable) = match &clone.hook {
+        Hook::Missing if clone.is_own_hooks_dir => return Plan::File(HOOK_FILE.into()),
+        Hook::File { content, .. } if clone.is_own_hooks_dir && is_ours_alone(content) => {
+            return Plan::File(HOOK_FILE.into());
+        }
+        Hook::Missing => (&[] as &[u8], true),
+        Hook::File {
+            content,
+            is_executable,
+        } => (&content[..], *is_executable),
+        Hook::Link(content) => (&content[..], true),
+    };
+    let manager = Manager::of(&clone.hooks_dir, content);
+    if !is_executable {
+        Plan::NotExecutable
+    } else if clone.is_called_by_owner {
+        Plan::Owner
+    } else if manager != Manager::Unknown
+        || !clone.is_own_hooks_dir
+        || matches!(clone.hook, Hook::Link(_))
+    {
+        Plan::InTheWay(manager)
+    } else {
+        with_block_in_script(content).map_or(Plan::InTheWay(manager), Plan::File)
+    }
+}
+
+/// What stands in [`HOOK_FILE`] for others' scripts too, its marks included.
+fn block() -> &'static str {
+    let start = HOOK_FILE.find(BEGIN).expect("the hook file has our marks");
+    &HOOK_FILE[start..]
+}
+
+/// `text` in three: what is before our block, the block, and what is after it.
+fn split_at_block(text: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+    let find = |from: usize, mark: &str| {
+        let mut windows = text.get(from..)?.windows(mark.len());
+        Some(from + windows.position(|window| window == mark.as_bytes())?)
+    };
+    let start = find(0, BEGIN)?;
+    let end = find(start, END)? + END.len();
+    Some((&text[..start], &text[start..end], &text[end..]))
+}
+
+fn without_block(text: &[u8]) -> Option<Vec<u8>> {
+    let (before, _, after) = split_at_block(text)?;
+    Some([before, after].concat())
+}
+
+/// A shell script with our block right after its first line, or with it brought up to date; `None`
+/// for what is no shell script.
+fn with_block_in_script(script: &[u8]) -> Option<Vec<u8>> {
+    if let Some((before, _, after)) = split_at_block(script) {
+        return Some([before, block().as_bytes(), after].concat());
+    }
+    let end_of_shebang = script.iter().position(|&byte| byte == b'\n')? + 1;
+    let (shebang, rest) = script.split_at(end_of_shebang);
+    let is_text = !rest.contains(&0);
+    (is_text && is_shell_shebang(shebang)).then(|| [shebang, block().as_bytes(), rest].concat())
+}
+
+fn is_shell_shebang(line: &[u8]) -> bool {
+    let Some(command) = line
+        .strip_prefix(b"#!")
+        .and_then(|command| str::from_utf8(command).ok())
+    else {
+        return false;
+    };
+    // A carriage return would be part of the interpreter's name.
+    let mut words = command
+        .split([' ', '\t', '\n'])
+        .filter(|word| !word.is_empty() && !word.starts_with('-'));
+    let name = |word: &str| word.rsplit('/').next().unwrap_or_default().to_owned();
+    let interpreter = match words.next().map(name) {
+        Some(env) if env == "env" => words.next().map(name),
+        interpreter => interpreter,
+    };
+    matches!(
+        interpreter.as_deref(),
+        Some("sh" | "ash" | "bash" | "dash" | "ksh" | "mksh" | "zsh")
+    )
+}
+
+fn is_ours_alone(content: &[u8]) -> bool {
+    let ours = [
+        HOOK_FILE.lines().next().unwrap_or_default(),
+        "\n",
+        OURS_ALONE,
+    ]
+    .concat();
+    without_block(content).is_some_and(|rest| rest == ours.as_bytes())
+}
+
+/// A hook file without us; `None` where nothing is left of it, as in our own.
+fn without_us(content: &[u8]) -> Option<Vec<u8>> {
+    if is_ours_alone(content) {
+        return None;
+    }
+    let rest = without_block(content).unwrap_or_else(|| content.to_owned());
+    // What another added to our own file is theirs; the line that says otherwise is not true of it.
+    let text = String::from_utf8(rest).map(|rest| rest.replacen(OURS_ALONE, "", 1).into_bytes());
+    Some(text.unwrap_or_else(std::string::FromUtf8Error::into_bytes))
+}
+
+/// The clone's config with our hook in it: git runs `sh -c '<command> "$@"'`, so the command is a
+/// function that is named last.
+///
+/// The mark may follow the last line where that has no newline, as a comment there, so that taking
+/// the block out again restores every byte.
+fn with_block_in_config(config: &[u8], program: &Path) -> Vec<u8> {
+    let text = program.as_os_str().as_encoded_bytes();
+    let command = [
+        b"f() { p=".as_slice(),
+        &in_single_quotes(text),
+        br#"; test -x "$p" || p=$(git rev-parse --git-common-dir)/worktree-ports/worktree-ports-hook; "#,
+        br#"if test -x "$p"; then "$p" "$@" || "#,
+        br#"echo "worktree-ports: \`$p\` did not run; run \`worktree-ports-hook --install\` in this clone" >&2; "#,
+        br#"else echo "worktree-ports: \`$p\` is gone; run \`worktree-ports-hook --install\` or \`--uninstall\` in this clone" >&2; "#,
+        br"fi || :; }; f",
+    ]
+    .concat();
+    let block = [
+        BEGIN.as_bytes(),
+        b"[hook \"worktree-ports\"]\n\tcommand = ",
+        &in_config_quotes(&command),
+        b"\n\tevent = post-checkout\n",
+        END.as_bytes(),
+    ]
+    .concat();
+    match split_at_block(config) {
+        Some((before, _, after)) => [before, &block, after].concat(),
+        None => [config, &block].concat(),
+    }
+}
+
+fn in_single_quotes(text: &[u8]) -> Vec<u8> {
+    let mut quoted = vec![b'\''];
+    for &byte in text {
+        match byte {
+            b'\'' => quoted.extend(br"'\''"),
+            byte => quoted.push(byte),
+        }
+    }
+    quoted.push(b'\'');
+    quoted
+}
+
+fn in_config_quotes(text: &[u8]) -> Vec<u8> {
+    let mut quoted = vec![b'"'];
+    for &byte in text {
+        match byte {
+            b'"' => quoted.extend(br#"\""#),
+            b'\\' => quoted.extend(br"\\"),
+            b'\n' => quoted.extend(br"\n"),
+            b'\t' => quoted.extend(br"\t"),
+            byte => quoted.push(byte),
+        }
+    }
+    quoted.push(b'"');
+    quoted
+}
+
+/// Looks at what is there, and changes nothing.
+fn look(repository: &Repository, root: Option<&Path>) -> Result<Clone> {
+    let asked = root.unwrap_or(&repository.common_dir);
+    let hooks_dir = hooks_dir(asked)?;
+    let hook = look_at_hook(&hooks_dir.join(HOOK))?;
+    let content = match &hook {
+        Hook::Missing => &[] as &[u8],
+        Hook::File { content, .. } | Hook::Link(content) => content,
+    };
+    let manager = Manager::of(&hooks_dir, content);
+    let is_own = repository.common_dir.join("hooks");
+    Ok(Clone {
+        is_own_hooks_dir: is_real_directory_or_missing(&is_own)
+            && is_same_path(&hooks_dir, &is_own),
+        has_config_hooks: git_version(asked)? >= CONFIG_HOOKS,
+        is_called_by_owner: is_called_by(manager, content, &hooks_dir, root),
+        hooks_dir,
+        hook,
+    })
+}
+
+/// Whether the owner of a hook calls us: its config or the script itself names our program, or it
+/// calls our own file where it has moved it.
+fn is_called_by(manager: Manager, content: &[u8], hooks_dir: &Path, root: Option<&Path>) -> bool {
+    let names_us = |text: &[u8]| {
+        let rest = without_block(text);
+        let text = rest.as_deref().unwrap_or(text);
+        text.windows(PROGRAM.len())
+            .any(|window| window == PROGRAM.as_bytes())
+    };
+    let configs = root
+        .into_iter()
+        .flat_map(|root| manager.configs().iter().map(|name| root.join(name)));
+    let moved = match manager {
+        Manager::PreCommit | Manager::Prek => Some(hooks_dir.join("post-checkout.legacy")),
+        _ => None,
+    };
+    names_us(content)
+        || configs
+            .filter_map(|path| fs::read(path).ok())
+            .any(|text| names_us(&text))
+        || moved
+            .and_then(|path| fs::read(path).ok())
+            .is_some_and(|text| split_at_block(&text).is_some())
+}
+
+fn look_at_hook(path: &Path) -> Result<Hook> {
+    let could_not = |error: io::Error| Error::at("read", path, error);
+    let metadata = match fs::symlink_metadata(path) {
+        Err(error) if plain_file::is_absence(&error) => return Ok(Hook::Missing),
+        metadata => metadata.map_err(could_not)?,
+    };
+    if metadata.is_symlink() {
+        return Ok(Hook::Link(fs::read(path).unwrap_or_default()));
+    }
+    Ok(Hook::File {
+        content: fs::read(path).map_err(could_not)?,
+        is_executable: is_executable(&metadata),
+    })
+}
+
+#[cfg(unix)]
+fn is_executable(metadata: &fs::Metadata) -> bool {
+    std::os::unix::fs::MetadataExt::mode(metadata) & 0o111 != 0
+}
+
+/// Windows goes by the name.
+#[cfg(not(unix))]
+fn is_executable(_metadata: &fs::Metadata) -> bool {
+    true
+}
+
+fn is_real_directory_or_missing(path: &Path) -> bool {
+    fs::symlink_metadata(path).map_or(true, |metadata| metadata.is_dir())
+}
+
+fn is_same_path(one: &Path, other: &Path) -> bool {
+    let canonical = |path: &Path| {
+        let parent = path
+            .parent()
+            .and_then(|parent| fs::canonicalize(parent).ok());
+        parent.map(|parent| parent.join(path.file_name().unwrap_or_default()))
+    };
+    canonical(one) == canonical(other)
+}
+
+/// Where git looks for the hooks of the worktree or repository at `directory`.
+fn hooks_dir(directory: &Path) -> Result<PathBuf> {
+    let path = ask_git(directory, &["rev-parse", "--git-path", "hooks"])?;
+    Ok(directory.join(worktrees::path_from(path)))
+}
+
+/// The version of the git on the PATH.
+fn git_version(directory: &Path) -> Result<(u32, u32)> {
+    let answer = ask_git(directory, &["version"])?;
+    let answer = String::from_utf8_lossy(&answer);
+    let mut numbers = answer
+        .trim_start_matches("git version ")
+        .split('.')
+        .map(str::parse);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) => Ok((major, minor)),
+        _ => Err(Error::new(format!(
+            "could not tell the version of git from `{}`",
+            answer.trim_end()
+        ))),
+    }
+}
+
+fn ask_git(directory: &Path, arguments: &[&str]) -> Result<Vec<u8>> {
+    let could_not = |why: &str| {
+        Error::new(format!(
+            "could not run `git {}`: {why}",
+            arguments.join(" ")
+        ))
+        .remedy("`--install` and `--uninstall` need git on the PATH")
+    };
+    let output = worktrees::git(directory).args(arguments).output();
+    let output = output.map_err(|error| could_not(&error.to_string()))?;
+    if output.status.success() {
+        Ok(output.stdout)
+    } else {
+        Err(could_not(
+            String::from_utf8_lossy(&output.stderr).trim_end(),
+        ))
+    }
+}
+
+/// Wires up the hook in the clone around `directory`, with a copy of `program`.
+pub fn install(directory: &Path, program: &Path) -> Result<Installed> {
+    let Found {
+        repository,
+        worktree,
+    } = worktrees::find(directory)?;
+    let root = worktree.map(|worktree| worktree.root);
+    let clone = look(&repository, root.as_deref())?;
+    let hook = clone.hooks_dir.join(HOOK);
+    let plan = plan(&clone);
+    if plan == Plan::NotExecutable {
+        return Err(Error::new(format!(
+            "{} is not executable, so git does not run it",
+            quoted(&hook)
+        ))
+        .remedy("run `chmod +x` on it or remove it, then run `worktree-ports-hook --install`"));
+    }
+
+    let copy = repository.common_dir.join(lock::DIRECTORY).join(PROGRAM);
+    let is_new = !copy.exists();
+    copy_program(&repository, program, &copy)?;
+    let outcome = match plan {
+        Plan::Config => wire_by_config(&repository, &clone, &copy),
+        Plan::File(content) => {
+            write_hook(&hook, &content).map(|()| Installed::Wired(quoted(&hook)))
+        }
+        Plan::Owner => Ok(Installed::Wired(format!(
+            "{}, whose owner calls it already",
+            quoted(&hook)
+        ))),
+        Plan::NotExecutable => unreachable!("told above"),
+        Plan::InTheWay(manager) => Ok(Installed::InTheWay {
+            manager,
+            add_to: match (manager.configs().first(), &root) {
+                (Some(config), Some(root)) => root.join(config),
+                _ => hook,
+            },
+        }),
+    };
+    if outcome.is_err() && is_new {
+        // Best effort: what fails next is told already.
+        let _ = fs::remove_file(&copy);
+    }
+    outcome
+}
+
+fn copy_program(repository: &Repository, program: &Path, copy: &Path) -> Result<()> {
+    let bytes = fs::read(program).map_err(|error| Error::at("read the program", program, error))?;
+    lock::make_directory(&repository.common_dir)
+        .and_then(|_| replace(copy, &bytes, replace::executable()))
+        .map_err(|error| Error::at("write the program", copy, error))
+}
+
+fn wire_by_config(repository: &Repository, clone: &Clone, copy: &Path) -> Result<Installed> {
+    let path = repository.common_dir.join("config");
+    let could_not = |error: io::Error| could_not_write_config(&path, &error);
+    let config = fs::read(&path).map_err(could_not)?;
+    replace_under_git_lock(&path, &with_block_in_config(&config, copy)).map_err(could_not)?;
+    // What an older git needed: both would run, and git-lfs would take the file for another's.
+    for hook in places_of_hook(repository, &clone.hooks_dir) {
+        unwire_file(&hook)?;
+    }
+    Ok(Installed::Wired(format!(
+        "{}: git 2.54 and later run it, an older git on this clone does not, \
+         and there the calls by hand reserve ports",
+        quoted(&path)
+    )))
+}
+
+fn could_not_write_config(path: &Path, error: &io::Error) -> Error {
+    let error = Error::at("write the config", path, error);
+    error.remedy("where `config.lock` is left from a git that was killed, remove it")
+}
+
+fn write_hook(hook: &Path, content: &[u8]) -> Result<()> {
+    let could_not = |error: io::Error| Error::at("write the hook", hook, error);
+    if let Some(directory) = hook.parent() {
+        fs::create_dir_all(directory).map_err(could_not)?;
+    }
+    let permissions = if content == HOOK_FILE.as_bytes() {
+        replace::executable()
+    } else {
+        None
+    };
+    replace(hook, content, permissions).map_err(could_not)
+}
+
+/// The files in which our hook may stand: that which git runs, that which it would run without a
+/// `core.hooksPath`, and what managers rename either to.
+fn places_of_hook(repository: &Repository, hooks_dir: &Path) -> Vec<PathBuf> {
+    let mut directories = vec![hooks_dir.to_owned()];
+    let common = repository.common_dir.join("hooks");
+    if !is_same_path(&common, hooks_dir) {
+        directories.push(common);
+    }
+    let names = [HOOK, "post-checkout.legacy", "post-checkout.old"];
+    let places = directories
+        .iter()
+        .flat_map(|directory| names.map(|name| directory.join(name)));
+    places.collect()
+}
+
+/// Takes us out of the hook file at `path`; says whether we were there.
+fn unwire_file(path: &Path) -> Result<bool> {
+    let Hook::File { content, .. } = look_at_hook(path)? else {
+        return Ok(false);
+    };
+    if split_at_block(&content).is_none() {
+        return Ok(false);
+    }
+    let outcome = match without_us(&content) {
+        Some(rest) => replace(path, &rest, None),
+        None => fs::remove_file(path),
+    };
+    outcome
+        .map(|()| true)
+        .map_err(|error| Error::at("restore the hook", path, error))
+}
+
+/// Unwires the hook of the clone around `directory` and removes the program from it. Tells what
+/// was done and what stays.
+pub fn uninstall(directory: &Path, manner: &Manner<'_>) -> Result<Vec<String>> {
+    let Found {
+        repository,
+        worktree,
+    } = worktrees::find(directory)?;
+    let asked = worktree.map_or_else(|| repository.common_dir.clone(), |worktree| worktree.root);
+    let mut done = Vec::new();
+
+    let config_path = repository.common_dir.join("config");
+    let could_not = |error: io::Error| could_not_write_config(&config_path, &error);
+    if let Some(config) = without_block(&fs::read(&config_path).map_err(could_not)?) {
+        replace_under_git_lock(&config_path, &config).map_err(could_not)?;
+        done.push(format!("removed the hook from {}", quoted(&config_path)));
+    }
+    for hook in places_of_hook(&repository, &hooks_dir(&asked)?) {
+        if unwire_file(&hook)? {
+            done.push(format!("removed the hook from {}", quoted(&hook)));
+        }
+    }
+    let program = repository.common_dir.join(lock::DIRECTORY).join(PROGRAM);
+    match fs::remove_file(&program) {
+        Ok(()) => done.push(format!("removed {}", quoted(&program))),
+        Err(error) if plain_file::is_absence(&error) => {}
+        Err(error) => return Err(Error::at("remove", &program, error)),
+    }
+    if let Some(port_file) = exclude::unless_needed(&repository, manner)? {
+        done.push(format!(
+            "the lines in info/exclude stay, for {}",
+            quoted(&port_file)
+        ));
+    }
+    let lock = lock::path(&repository.common_dir);
+    if lock.exists() {
+        done.push(format!(
+            "{} stays: of a new one and it, each could be locked",
+            quoted(&lock)
+        ));
+    }
+    if done.is_empty() {
+        done.push("nothing was wired up in this clone".to_owned());
+    }
+    Ok(done)
 }

@@ -14,6 +14,11 @@ use crate::error::{Error, Result, quoted};
 /// The directory of this program in the common dir.
 pub const DIRECTORY: &str = "worktree-ports";
 
+/// The lock file of the repository with that common dir.
+pub fn path(common_dir: &Path) -> PathBuf {
+    common_dir.join(DIRECTORY).join("lock")
+}
+
 /// How long a wait stays silent.
 const SILENCE: Duration = Duration::from_secs(1);
 
@@ -28,7 +33,7 @@ pub struct Held {
 /// # Errors
 /// The wait took longer than `limit`, or the lock cannot be had at all.
 pub fn acquire(common_dir: &Path, limit: Duration, narrate: &dyn Fn(&str)) -> Result<Held> {
-    let path = common_dir.join(DIRECTORY).join("lock");
+    let path = path(common_dir);
     match lock(&path, RwLock::try_write) {
         Ok(guard) => return Ok(Held { _guard: guard }),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}

@@ -37,7 +37,10 @@ pub enum Manager {
 impl Manager {
     /// Whose hook it is: by the directory of the hooks, else by the content of `post-checkout`.
     pub fn of(hooks_dir: &Path, content: &[u8]) -> Manager {
-        if hooks_dir.components().any(|part| part.as_os_str() == ".husky") {
+        if hooks_dir
+            .components()
+            .any(|part| part.as_os_str() == ".husky")
+        {
             return Manager::Husky;
         }
         let text = String::from_utf8_lossy(content).to_lowercase();
@@ -129,7 +132,9 @@ impl Manager {
                 "        pass_filenames: false\n",
                 "        verbose: true\n",
                 "        entry: sh -c '",
-                command!(r#""$PRE_COMMIT_FROM_REF" "$PRE_COMMIT_TO_REF" "$PRE_COMMIT_CHECKOUT_TYPE""#),
+                command!(
+                    r#""$PRE_COMMIT_FROM_REF" "$PRE_COMMIT_TO_REF" "$PRE_COMMIT_CHECKOUT_TYPE""#
+                ),
                 "'\n"
             ),
             Manager::Overcommit => concat!(

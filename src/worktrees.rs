@@ -149,6 +149,17 @@ impl Repository {
         })
     }
 
+    /// The roots of all worktrees that are known, whether something is there or not.
+    pub fn roots(&self) -> Result<Vec<PathBuf>> {
+        let mut roots: Vec<PathBuf> = self.main.root().map(Path::to_owned).into_iter().collect();
+        for entry in self.linked()? {
+            if let Place::At(root) = entry.place {
+                roots.push(root);
+            }
+        }
+        Ok(roots)
+    }
+
     /// The worktrees that are registered, the main one aside, in no order.
     ///
     /// Read from the directory itself: libgit2's own listing drops ids that are not UTF-8, takes
@@ -442,7 +453,7 @@ fn read_path(path: &Path, prefix: &[u8]) -> Result<Option<PathBuf>> {
 }
 
 /// The path in `line`, less the white space at its end.
-fn path_from(mut line: Vec<u8>) -> PathBuf {
+pub fn path_from(mut line: Vec<u8>) -> PathBuf {
     line.truncate(line.trim_ascii_end().len());
     #[cfg(unix)]
     {
