@@ -3,19 +3,23 @@
 use std::cell::RefCell;
 use std::env;
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
 
+use crate::check;
 use crate::error::{Error, Result, printable, quoted};
 use crate::hook::{self, Checkout, Decision};
 use crate::install::{self, Installed};
+use crate::lock;
 use crate::port_file;
-use crate::render;
+use crate::render::{self, Look};
 use crate::reserve::{self, Demand, Manner, Outcome, Replaced, Reservation};
+use crate::survey;
 use crate::worktrees::{self, Found, Owner, Repository, Worktree};
 
 /// Gives every git worktree its own ports.
@@ -35,17 +39,33 @@ struct Arguments {
     #[arg(short = 'C', value_name = "PATH")]
     directory: Vec<PathBuf>,
 
+    /// Make sure of the ports of every worktree of the repository
+    #[arg(long, group = "mode")]
+    all: bool,
+
     /// Choose this worktree's ports anew
     #[arg(long, group = "mode")]
     reallocate: bool,
+
+    /// Print lines NAME=value for shells and programs
+    #[arg(long, group = "mode")]
+    env: bool,
 
     /// Print the port of <SERVICE> alone
     #[arg(long, value_name = "SERVICE", group = "mode")]
     get: Option<String>,
 
-    /// Print the port file
-    #[arg(long, group = "mode")]
+    /// Print the port file; with --all an array of them, with --list an array of worktrees
+    #[arg(long, conflicts_with_all = ["reallocate", "env", "get", "check", "install", "uninstall"])]
     json: bool,
+
+    /// Show every worktree, its ports, and what listens
+    #[arg(long, group = "mode")]
+    list: bool,
+
+    /// Show problems, each with the command that mends it
+    #[arg(long, group = "mode")]
+    check: bool,
 
     /// Wire up the hook in this clone
     #[arg(long, group = "mode")]
@@ -145,10 +165,21 @@ fn serve(arguments: &Arguments, narrator: &Narrator) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
 
+    let found = worktrees::find_outermost(&directory)?;
+    if arguments.list {
+        return list(&found, arguments.json, narrator);
+    }
+    if arguments.check {
+        return check(&found, &manner);
+    }
+    if arguments.all {
+        return all(&found, arguments.json, &manner, narrator);
+    }
+
     let Found {
         repository,
         worktree,
-    } = worktrees::find_outermost(&directory)?;
+    } = found;
     let worktree = worktree.ok_or_else(|| {
         Error::new(format!(
             "{} is in no worktree",
@@ -156,7 +187,6 @@ fn serve(arguments: &Arguments, narrator: &Narrator) -> Result<ExitCode> {
         ))
         .remedy("run it in a worktree, or name one with `-C <path>`")
     })?;
-
     let outcome = if arguments.reallocate {
         reserve::reserve(&repository, &worktree, Demand::Anew, &manner)?
     } else {
@@ -165,10 +195,75 @@ fn serve(arguments: &Arguments, narrator: &Narrator) -> Result<ExitCode> {
     let reservation = answer_of(outcome, &worktree, narrator)?;
     answer(&match &arguments.get {
         Some(service) => get(&reservation, service)?,
+        None if arguments.env => render::env(&reservation),
         None if arguments.json => render::json(&worktree, &reservation)?,
         None => render::text(&worktree, &reservation),
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Makes sure of every worktree's ports. One that cannot have any does not keep others from theirs.
+fn all(found: &Found, json: bool, manner: &Manner<'_>, narrator: &Narrator) -> Result<ExitCode> {
+    let mut code = ExitCode::SUCCESS;
+    let mut has_ports = Vec::new();
+    let mut text = String::new();
+    for worktree in survey::worktrees_of(found, manner.narrate)? {
+        if !worktree.is_in_place()? {
+            continue;
+        }
+        match reserve::fill(&found.repository, &worktree, manner) {
+            Ok(Outcome::Kept(reservation)) => has_ports.push((worktree, reservation)),
+            Ok(Outcome::Reserved(reservation, _)) => {
+                let _ = writeln!(text, "{}: {}", render::name(&worktree), reservation.bundle);
+                has_ports.push((worktree, reservation));
+            }
+            Ok(Outcome::Foreign) => {}
+            Ok(Outcome::Tracked) => narrator.tell(&tracked(&worktree).to_string()),
+            Err(error) => {
+                narrator.error(&error);
+                code = ExitCode::FAILURE;
+            }
+        }
+    }
+    answer(&if json {
+        render::json_of_all(&has_ports)?
+    } else {
+        text
+    })?;
+    Ok(code)
+}
+
+fn list(found: &Found, json: bool, narrator: &Narrator) -> Result<ExitCode> {
+    let surveyed = survey::survey(found, &|line| narrator.tell(line))?;
+    answer(&if json {
+        render::list_json(&surveyed)?
+    } else {
+        let look = Look {
+            colour: io::stdout().is_terminal()
+                && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+            width: terminal_size::terminal_size().map(|(width, _)| usize::from(width.0)),
+            from: env::current_dir().unwrap_or_default(),
+        };
+        render::list(&surveyed, found.worktree.as_ref(), &look)
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn check(found: &Found, manner: &Manner<'_>) -> Result<ExitCode> {
+    // A repository without a lock file has no writer to wait for, and nothing is to be written.
+    let common_dir = &found.repository.common_dir;
+    let _held = if lock::path(common_dir).exists() {
+        Some(lock::acquire(common_dir, manner.patience, manner.narrate)?)
+    } else {
+        None
+    };
+    let problems = check::problems(found, &survey::survey(found, manner.narrate)?)?;
+    answer(&render::problems(&problems))?;
+    Ok(if problems.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 /// Wires up the hook; where another's is in the way, prints what to add to its config.

@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::check::Problem;
 use crate::error::{Error, Result, quoted};
 use crate::exclude;
 use crate::lock;
@@ -67,6 +68,8 @@ struct Clone {
     has_config_hooks: bool,
     /// What lies at `post-checkout` there.
     hook: Hook,
+    /// Whose that is, if not ours.
+    manager: Manager,
     /// Whether the hook's owner calls us already: its config does, or it calls our file, moved.
     is_called_by_owner: bool,
 }
@@ -103,7 +106,7 @@ fn plan(clone: &Clone) -> Plan {
         } => (&content[..], *is_executable),
         Hook::Link(content) => (&content[..], true),
     };
-    let manager = Manager::of(&clone.hooks_dir, content);
+    let manager = clone.manager;
     if !is_executable {
         Plan::NotExecutable
     } else if clone.is_called_by_owner {
@@ -271,6 +274,7 @@ fn look(repository: &Repository, root: Option<&Path>) -> Result<Clone> {
         is_called_by_owner: is_called_by(manager, content, &hooks_dir, root),
         hooks_dir,
         hook,
+        manager,
     })
 }
 
@@ -425,6 +429,50 @@ pub fn install(directory: &Path, program: &Path) -> Result<Installed> {
         let _ = fs::remove_file(&copy);
     }
     outcome
+}
+
+/// What keeps the hook of a repository from running.
+pub fn problems(found: &Found) -> Result<Vec<Problem>> {
+    let repository = &found.repository;
+    let clone = look(
+        repository,
+        found
+            .worktree
+            .as_ref()
+            .map(|worktree| worktree.root.as_path()),
+    )?;
+    let config = fs::read(repository.common_dir.join("config")).unwrap_or_default();
+    let has_us = |hook: &Hook| match hook {
+        Hook::File {
+            content,
+            is_executable,
+        } => *is_executable && split_at_block(content).is_some(),
+        Hook::Missing | Hook::Link(_) => false,
+    };
+    let is_wired_by_config = clone.has_config_hooks && split_at_block(&config).is_some();
+    let program = repository.common_dir.join(lock::DIRECTORY).join(PROGRAM);
+    let hidden = repository.common_dir.join("hooks").join(HOOK);
+
+    // Only what somebody wrote by hand may call another copy of the program.
+    let is_by_hand =
+        !is_wired_by_config && !has_us(&clone.hook) && clone.manager == Manager::Unknown;
+    let what = if is_wired_by_config || has_us(&clone.hook) || clone.is_called_by_owner {
+        if is_by_hand || program.exists() {
+            return Ok(Vec::new());
+        }
+        format!(
+            "the program that the hook runs, {}, is gone",
+            quoted(&program)
+        )
+    } else if has_us(&look_at_hook(&hidden)?) {
+        format!("`core.hooksPath` hides the hook {}", quoted(&hidden))
+    } else {
+        format!("no hook is wired up in {}", quoted(&repository.common_dir))
+    };
+    Ok(vec![Problem {
+        what,
+        remedy: "`worktree-ports-hook --install`".to_owned(),
+    }])
 }
 
 fn copy_program(repository: &Repository, program: &Path, copy: &Path) -> Result<()> {

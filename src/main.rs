@@ -19,6 +19,7 @@
 
 mod allocate;
 mod bundle;
+mod check;
 mod cli;
 mod config;
 mod error;
@@ -35,6 +36,7 @@ mod render;
 mod replace;
 mod reservations;
 mod reserve;
+mod survey;
 mod worktrees;
 
 use std::process::ExitCode;

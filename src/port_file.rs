@@ -276,7 +276,7 @@ impl Serialize for Content<'_> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("worktree", &self.worktree)?;
         map.serialize_entry("slot", &self.bundle.slot.map(|slot| slot.0))?;
-        map.serialize_entry("ports", &Ports(self.bundle))?;
+        map.serialize_entry("ports", &Ports(&self.bundle.ports))?;
         for (name, url) in self.urls {
             map.serialize_entry(name, url)?;
         }
@@ -285,11 +285,11 @@ impl Serialize for Content<'_> {
 }
 
 /// A bundle's ports as a JSON object, in their order.
-pub struct Ports<'a>(pub &'a Bundle);
+pub struct Ports<'a>(pub &'a [(String, Port)]);
 
 impl Serialize for Ports<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let ports = self.0.ports.iter();
+        let ports = self.0.iter();
         serializer.collect_map(ports.map(|(service, port)| (service, port.number())))
     }
 }

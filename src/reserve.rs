@@ -90,6 +90,22 @@ pub fn ensure(
     reserve(repository, worktree, Demand::Current, manner)
 }
 
+/// Makes sure that `worktree` has a bundle. One of its own is left as it is.
+pub fn fill(repository: &Repository, worktree: &Worktree, manner: &Manner<'_>) -> Result<Outcome> {
+    let found = port_file::read(&worktree.root)?;
+    if let State::Ok(own) = port_file::state(&found, worktree.id.as_deref())
+        && !worktree.tracks(port_file::NAME)?
+    {
+        let config = Config::of(&worktree.root, repository.main.root())?;
+        let urls = config.urls(&own.bundle);
+        return Ok(Outcome::Kept(Reservation {
+            bundle: own.bundle,
+            urls,
+        }));
+    }
+    reserve(repository, worktree, Demand::Any, manner)
+}
+
 /// Takes the lock and looks, lists and reads under it; nothing that was read before decides.
 pub fn reserve(
     repository: &Repository,

@@ -75,6 +75,15 @@ impl Worktree {
         }
     }
 
+    /// Whether the worktree stands where the repository holds it to be.
+    pub fn is_in_place(&self) -> Result<bool> {
+        if self.is_main() {
+            return Ok(true);
+        }
+        let there = Worktree::linked_at(&self.root)?;
+        Ok(there.is_some_and(|there| is_same_directory(&there.git_dir, &self.git_dir)))
+    }
+
     /// Whether git tracks `name`, a file at this worktree's root.
     pub fn tracks(&self, name: &str) -> Result<bool> {
         let by_libgit2 = || -> Result<bool, git2::Error> {
@@ -147,6 +156,21 @@ impl Repository {
             common_dir: common_dir.to_owned(),
             main: main_of(&repository, common_dir),
         })
+    }
+
+    /// The main worktree, with that root.
+    pub fn main_worktree(&self, root: &Path) -> Worktree {
+        Worktree {
+            root: root.to_owned(),
+            id: None,
+            common_dir: self.common_dir.clone(),
+            git_dir: self.common_dir.clone(),
+        }
+    }
+
+    /// The linked worktree with that root and git directory.
+    pub fn linked_worktree(&self, root: PathBuf, git_dir: PathBuf) -> Worktree {
+        Worktree::linked(root, git_dir, self.common_dir.clone())
     }
 
     /// The roots of all worktrees that are known, whether something is there or not.
@@ -409,6 +433,18 @@ fn misplaced(directory: &Path, registered: &Place) -> Error {
         quoted(directory)
     ))
     .remedy("if you moved or copied it, run `git worktree repair` in it")
+}
+
+/// The branch of the worktree at `root`, by git itself: libgit2 cannot read a reftable.
+pub fn branch_by_git(root: &Path) -> Option<String> {
+    let output = git(root)
+        .args(["symbolic-ref", "--quiet", "--short", "HEAD"])
+        .output()
+        .ok()?;
+    let branch = String::from_utf8_lossy(&output.stdout)
+        .trim_end()
+        .to_owned();
+    (output.status.success() && !branch.is_empty()).then_some(branch)
 }
 
 /// git, to be asked about `directory` and nothing else.
