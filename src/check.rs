@@ -1,61 +1,48 @@
 //! The problems that `--check` finds, each with the command that mends it.
 
-use std::fmt::Write;
 use std::path::Path;
 
-use crate::config::{self, Config};
-use crate::error::{Result, quoted};
+use crate::bundle::Bundle;
+use crate::config::Config;
+use crate::error::{Error, Result, quoted};
 use crate::install;
 use crate::port_file;
 use crate::survey::{Condition, Surveyed};
 use crate::worktrees::Found;
 
-/// Something that keeps a worktree from having its own ports, or that will.
-pub struct Problem {
-    /// What is wrong, and where.
-    pub what: String,
-    /// The command that mends it.
-    pub remedy: String,
-}
-
 /// Every problem of the repository and of its worktrees, as `surveyed`.
-pub fn problems(found: &Found, surveyed: &[Surveyed]) -> Result<Vec<Problem>> {
-    let mut problems = install::problems(found)?;
+pub fn problems(found: &Found, surveyed: &[Surveyed]) -> Result<Vec<Error>> {
+    let mut problems = Vec::from_iter(install::problem(found)?);
     for one in surveyed {
-        problems.extend(problem_of_file(one, surveyed));
         if one.is_in_place {
-            problems.extend(problems_of_rules(found, one)?);
+            problems.extend(problem_of_file(one, surveyed));
+            problems.extend(problem_of_ignoring(found, one)?);
+            problems.extend(problem_of_config(found, one));
+        } else {
+            problems.push(
+                Error::new(format!(
+                    "the worktree at {} was moved, copied or removed by hand",
+                    quoted(&one.worktree.root)
+                ))
+                .remedy("run `git worktree repair` in its new place, or `git worktree prune` where it is gone"),
+            );
         }
     }
     Ok(problems)
 }
 
-/// What is wrong with the port file of `one`, and with its place.
-fn problem_of_file(one: &Surveyed, all: &[Surveyed]) -> Option<Problem> {
+/// The port file is not the worktree's own, or not alone in naming its ports.
+fn problem_of_file(one: &Surveyed, all: &[Surveyed]) -> Option<Error> {
     let root = &one.worktree.root;
     let path = quoted(&root.join(port_file::NAME));
-    let by_hand = |option: &str| format!("worktree-ports-hook -C {}{option}", shell_word(root));
-    if !one.is_in_place {
-        return Some(Problem {
-            what: format!(
-                "the worktree at {} was moved, copied or removed by hand",
-                quoted(root)
-            ),
-            remedy:
-                "`git worktree repair` in its new place, or `git worktree prune` where it is gone"
-                    .to_owned(),
-        });
-    }
-    let (what, remedy) = match one.condition {
+    let by_hand = format!("worktree-ports-hook -C {}", shell_word(root));
+    let (what, command) = match one.condition {
         Condition::Ok | Condition::None => return None,
-        Condition::Copied => (
-            format!("{path} is a copy of another worktree's"),
-            by_hand(""),
-        ),
-        Condition::Damaged => (format!("{path} is damaged"), by_hand("")),
+        Condition::Copied => (format!("{path} is a copy of another worktree's"), by_hand),
+        Condition::Damaged => (format!("{path} is damaged"), by_hand),
         Condition::Foreign => (
             format!("{path} is another tool's"),
-            by_hand(" --reallocate"),
+            format!("{by_hand} --reallocate"),
         ),
         Condition::Tracked => (
             format!("git tracks {path}, so every worktree has the same ports"),
@@ -65,88 +52,59 @@ fn problem_of_file(one: &Surveyed, all: &[Surveyed]) -> Option<Problem> {
                 port_file::NAME
             ),
         ),
-        Condition::Duplicate => (
-            format!(
-                "{path} names a port that {} names too",
-                others_with_its_ports(one, all)
-            ),
-            by_hand(" --reallocate"),
-        ),
-    };
-    Some(Problem {
-        what,
-        remedy: format!("`{remedy}`"),
-    })
-}
-
-/// Where a worktree has a bundle: what git and the config make of it.
-fn problems_of_rules(found: &Found, one: &Surveyed) -> Result<Vec<Problem>> {
-    let root = &one.worktree.root;
-    let mut problems = Vec::new();
-    if !matches!(one.condition, Condition::None | Condition::Tracked)
-        && !one.worktree.ignores(port_file::NAME)?
-    {
-        let exclude = found.repository.common_dir.join("info").join("exclude");
-        problems.push(Problem {
-            what: format!(
-                "git does not ignore {}",
-                quoted(&root.join(port_file::NAME))
-            ),
-            remedy: format!("`echo /{} >> {}`", port_file::NAME, shell_word(&exclude)),
-        });
-    }
-    match Config::of(root, found.repository.main.root()) {
-        Err(error) => problems.push(Problem {
-            what: error.to_string(),
-            remedy: format!("`\"$EDITOR\" {}`", shell_word(&root.join(config::NAME))),
-        }),
-        Ok(config) => {
-            let lacks = |bundle: &crate::bundle::Bundle| {
-                let mut services = config.services.iter().map(|service| service.name.clone());
-                services.find(|service| bundle.port(service).is_none())
-            };
-            if let Some(service) = one.bundle().and_then(lacks) {
-                problems.push(Problem {
-                    what: format!(
-                        "{} has no port for `{service}`",
-                        quoted(&root.join(port_file::NAME))
-                    ),
-                    remedy: format!(
-                        "`worktree-ports-hook -C {}`, or with `--reallocate` where it cannot join",
-                        shell_word(root)
-                    ),
-                });
-            }
-        }
-    }
-    Ok(problems)
-}
-
-fn others_with_its_ports(one: &Surveyed, all: &[Surveyed]) -> String {
-    let mut others = String::new();
-    let shares = |other: &&Surveyed| {
-        let ports = |surveyed: &Surveyed| {
-            surveyed
-                .bundle()
-                .cloned()
-                .map(|bundle| bundle.ports)
-                .unwrap_or_default()
-        };
-        let mine = ports(one);
-        other.worktree.root != one.worktree.root
-            && ports(other)
+        Condition::Duplicate => {
+            let others: Vec<String> = all
                 .iter()
-                .any(|(_, port)| mine.iter().any(|(_, own)| own == port))
+                .filter(|other| other.worktree.root != *root && shares_port(one, other))
+                .map(|other| quoted(&other.worktree.root.join(port_file::NAME)))
+                .collect();
+            (
+                format!("{path} names a port that {} names too", others.join(", ")),
+                format!("{by_hand} --reallocate"),
+            )
+        }
     };
-    for other in all.iter().filter(shares) {
-        let comma = if others.is_empty() { "" } else { ", " };
-        let _ = write!(
-            others,
-            "{comma}{}",
-            quoted(&other.worktree.root.join(port_file::NAME))
-        );
+    Some(Error::new(what).remedy(format!("run `{command}`")))
+}
+
+fn shares_port(one: &Surveyed, other: &Surveyed) -> bool {
+    let ports = |surveyed| Surveyed::bundle(surveyed).map_or(&[][..], |bundle| &bundle.ports);
+    let is_in_other = |port| ports(other).iter().any(|(_, theirs)| *theirs == port);
+    ports(one).iter().any(|(_, port)| is_in_other(*port))
+}
+
+/// git shows the port file, and `git worktree remove` would refuse.
+fn problem_of_ignoring(found: &Found, one: &Surveyed) -> Result<Option<Error>> {
+    if matches!(one.condition, Condition::None | Condition::Tracked)
+        || one.worktree.ignores(port_file::NAME)?
+    {
+        return Ok(None);
     }
-    others
+    let path = one.worktree.root.join(port_file::NAME);
+    let exclude = found.repository.common_dir.join("info").join("exclude");
+    let command = format!("echo /{} >> {}", port_file::NAME, shell_word(&exclude));
+    let problem = Error::new(format!("git does not ignore {}", quoted(&path)));
+    Ok(Some(problem.remedy(format!("run `{command}`"))))
+}
+
+/// The config is not valid, or has a service that the bundle lacks.
+fn problem_of_config(found: &Found, one: &Surveyed) -> Option<Error> {
+    let root = &one.worktree.root;
+    let config = match Config::of(root, found.repository.main.root()) {
+        Ok(config) => config,
+        Err(error) => return Some(error),
+    };
+    let lacks = |bundle: &Bundle| {
+        let mut services = config.services.iter();
+        services.find(|service| bundle.port(&service.name).is_none())
+    };
+    let service = &one.bundle().and_then(lacks)?.name;
+    let path = quoted(&root.join(port_file::NAME));
+    let problem = Error::new(format!("{path} has no port for `{service}`"));
+    let command = format!("worktree-ports-hook -C {}", shell_word(root));
+    Some(problem.remedy(format!(
+        "run `{command}`, or `{command} --reallocate` where it cannot join"
+    )))
 }
 
 /// A path as a word of a shell command.

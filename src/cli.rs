@@ -15,10 +15,10 @@ use crate::check;
 use crate::error::{Error, Result, printable, quoted};
 use crate::hook::{self, Checkout, Decision};
 use crate::install::{self, Installed};
-use crate::lock;
+use crate::lock::{self, Manner};
 use crate::port_file;
 use crate::render::{self, Look};
-use crate::reserve::{self, Demand, Manner, Outcome, Replaced, Reservation};
+use crate::reserve::{self, Demand, Outcome, Replaced, Reservation};
 use crate::survey;
 use crate::worktrees::{self, Found, Owner, Repository, Worktree};
 
@@ -253,7 +253,7 @@ fn check(found: &Found, manner: &Manner<'_>) -> Result<ExitCode> {
     // A repository without a lock file has no writer to wait for, and nothing is to be written.
     let common_dir = &found.repository.common_dir;
     let _held = if lock::path(common_dir).exists() {
-        Some(lock::acquire(common_dir, manner.patience, manner.narrate)?)
+        Some(lock::acquire(common_dir, manner)?)
     } else {
         None
     };

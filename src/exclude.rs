@@ -5,11 +5,10 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use crate::error::{Error, Result};
-use crate::lock::{self, Held};
+use crate::lock::{self, Held, Manner};
 use crate::plain_file;
 use crate::port_file;
 use crate::replace::replace;
-use crate::reserve::Manner;
 use crate::worktrees::{Repository, Worktree};
 
 /// What git is to ignore: the port file, and what a kill leaves of one.
@@ -54,7 +53,7 @@ pub fn unless_needed(repository: &Repository, manner: &Manner<'_>) -> Result<Opt
     let Some(rest) = without_lines(&content) else {
         return Ok(None);
     };
-    let _held = lock::acquire(&repository.common_dir, manner.patience, manner.narrate)?;
+    let _held = lock::acquire(&repository.common_dir, manner)?;
     let port_files = repository
         .roots()?
         .into_iter()

@@ -4,14 +4,12 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::check::Problem;
 use crate::error::{Error, Result, quoted};
 use crate::exclude;
-use crate::lock;
+use crate::lock::{self, Manner};
 use crate::managers::Manager;
 use crate::plain_file;
 use crate::replace::{self, replace, replace_under_git_lock};
-use crate::reserve::Manner;
 use crate::worktrees::{self, Found, Repository};
 
 /// The file that git runs after a checkout.
@@ -431,8 +429,8 @@ pub fn install(directory: &Path, program: &Path) -> Result<Installed> {
     outcome
 }
 
-/// What keeps the hook of a repository from running.
-pub fn problems(found: &Found) -> Result<Vec<Problem>> {
+/// What keeps the hook of a repository from running, if anything does.
+pub fn problem(found: &Found) -> Result<Option<Error>> {
     let repository = &found.repository;
     let clone = look(
         repository,
@@ -458,7 +456,7 @@ pub fn problems(found: &Found) -> Result<Vec<Problem>> {
         !is_wired_by_config && !has_us(&clone.hook) && clone.manager == Manager::Unknown;
     let what = if is_wired_by_config || has_us(&clone.hook) || clone.is_called_by_owner {
         if is_by_hand || program.exists() {
-            return Ok(Vec::new());
+            return Ok(None);
         }
         format!(
             "the program that the hook runs, {}, is gone",
@@ -469,10 +467,9 @@ pub fn problems(found: &Found) -> Result<Vec<Problem>> {
     } else {
         format!("no hook is wired up in {}", quoted(&repository.common_dir))
     };
-    Ok(vec![Problem {
-        what,
-        remedy: "`worktree-ports-hook --install`".to_owned(),
-    }])
+    Ok(Some(
+        Error::new(what).remedy("run `worktree-ports-hook --install`"),
+    ))
 }
 
 fn copy_program(repository: &Repository, program: &Path, copy: &Path) -> Result<()> {

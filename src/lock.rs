@@ -22,28 +22,36 @@ pub fn path(common_dir: &Path) -> PathBuf {
 /// How long a wait stays silent.
 const SILENCE: Duration = Duration::from_secs(1);
 
+/// How to go about what takes the lock.
+pub struct Manner<'a> {
+    /// How long to wait for it.
+    pub patience: Duration,
+    /// Where waiting and warnings are told, each a line.
+    pub narrate: &'a dyn Fn(&str),
+}
+
 /// The lock is held. What must only be done under it asks for this.
 pub struct Held {
     _guard: RwLockWriteGuard<'static, File>,
 }
 
-/// Waits for the lock of the repository with that common dir, `limit` at most; a holder that dies
-/// frees it. Tells through `narrate` when the wait is long.
+/// Takes the lock of the repository with that common dir; a holder that dies frees it. Tells when
+/// the wait is long.
 ///
 /// # Errors
-/// The wait took longer than `limit`, or the lock cannot be had at all.
-pub fn acquire(common_dir: &Path, limit: Duration, narrate: &dyn Fn(&str)) -> Result<Held> {
+/// The wait took longer than the patience, or the lock cannot be had at all.
+pub fn acquire(common_dir: &Path, manner: &Manner<'_>) -> Result<Held> {
     let path = path(common_dir);
     match lock(&path, RwLock::try_write) {
         Ok(guard) => return Ok(Held { _guard: guard }),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
         Err(error) => return Err(cannot_lock(&path, &error)),
     }
-    match wait(&path, limit, narrate) {
+    match wait(&path, manner) {
         Ok(Some(guard)) => Ok(Held { _guard: guard }),
         Ok(None) => Err(Error::new(format!(
             "gave up after {} s: the lock {} is held{}",
-            limit.as_secs(),
+            manner.patience.as_secs(),
             quoted(&path),
             holder(&path)
         ))
@@ -57,8 +65,9 @@ pub fn acquire(common_dir: &Path, limit: Duration, narrate: &dyn Fn(&str)) -> Re
 
 type Guard = RwLockWriteGuard<'static, File>;
 
-/// Waits for the lock in the kernel; `None` where `limit` ends the wait.
-fn wait(path: &Path, limit: Duration, narrate: &dyn Fn(&str)) -> io::Result<Option<Guard>> {
+/// Waits for the lock in the kernel; `None` where patience ends.
+fn wait(path: &Path, manner: &Manner<'_>) -> io::Result<Option<Guard>> {
+    let limit = manner.patience;
     if limit.is_zero() {
         return Ok(None);
     }
@@ -71,7 +80,7 @@ fn wait(path: &Path, limit: Duration, narrate: &dyn Fn(&str)) -> io::Result<Opti
     let silence = SILENCE.min(limit);
     let answer = receiver.recv_timeout(silence).or_else(|_| {
         if limit > silence {
-            narrate(&format!(
+            (manner.narrate)(&format!(
                 "waiting for the lock {}{}",
                 quoted(path),
                 holder(path)

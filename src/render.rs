@@ -8,7 +8,6 @@ use serde::Serialize;
 use unicode_width::UnicodeWidthStr;
 
 use crate::bundle::Bundle;
-use crate::check::Problem;
 use crate::error::{Error, Result, printable};
 use crate::port_file::{Content, Ports};
 use crate::reserve::Reservation;
@@ -257,8 +256,7 @@ fn short(path: &Path, from: &Path) -> PathBuf {
 }
 
 /// Problems, a line each, with what mends them.
-pub fn problems(problems: &[Problem]) -> String {
-    let line =
-        |problem: &Problem| printable(&format!("{}: {}", problem.what, problem.remedy)) + "\n";
+pub fn problems(problems: &[Error]) -> String {
+    let line = |problem: &Error| printable(&problem.to_string()) + "\n";
     problems.iter().map(line).collect()
 }

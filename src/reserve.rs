@@ -1,14 +1,13 @@
 //! The transaction: take the lock, gather what is reserved, choose, write. Read this file first.
 
 use std::fmt::Write;
-use std::time::Duration;
 
 use crate::allocate::{self, Candidates};
 use crate::bundle::{Bundle, Slot};
 use crate::config::Config;
 use crate::error::{Error, Result, quoted};
 use crate::exclude;
-use crate::lock;
+use crate::lock::{self, Manner};
 use crate::plain_file::PlainFile;
 use crate::port_file::{self, Content, Own, State};
 use crate::probe::Probe;
@@ -63,14 +62,6 @@ pub struct Reservation {
     pub urls: Vec<(String, String)>,
 }
 
-/// How to go about it.
-pub struct Manner<'a> {
-    /// How long to wait for the lock.
-    pub patience: Duration,
-    /// Where waiting and warnings are told, each a line.
-    pub narrate: &'a dyn Fn(&str),
-}
-
 /// Makes sure that `worktree` has a current bundle. One that needs no change is answered without
 /// the lock.
 pub fn ensure(
@@ -113,7 +104,7 @@ pub fn reserve(
     demand: Demand,
     manner: &Manner<'_>,
 ) -> Result<Outcome> {
-    let held = lock::acquire(&repository.common_dir, manner.patience, manner.narrate)?;
+    let held = lock::acquire(&repository.common_dir, manner)?;
 
     let found = port_file::read(&worktree.root)?;
     if !matches!(found, PlainFile::Missing) && worktree.tracks(port_file::NAME)? {
