@@ -173,7 +173,8 @@ impl<'a> Document<'a> {
     }
 }
 
-/// The ports of a file of exactly our shape: our keys and no others, possible values, no key twice.
+/// The ports of a file of exactly our shape: our keys and no others, possible values, at least one
+/// port, no key twice.
 fn exact_shape(members: &Members<'_>) -> Option<Vec<Port>> {
     let ours = members.0.iter().all(|(key, value)| match key.as_str() {
         "worktree" => parse_id(value.get()).is_some(),
@@ -186,7 +187,7 @@ fn exact_shape(members: &Members<'_>) -> Option<Vec<Port>> {
     }
     members.get("worktree")?;
     members.get("slot")?;
-    let ports = parse_ports(members.get("ports")?)?;
+    let ports = parse_ports(members.get("ports")?).filter(|ports| !ports.is_empty())?;
     Some(ports.into_iter().map(|(_, port)| port).collect())
 }
 
