@@ -3,5 +3,8 @@
 //! A test is named after the sentence that it proves. What all of them use is in `support`.
 
 mod by_hand;
+mod configs;
 mod fresh_worktree;
+mod reserved;
 mod support;
+mod whose_file;

@@ -208,6 +208,15 @@ impl Sandbox {
         ports_of(&serde_json::from_str(&self.port_file(name)).unwrap())
     }
 
+    /// Makes the whole sandbox belong to the user with that id; whether that could be done.
+    pub fn give_to(&self, user: &str) -> bool {
+        let mut chown = self.command("chown", ".");
+        chown
+            .args(["--recursive", "--no-dereference", user, "."])
+            .stderr(Stdio::null());
+        chown.status().is_ok_and(|status| status.success())
+    }
+
     /// Fails unless nothing but a port file, at the most, was left in the worktree `name`.
     #[track_caller]
     pub fn assert_no_leftovers(&self, name: &str) {
@@ -289,4 +298,47 @@ pub fn has_tool(tool: &str) -> bool {
         let _ = writeln!(std::io::stderr(), "skipped: {tool} is not on this machine");
     }
     found
+}
+
+/// A user who is not root, whom modes stop, and to whom the whole sandbox belongs.
+pub struct Nobody<'a> {
+    sandbox: &'a Sandbox,
+}
+
+impl Nobody<'_> {
+    /// Makes the sandbox that user's; `None`, and a line, where this process may not do so.
+    pub fn owning(sandbox: &Sandbox) -> Option<Nobody<'_>> {
+        if !has_tool("setpriv") || !sandbox.give_to("65534") {
+            // Past the test harness, as above.
+            let _ = writeln!(std::io::stderr(), "skipped: only root can be another user");
+            return None;
+        }
+        Some(Nobody { sandbox })
+    }
+
+    /// Runs the program as that user.
+    #[track_caller]
+    pub fn run(&self, at: impl AsRef<Path>, arguments: &[&str]) -> Run {
+        let program = self.sandbox.path("program");
+        if !program.exists() {
+            // Where the program is built may be closed to that user.
+            fs::copy(PROGRAM, &program).unwrap();
+        }
+        let mut command = self.sandbox.command("setpriv", ".");
+        command
+            .args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"])
+            .args(["sh", "-c", "cd \"$1\" && shift && exec \"$@\"", "sh"])
+            .arg(at.as_ref())
+            .arg(program)
+            .args(arguments);
+        Sandbox::finish(command)
+    }
+
+    /// Runs the program as that user, as git runs its hook on `git worktree add`.
+    #[track_caller]
+    pub fn run_hook(&self, at: impl AsRef<Path>) -> Run {
+        let null = "0".repeat(40);
+        let head = "1".repeat(40);
+        self.run(at, &[&null, &head, "1"])
+    }
 }

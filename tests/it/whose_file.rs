@@ -1,0 +1,491 @@
+//! Whose the port file in a worktree is, and what becomes of it.
+
+use std::fs;
+
+use crate::support::{CONFIG, PORT_FILE, PROGRAM, Sandbox, config};
+
+/// What counts as `damaged` in the worktree `a`.
+const DAMAGED: [&[u8]; 25] = [
+    b"",
+    b"\n",
+    b"\0\0\0\0",
+    b"{",
+    b"cloud=8700",
+    b"{\"worktree\": \"a\", \"slot\": 7, \"ports\": {\"cloud\": 8700",
+    b"{\"worktree\": \"a\", \"slot\": 7, \"ports\": {\"cloud\": 8700},}",
+    b"{\"worktree\": \"a\", \"slot\": 7, \"ports\": {\"cloud\": 8700}} {}",
+    b"<<<<<<< HEAD\n{\"worktree\": \"a\", \"ports\": {\"cloud\": 8700}}\n=======\n>>>>>>> b\n",
+    b"{\"worktree\": \"a\xff\", \"slot\": 7, \"ports\": {\"cloud\": 8700}}",
+    b"\xff\xfe{\0}\0",
+    b"{\"worktree\": \"a\", \"slot\": 7, \"ports\": {}}",
+    b"{\"worktree\": \"a\", \"slot\": 7, \"ports\": [8700]}",
+    b"{\"worktree\": \"a\", \"slot\": 7, \"ports\": {\"cloud\": 80}}",
+    b"{\"worktree\": \"a\", \"slot\": 7, \"ports\": {\"cloud\": 1023}}",
+    b"{\"worktree\": \"a\", \"slot\": 7, \"ports\": {\"cloud\": 65536}}",
+    b"{\"worktree\": \"a\", \"slot\": 7, \"ports\": {\"cloud\": -8700}}",
+    b"{\"worktree\": \"a\", \"slot\": 7, \"ports\": {\"cloud\": 8700.5}}",
+    b"{\"worktree\": \"a\", \"slot\": 7, \"ports\": {\"cloud\": \"8700\"}}",
+    b"{\"worktree\": \"a\", \"slot\": 7, \"ports\": {\"cloud\": null}}",
+    b"{\"worktree\": \"a\", \"slot\": 7, \"ports\": {\"cloud\": 8700, \"cloud\": 8701}}",
+    b"{\"worktree\": \"a\", \"worktree\": \"b\", \"slot\": 7, \"ports\": {\"cloud\": 8700}}",
+    b"{\"worktree\": 1, \"slot\": 7, \"ports\": {\"cloud\": 8700}}",
+    b"{\"worktree\": \"a\", \"slot\": -1, \"ports\": {\"cloud\": 8700}}",
+    b"{\"worktree\": \"a\", \"slot\": \"7\", \"ports\": {\"cloud\": 8700}}",
+];
+
+/// What counts as `copied` there.
+const COPIED: [&str; 3] = [
+    "{\"worktree\": \"b\", \"slot\": 7, \"ports\": {\"cloud\": 8700}, \"cloud_url\": \"http://127.0.0.1:8700\"}",
+    "{\"worktree\": null, \"slot\": 0, \"ports\": {\"cloud\": 8700}}",
+    "{\"worktree\": \"A\", \"ports\": {\"cloud\": 8700}}",
+];
+
+/// What counts as `foreign`.
+const FOREIGN: [&str; 7] = [
+    "{\"app\": 3010, \"db\": 5442}",
+    "{\"worktree\": \"a\", \"slot\": 7}",
+    "{\"ports\": {\"cloud\": 8700}}",
+    "{}",
+    "[8700]",
+    "8700",
+    "null",
+];
+
+const OWN: &str = "{\"worktree\": \"a\", \"slot\": 7, \"ports\": {\"cloud\": 8700}, \"cloud_url\": \"http://127.0.0.1:8700\"}";
+
+/// A sandbox with the worktree `a`, which has no port file.
+fn sandbox() -> Sandbox {
+    let sandbox = Sandbox::bare_of_hooks();
+    sandbox.add("a");
+    sandbox
+}
+
+fn put(sandbox: &Sandbox, content: impl AsRef<[u8]>) {
+    sandbox.write(format!("a/{PORT_FILE}"), content);
+}
+
+#[test]
+fn a_file_of_its_own_is_left_as_it_is_and_answered_from() {
+    let sandbox = sandbox();
+    // In whatever order, with keys of others, and with an id and a service in other characters.
+    let reordered = "{\"x\":1,\"ports\":{\"\\u0063loud\":8700},\"cloud_url\":\"http://127.0.0.1:8700\",\
+                     \"slot\":7,\"worktree\":\"\\u0061\"}\n";
+    for own in [OWN, reordered] {
+        put(&sandbox, own);
+        sandbox.run_hook("a").exits(0).tells_nothing();
+        let get = sandbox
+            .run("a", &["--get", "cloud"])
+            .exits(0)
+            .tells_nothing();
+        assert_eq!(get.stdout, "8700\n", "{own}");
+        let bare = sandbox.run("a", &[]).exits(0).tells_nothing();
+        assert!(bare.stdout.starts_with("a, slot 7\n"), "{bare}");
+        assert_eq!(sandbox.run("a", &["--json"]).json()["slot"], 7, "{own}");
+        assert_eq!(sandbox.port_file("a"), own);
+    }
+}
+
+#[test]
+fn a_bundle_of_its_own_is_moved_by_nothing_but_reallocate() {
+    let sandbox = sandbox();
+    put(&sandbox, OWN);
+    sandbox.add("b");
+    sandbox.write(
+        format!("b/{PORT_FILE}"),
+        "{\"worktree\": \"b\", \"slot\": 7, \"ports\": {\"cloud\": 8700}}",
+    );
+    sandbox.run_hook("a").exits(0).tells_nothing();
+    sandbox.run("a", &[]).exits(0).tells_nothing();
+    assert_eq!(sandbox.port_file("a"), OWN);
+    sandbox.run("a", &["--reallocate"]).exits(0).tells_nothing();
+    assert_eq!(sandbox.ports("a"), [8100]);
+}
+
+#[test]
+fn the_hook_allocates_where_the_file_is_missing_copied_or_damaged() {
+    let sandbox = sandbox();
+    sandbox.run_hook("a").exits(0);
+    assert_eq!(sandbox.ports("a"), [8100]);
+    let copied = COPIED.map(str::as_bytes);
+    for content in copied.iter().chain(&DAMAGED) {
+        put(&sandbox, content);
+        let run = sandbox.run_hook("a").exits(0);
+        let shown = String::from_utf8_lossy(content);
+        assert_eq!(
+            run.stderr, "worktree-ports: cloud 8100 (.worktree-ports.json)\n",
+            "{shown}"
+        );
+        assert_eq!(sandbox.ports("a"), [8100], "{shown}");
+        sandbox.assert_no_leftovers("a");
+    }
+}
+
+#[test]
+fn by_hand_a_copied_or_a_damaged_file_is_replaced_and_that_is_said() {
+    let sandbox = sandbox();
+    let path = sandbox.path("a").join(PORT_FILE).display().to_string();
+    let copied = COPIED.map(str::as_bytes);
+    let copied = copied
+        .iter()
+        .map(|content| (content, "a copy of another worktree's"));
+    let damaged = DAMAGED.iter().map(|content| (content, "damaged"));
+    let calls: [&[&str]; 4] = [&[], &["--get", "cloud"], &["--json"], &["--reallocate"]];
+    for (i, (content, was)) in copied.chain(damaged).enumerate() {
+        put(&sandbox, content);
+        let call = calls[i % calls.len()];
+        let run = sandbox.run("a", call).exits(0);
+        assert_eq!(
+            run.stderr,
+            format!("worktree-ports: `{path}` was {was}, and has been replaced\n"),
+            "{call:?} {}",
+            String::from_utf8_lossy(content)
+        );
+        assert!(run.stdout.contains("8100"), "{run}");
+        assert_eq!(sandbox.ports("a"), [8100]);
+    }
+}
+
+#[test]
+fn every_call_by_hand_allocates_where_the_file_is_missing() {
+    let calls: [&[&str]; 4] = [&[], &["--get", "cloud"], &["--json"], &["--reallocate"]];
+    let sandbox = sandbox();
+    for call in calls {
+        let _ = fs::remove_file(sandbox.path("a").join(PORT_FILE));
+        sandbox.run("a", call).exits(0).tells_nothing();
+        assert_eq!(sandbox.ports("a"), [8100], "{call:?}");
+    }
+}
+
+#[test]
+fn another_tools_file_is_left_alone_until_reallocate_replaces_it() {
+    let sandbox = sandbox();
+    let calls: [&[&str]; 3] = [&[], &["--get", "cloud"], &["--json"]];
+    for content in FOREIGN {
+        put(&sandbox, content);
+        sandbox.run_hook("a").exits(0).tells_nothing();
+        for call in calls {
+            let run = sandbox.run("a", call).exits(1);
+            let run = run.tells(&[
+                "error: ",
+                PORT_FILE,
+                "another tool's",
+                "`worktree-ports-hook --reallocate` replaces it",
+            ]);
+            assert_eq!(run.stdout, "");
+        }
+        assert_eq!(sandbox.port_file("a"), content);
+        sandbox
+            .run("a", &["--reallocate"])
+            .exits(0)
+            .tells(&[PORT_FILE, "was another tool's, and has been replaced"]);
+        assert_eq!(sandbox.ports("a"), [8100], "{content}");
+    }
+}
+
+/// Asserts that the port file in `a`, which git tracks, is told of and left alone by everything.
+#[track_caller]
+fn assert_tracked_and_left_alone(sandbox: &Sandbox) {
+    let before = sandbox.port_file("a");
+    let parts = [
+        "error: git tracks",
+        PORT_FILE,
+        "`git rm --cached .worktree-ports.json`",
+    ];
+    sandbox.run_hook("a").exits(0).tells(&parts);
+    let calls: [&[&str]; 4] = [&[], &["--get", "cloud"], &["--json"], &["--reallocate"]];
+    for call in calls {
+        let run = sandbox.run("a", call).exits(1).tells(&parts);
+        assert_eq!(run.stdout, "");
+    }
+    assert_eq!(sandbox.port_file("a"), before);
+}
+
+fn commit_port_file(sandbox: &Sandbox, content: impl AsRef<[u8]>) {
+    sandbox.write(format!("repo/{PORT_FILE}"), content);
+    sandbox.git("repo", &["add", "--force", PORT_FILE]);
+    sandbox.git("repo", &["commit", "--quiet", "--message=port file"]);
+}
+
+#[test]
+fn a_port_file_that_a_branch_commits_can_at_worst_be_reported() {
+    for content in [
+        OWN.as_bytes(),
+        COPIED[0].as_bytes(),
+        FOREIGN[0].as_bytes(),
+        b"\x1b[2J{",
+    ] {
+        let sandbox = Sandbox::new();
+        commit_port_file(&sandbox, content);
+        // Git's own hook is what tells, and the worktree is made.
+        sandbox.add("a").tells(&["git rm --cached"]);
+        if str::from_utf8(content).is_ok() {
+            assert_tracked_and_left_alone(&sandbox);
+        }
+        assert_eq!(sandbox.git("a", &["status", "--porcelain"]).stdout, "");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_that_a_branch_commits_is_neither_followed_nor_written_through() {
+    let sandbox = Sandbox::new();
+    sandbox.write("victim", OWN);
+    std::os::unix::fs::symlink("../victim", sandbox.path("repo").join(PORT_FILE)).unwrap();
+    sandbox.git("repo", &["add", "--force", PORT_FILE]);
+    sandbox.git("repo", &["commit", "--quiet", "--message=link"]);
+    sandbox.add("a").tells(&["git rm --cached"]);
+    assert_tracked_and_left_alone(&sandbox);
+    // Once it is no longer tracked, it is replaced itself.
+    sandbox.git("a", &["rm", "--quiet", "--cached", PORT_FILE]);
+    sandbox.run("a", &[]).exits(0).tells(&["was damaged"]);
+    assert_eq!(sandbox.ports("a"), [8100]);
+    assert!(
+        !sandbox
+            .path("a")
+            .join(PORT_FILE)
+            .symlink_metadata()
+            .unwrap()
+            .is_symlink()
+    );
+    assert_eq!(fs::read_to_string(sandbox.path("victim")).unwrap(), OWN);
+}
+
+#[test]
+fn a_tracked_port_file_is_told_of_where_the_index_is_sparse_or_split() {
+    let kinds: [(&str, &[&[&str]]); 3] = [
+        (
+            "sparse",
+            &[&["sparse-checkout", "set", "--cone", "--sparse-index", "kept"]],
+        ),
+        ("split", &[&["update-index", "--split-index"]]),
+        (
+            "in an old format",
+            &[&["update-index", "--index-version", "4"]],
+        ),
+    ];
+    for (kind, commands) in kinds {
+        let sandbox = Sandbox::bare_of_hooks();
+        sandbox.write("repo/kept/file", "x");
+        sandbox.write("repo/dropped/deep/file", "x");
+        sandbox.git("repo", &["add", "."]);
+        commit_port_file(&sandbox, OWN);
+        sandbox.add("a");
+        for command in commands {
+            sandbox.git("a", command);
+        }
+        if kind == "sparse" {
+            let listed = sandbox.git("a", &["ls-files", "--sparse"]).stdout;
+            assert!(listed.contains("dropped/\n"), "{listed}");
+        }
+        assert_tracked_and_left_alone(&sandbox);
+        sandbox.git("a", &["rm", "--quiet", "--cached", PORT_FILE]);
+        let get = sandbox.run("a", &["--get", "cloud"]).exits(0);
+        assert_eq!(get.stdout, "8700\n", "{kind}");
+    }
+}
+
+#[test]
+fn the_hook_looks_into_the_index_only_at_a_first_checkout() {
+    let sandbox = Sandbox::bare_of_hooks();
+    commit_port_file(&sandbox, OWN);
+    sandbox.add("a");
+    let (old, new) = ("2".repeat(40), "1".repeat(40));
+    sandbox
+        .run("a", &[&old, &new, "1"])
+        .exits(0)
+        .tells_nothing();
+    assert_eq!(sandbox.port_file("a"), OWN);
+}
+
+#[test]
+fn a_service_that_the_config_has_gained_joins_in_the_same_slot() {
+    let sandbox = sandbox();
+    put(&sandbox, OWN);
+    sandbox.write(
+        format!("a/{CONFIG}"),
+        config(&[("api", 9000), ("cloud", 8000), ("db", 5400)]),
+    );
+    sandbox.run("a", &[]).exits(0).tells_nothing();
+    let file: serde_json::Value = serde_json::from_str(&sandbox.port_file("a")).unwrap();
+    assert_eq!(
+        file["ports"],
+        serde_json::json!({"api": 9700, "cloud": 8700, "db": 6100})
+    );
+    assert_eq!(file["slot"], 7);
+    // In the order of the config, which serde_json's map does not keep.
+    let text = sandbox.port_file("a");
+    let places = ["api", "cloud", "db"].map(|name| text.find(&format!("\"{name}\"")));
+    assert!(places.is_sorted(), "{text}");
+}
+
+#[test]
+fn a_service_that_cannot_join_is_told_of_and_the_others_stay() {
+    // The port that `api` would get at slot 7 is another worktree's; or one that browsers refuse;
+    // or past the last; or the port that stands there fits no slot of the config.
+    let cases = [
+        (OWN, config(&[("cloud", 8000), ("api", 9000)])),
+        (OWN, config(&[("cloud", 8000), ("api", 5300)])),
+        (OWN, config(&[("cloud", 8000), ("api", 32_500)])),
+        (OWN, config(&[("cloud", 8001), ("api", 9100)])),
+    ];
+    for (own, services) in cases {
+        let sandbox = sandbox();
+        sandbox.add("b");
+        sandbox.write(
+            format!("b/{PORT_FILE}"),
+            "{\"worktree\": \"b\", \"slot\": 1, \"ports\": {\"api\": 9700}}",
+        );
+        put(&sandbox, own);
+        sandbox.write(format!("a/{CONFIG}"), &services);
+        let run = sandbox.run("a", &[]).exits(0);
+        let run = run.tells(&["warning: api is new", "--reallocate"]);
+        assert!(!run.stdout.contains("api"), "{run}");
+        assert_eq!(sandbox.ports("a"), [8700], "{services}");
+        sandbox.run("a", &["--get", "api"]).exits(1);
+        sandbox.run("a", &["--reallocate"]).exits(0).tells_nothing();
+        assert_eq!(sandbox.ports("a").len(), 2);
+    }
+}
+
+#[test]
+fn a_service_whose_port_is_busy_does_not_join() {
+    let block = crate::support::PortBlock::reserve();
+    let sandbox = sandbox();
+    let base = block.port(1);
+    sandbox.write(
+        format!("a/{CONFIG}"),
+        format!("{{\"services\": {{\"cloud\": {base}}}, \"step\": 2}}"),
+    );
+    sandbox.run("a", &[]).exits(0);
+    sandbox.write(
+        format!("a/{CONFIG}"),
+        format!(
+            "{{\"services\": {{\"cloud\": {base}, \"api\": {}}}, \"step\": 2}}",
+            base + 1
+        ),
+    );
+    let listener = std::net::TcpListener::bind(("127.0.0.1", base + 3)).unwrap();
+    sandbox
+        .run("a", &[])
+        .exits(0)
+        .tells(&["warning: api is new"]);
+    assert_eq!(sandbox.ports("a"), [base + 2]);
+    drop(listener);
+    sandbox.run("a", &[]).exits(0).tells_nothing();
+    assert_eq!(sandbox.ports("a").len(), 2);
+}
+
+#[test]
+fn a_bundle_none_of_whose_services_is_left_is_an_error_where_none_can_join() {
+    let sandbox = sandbox();
+    put(&sandbox, OWN);
+    sandbox.write(format!("a/{CONFIG}"), config(&[("web", 32_500)]));
+    sandbox
+        .run("a", &[])
+        .exits(1)
+        .tells(&["error: web is new", "--reallocate"]);
+    assert_eq!(sandbox.port_file("a"), OWN);
+}
+
+#[test]
+fn a_service_that_the_config_has_lost_is_dropped() {
+    let sandbox = sandbox();
+    put(
+        &sandbox,
+        "{\"worktree\": \"a\", \"slot\": 7, \"ports\": {\"cloud\": 8700, \"db\": 6100}}",
+    );
+    sandbox.run("a", &[]).exits(0).tells_nothing();
+    assert_eq!(sandbox.ports("a"), [8700]);
+    // Dropped is released.
+    sandbox.add("b");
+    sandbox.write(format!("b/{CONFIG}"), config(&[("web", 6000)]));
+    sandbox.run("b", &[]).exits(0);
+    assert_eq!(sandbox.ports("b"), [6100]);
+}
+
+#[test]
+fn urls_are_rendered_from_the_config_and_never_read_back() {
+    let sandbox = sandbox();
+    put(
+        &sandbox,
+        "{\"worktree\": \"a\", \"slot\": 7, \"ports\": {\"cloud\": 8700}, \
+         \"cloud_url\": \"http://evil.example\", \"more_url\": \"http://evil.example\"}",
+    );
+    for call in [&[][..], &["--json"]] {
+        let run = sandbox.run("a", call).exits(0).tells_nothing();
+        assert!(run.stdout.contains("http://127.0.0.1:8700"), "{run}");
+        assert!(!run.stdout.contains("evil"), "{run}");
+    }
+    assert!(!sandbox.port_file("a").contains("evil"));
+    sandbox.write(
+        format!("a/{CONFIG}"),
+        "{\"services\": {\"cloud\": 8000}, \"urls\": {\"web_url\": \"https://a.localhost:{cloud}/x\"}}",
+    );
+    let json = sandbox.run("a", &["--json"]).exits(0).json();
+    assert_eq!(json["web_url"], "https://a.localhost:8700/x");
+    assert_eq!(json.get("cloud_url"), None);
+    assert_eq!(sandbox.run("a", &["--json"]).stdout, sandbox.port_file("a"));
+}
+
+#[test]
+fn what_a_kill_left_at_the_temporary_name_is_removed() {
+    let sandbox = sandbox();
+    sandbox.write("a/.worktree-ports.json.tmp", "{\"worktree\": \"a\", \"po");
+    sandbox.run("a", &[]).exits(0).tells_nothing();
+    sandbox.assert_no_leftovers("a");
+    // A directory is nobody's leftover.
+    fs::create_dir(sandbox.path("a/.worktree-ports.json.tmp")).unwrap();
+    sandbox
+        .run("a", &["--reallocate"])
+        .exits(1)
+        .tells(&[".worktree-ports.json.tmp", "by hand"]);
+    assert_eq!(sandbox.ports("a"), [8100]);
+}
+
+#[test]
+fn something_that_is_no_regular_file_is_damaged_and_replaced() {
+    let sandbox = sandbox();
+    let make = [
+        "mkdir .worktree-ports.json",
+        "mkfifo .worktree-ports.json",
+        "ln -s ../nowhere .worktree-ports.json",
+    ];
+    for script in make {
+        for by_hand in [true, false] {
+            let _ = fs::remove_file(sandbox.path("a").join(PORT_FILE));
+            let mut command = sandbox.command("sh", "a");
+            command.args(["-c", script]);
+            Sandbox::finish(command).exits(0);
+            if by_hand {
+                sandbox.run("a", &[]).exits(0).tells(&["was damaged"]);
+            } else {
+                sandbox.run_hook("a").exits(0).tells(&["cloud 8100"]);
+            }
+            assert_eq!(sandbox.ports("a"), [8100], "{script}");
+        }
+    }
+    assert!(!sandbox.path("nowhere").exists());
+    // What somebody put into a directory is not ours to remove.
+    fs::remove_file(sandbox.path("a").join(PORT_FILE)).unwrap();
+    sandbox.write(format!("a/{PORT_FILE}/kept"), "");
+    sandbox
+        .run("a", &[])
+        .exits(1)
+        .tells(&["error: ", PORT_FILE]);
+    assert!(sandbox.path("a").join(PORT_FILE).join("kept").exists());
+}
+
+#[test]
+fn a_reader_meets_the_old_file_or_the_new_one_whole() {
+    let sandbox = sandbox();
+    sandbox.run("a", &[]).exits(0);
+    let path = sandbox.path("a").join(PORT_FILE);
+    let old = fs::File::open(&path).unwrap();
+    let before = fs::read_to_string(&path).unwrap();
+    sandbox.run("a", &["--reallocate"]).exits(0);
+    // Who has the old one open reads all of it: it was not truncated.
+    assert_eq!(std::io::read_to_string(old).unwrap(), before);
+    let mut command = sandbox.command(PROGRAM, "a");
+    command.arg("--json");
+    assert_eq!(Sandbox::finish(command).stdout, sandbox.port_file("a"));
+}
