@@ -331,13 +331,19 @@ fn superproject_of(root: &Path) -> Option<PathBuf> {
     let outer = open(root.parent()?, RepositoryOpenFlags::empty()).ok()?;
     let workdir = fs::canonicalize(outer.workdir()?).ok()?;
     let path = root.strip_prefix(&workdir).ok()?;
-    let index = outer.index().ok()?;
-    let is_submodule = (0..=3).any(|stage| {
-        index
-            .get_path(path, stage)
-            .is_some_and(|entry| entry.mode == GITLINK)
+    let by_libgit2 = || -> Result<bool, git2::Error> {
+        let index = outer.index()?;
+        let is_gitlink = |entry: git2::IndexEntry| entry.mode == GITLINK;
+        Ok((0..=3).any(|stage| index.get_path(path, stage).is_some_and(is_gitlink)))
+    };
+    // libgit2 cannot read a sparse index, nor a split one.
+    let is_submodule = by_libgit2().or_else(|_| {
+        let mut command = git(&workdir);
+        command.args(["--literal-pathspecs", "ls-files", "--stage", "-z", "--"]);
+        let listed = command.arg(path).output()?.stdout;
+        io::Result::Ok(listed.starts_with(format!("{GITLINK:o} ").as_bytes()))
     });
-    is_submodule.then_some(workdir)
+    is_submodule.ok()?.then_some(workdir)
 }
 
 fn main_of(repository: &git2::Repository, common_dir: &Path) -> Main {
