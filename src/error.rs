@@ -59,6 +59,17 @@ pub fn quoted(path: &Path) -> String {
     format!("`{}`", path.display())
 }
 
+/// A path as one word of a command for a shell, to be copied from a message.
+pub fn shell_word(path: &Path) -> String {
+    let path = path.display().to_string();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./:@%+,=".contains(c);
+    if path.chars().all(is_plain) {
+        path
+    } else {
+        format!("'{}'", path.replace('\'', r"'\''"))
+    }
+}
+
 /// `text` on one line and harmless to a terminal: control characters, and those that reorder text,
 /// are written as Rust writes them in a string.
 pub fn printable(text: &str) -> String {

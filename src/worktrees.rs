@@ -8,7 +8,7 @@ use std::process::Command;
 
 use git2::{ErrorClass, ErrorCode, RepositoryOpenFlags};
 
-use crate::error::{Error, Result, quoted};
+use crate::error::{Error, Result, quoted, shell_word};
 use crate::plain_file::{self, PlainFile};
 
 /// How much of a file that holds one path is read, in bytes: twice the longest path of Linux.
@@ -422,10 +422,17 @@ fn cannot_open(path: &Path, error: &git2::Error) -> Error {
         ErrorCode::Owner => Error::at("open the repository at", path, "it belongs to another user")
             .remedy(format!(
                 "`git config --global --add safe.directory {}` trusts it",
-                path.display()
+                shell_word(owned_root(path))
             )),
         _ => Error::at("open the repository at", path, error.message()),
     }
+}
+
+/// The directory whose name git asks for in `safe.directory`: the root of the worktree around
+/// `path`, and `path` where there is none.
+fn owned_root(path: &Path) -> &Path {
+    let has_dot_git = |directory: &&Path| directory.join(".git").symlink_metadata().is_ok();
+    path.ancestors().find(has_dot_git).unwrap_or(path)
 }
 
 fn misplaced(directory: &Path, registered: &Place) -> Error {
