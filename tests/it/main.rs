@@ -5,6 +5,7 @@
 mod by_hand;
 mod configs;
 mod fresh_worktree;
+mod repositories;
 mod reserved;
 mod support;
 mod whose_file;
