@@ -1,5 +1,6 @@
 //! `.worktree-ports.config.json`, checked once into types that cannot be wrong.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use crate::bundle::{Bundle, Port, Slot};
@@ -135,11 +136,7 @@ impl Config {
 fn parse(text: &str) -> Result<Config, String> {
     let members = object(text, "the config")?;
     let allowed = ["services", "step", "urls"];
-    if let Some((key, _)) = members
-        .0
-        .iter()
-        .find(|(key, _)| !allowed.contains(&key.as_str()))
-    {
+    if let Some((key, _)) = members.0.iter().find(|(key, _)| !allowed.contains(&&**key)) {
         return Err(format!(
             "`{key}` is no key of it: those are `services`, `step` and `urls`"
         ));
@@ -195,7 +192,10 @@ fn parse_services(json: &str) -> Result<Vec<Service>, String> {
                 ));
             }
         }
-        services.push(Service { name, base });
+        services.push(Service {
+            name: name.into_owned(),
+            base,
+        });
     }
     Ok(services)
 }
@@ -214,7 +214,7 @@ fn parse_step(json: &str) -> Result<u32, String> {
 
 fn parse_urls(json: &str, services: &[Service]) -> Result<Vec<Url>, String> {
     let members = object(json, "`urls`")?;
-    let url = |(name, template): (String, &serde_json::value::RawValue)| {
+    let url = |(name, template): (Cow<'_, str>, &serde_json::value::RawValue)| {
         if !is_name(&name, "_") || !name.ends_with("_url") {
             return Err(format!(
                 "`urls.{name}`: the name of a URL is a lower-case letter, then up to 31 of a-z, 0-9 and `_`, and ends in `_url`"

@@ -1,5 +1,6 @@
 //! A JSON object as it was written: in order, and with the keys that stand twice.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -7,7 +8,12 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// The members of a JSON object, each value still as text.
-pub struct Members<'a>(pub Vec<(String, &'a RawValue)>);
+pub struct Members<'a>(pub Vec<(Cow<'a, str>, &'a RawValue)>);
+
+/// A JSON string, borrowed from the document unless something in it is escaped: one is read for
+/// each key of each worktree's port file.
+#[derive(serde::Deserialize)]
+pub struct Text<'a>(#[serde(borrow)] pub Cow<'a, str>);
 
 impl<'a> Members<'a> {
     /// The value of the first member named `key`.
@@ -18,7 +24,7 @@ impl<'a> Members<'a> {
 
     /// The first key that stands a second time.
     pub fn repeated(&self) -> Option<&str> {
-        let keys = || self.0.iter().map(|(name, _)| name.as_str());
+        let keys = || self.0.iter().map(|(name, _)| &**name);
         keys()
             .enumerate()
             .find(|(i, key)| keys().take(*i).any(|earlier| earlier == *key))
@@ -39,8 +45,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
 
             fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
                 let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
+                while let Some((Text(key), value)) = map.next_entry()? {
+                    members.push((key, value));
                 }
                 Ok(Members(members))
             }

@@ -1,5 +1,6 @@
 //! `.worktree-ports.json`: read whatever lies there, write atomically.
 
+use std::borrow::Cow;
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
@@ -10,7 +11,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use crate::bundle::{Bundle, Port, Slot};
 use crate::error::{Error, Result, quoted};
 use crate::lock::Held;
-use crate::members::Members;
+use crate::members::{Members, Text};
 use crate::plain_file::{self, PlainFile};
 
 /// The port file's name, at a worktree's root.
@@ -83,14 +84,19 @@ fn state_of_object(members: &Members<'_>, id: Option<&str>) -> State {
     if ports.is_empty() || slot == Some(None) || members.repeated().is_some() {
         State::Damaged
     } else if worktree.as_deref() == id {
+        let ports = ports.into_iter();
         let urls = members.0.iter().filter(|(key, _)| is_url_key(key));
         State::Ok(Own {
             bundle: Bundle {
                 slot: slot.flatten().flatten(),
-                ports,
+                ports: ports
+                    .map(|(service, port)| (service.into_owned(), port))
+                    .collect(),
             },
             urls: urls
-                .filter_map(|(key, url)| Some((key.clone(), parse_string(url.get())?)))
+                .filter_map(|(key, url)| {
+                    Some((key.to_string(), parse_string(url.get())?.into_owned()))
+                })
                 .collect(),
         })
     } else {
@@ -176,7 +182,7 @@ impl<'a> Document<'a> {
 /// The ports of a file of exactly our shape: our keys and no others, possible values, at least one
 /// port, no key twice.
 fn exact_shape(members: &Members<'_>) -> Option<Vec<Port>> {
-    let ours = members.0.iter().all(|(key, value)| match key.as_str() {
+    let ours = members.0.iter().all(|(key, value)| match &**key {
         "worktree" => parse_id(value.get()).is_some(),
         "slot" => parse_slot(value.get()).is_some(),
         "ports" => true,
@@ -195,13 +201,15 @@ fn is_url_key(key: &str) -> bool {
     key.ends_with("_url")
 }
 
-fn parse_string(json: &str) -> Option<String> {
-    serde_json::from_str(json).ok()
+fn parse_string(json: &str) -> Option<Cow<'_, str>> {
+    let Text(string) = serde_json::from_str(json).ok()?;
+    Some(string)
 }
 
 #[expect(clippy::option_option, reason = "`null` is the main worktree's id")]
-fn parse_id(json: &str) -> Option<Option<String>> {
-    serde_json::from_str(json).ok()
+fn parse_id(json: &str) -> Option<Option<Cow<'_, str>>> {
+    let id: Option<Text<'_>> = serde_json::from_str(json).ok()?;
+    Some(id.map(|Text(id)| id))
 }
 
 /// `null` is what we write where a file made by hand names no slot.
@@ -215,7 +223,7 @@ fn parse_slot(json: &str) -> Option<Option<Slot>> {
 }
 
 /// `None` where it is no object, has a key twice, or a value that is no port.
-fn parse_ports(json: &str) -> Option<Vec<(String, Port)>> {
+fn parse_ports(json: &str) -> Option<Vec<(Cow<'_, str>, Port)>> {
     let members: Members<'_> = serde_json::from_str(json).ok()?;
     if members.repeated().is_some() {
         return None;
