@@ -2,6 +2,8 @@
 
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::bundle::{Port, PortSet, Slot};
 use crate::config::Config;
@@ -13,6 +15,10 @@ use crate::worktrees::{self, Main, Place, Repository, Worktree};
 
 /// How many ports one file names before a message about a lack of ports names the file.
 const MANY: usize = 100;
+
+/// How long `gitdir` files that are empty are waited for, all of them together. git fills one within
+/// a millisecond of truncating it, but on a busy machine it may have to wait for its turn.
+const BEING_WRITTEN: Duration = Duration::from_millis(100);
 
 /// The ports that a worktree must not take, gathered while the lock is held, and true as long as
 /// it is.
@@ -68,10 +74,24 @@ pub fn gather<'held>(
     }
     // `git worktree move` renames the directory first and tells the entry later: what was nowhere
     // may be somewhere now. What is gone still is not reserved.
+    let deadline = Instant::now() + BEING_WRITTEN;
     for git_dir in moving {
-        gathering.add(&git_dir, worktrees::locate(&git_dir)?, own)?;
+        gathering.add(&git_dir, settled(&git_dir, deadline)?, own)?;
     }
     Ok(gathering.reservations)
+}
+
+/// Where the worktree with that git directory is; waits for git to write it, until `deadline` at
+/// most.
+fn settled(git_dir: &Path, deadline: Instant) -> Result<Place> {
+    loop {
+        match worktrees::locate(git_dir)? {
+            Place::BeingWritten if Instant::now() < deadline => {
+                thread::sleep(Duration::from_millis(1));
+            }
+            place => return Ok(place),
+        }
+    }
 }
 
 /// Whether a worktree stands where its entry says.
@@ -114,7 +134,7 @@ impl Gathering<'_, '_> {
         match place {
             Place::At(root) if root == own.root => Ok(Presence::Present),
             Place::At(root) => self.add_port_file_in(&root),
-            Place::Unsettled => Ok(Presence::Absent),
+            Place::Unsettled | Place::BeingWritten => Ok(Presence::Absent),
             Place::Unreadable(error) => {
                 let path = git_dir.join("gitdir");
                 (self.narrate)(&format!(

@@ -220,6 +220,8 @@ pub enum Place {
     At(PathBuf),
     /// The entry does not say: it is being made, moved or removed, or is no entry.
     Unsettled,
+    /// The entry is empty: git, which truncates and then writes it, is about to say.
+    BeingWritten,
     /// The entry cannot be read.
     Unreadable(io::Error),
 }
@@ -233,6 +235,7 @@ pub fn locate(git_dir: &Path) -> Result<Place> {
     let found =
         plain_file::read(&path, PATH_LIMIT).map_err(|error| Error::at("read", &path, error))?;
     Ok(match found {
+        PlainFile::Read { bytes, .. } if bytes.is_empty() => Place::BeingWritten,
         PlainFile::Read {
             bytes,
             truncated: false,
@@ -438,7 +441,7 @@ fn owned_root(path: &Path) -> &Path {
 fn misplaced(directory: &Path, registered: &Place) -> Error {
     let registered = match registered {
         Place::At(root) => format!("is registered at {}", quoted(root)),
-        Place::Unsettled => "is registered nowhere".to_owned(),
+        Place::Unsettled | Place::BeingWritten => "is registered nowhere".to_owned(),
         Place::Unreadable(error) => format!("is registered where cannot be read ({error})"),
     };
     Error::new(format!(
