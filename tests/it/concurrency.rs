@@ -1,0 +1,190 @@
+//! Many at once: no port twice, no call lost, nothing left behind.
+
+use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::process::{Child, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use crate::support::{PROGRAM, Run, Sandbox};
+
+#[test]
+fn sixty_four_calls_at_once_never_share_a_port_and_none_is_lost() {
+    let sandbox = Sandbox::bare_of_hooks();
+    let names: Vec<String> = (0..64).map(|i| format!("w{i}")).collect();
+    for name in &names {
+        sandbox.add(name);
+    }
+    // The first round starts from nothing, the second one from bundles that are to be chosen anew.
+    for round in 0..2 {
+        let calls = names.iter().enumerate().map(|(i, name)| {
+            let anew = i % 2 == round;
+            call(&sandbox, name, anew)
+        });
+        let calls: Vec<Child> = calls.collect();
+        watch(&sandbox, &names, calls.len());
+        for (name, call) in names.iter().zip(calls) {
+            let run = end(call).exits(0).tells_nothing();
+            assert_eq!(run.stdout, sandbox.port_file(name));
+        }
+        let ports = disjoint_ports(&sandbox, &names);
+        assert_eq!(ports.len(), names.len());
+        for name in &names {
+            sandbox.assert_no_leftovers(name);
+        }
+    }
+}
+
+#[test]
+fn sixty_four_calls_in_a_few_worktrees_at_once_leave_whole_files() {
+    let sandbox = Sandbox::bare_of_hooks();
+    let names: Vec<String> = (0..4).map(|i| format!("w{i}")).collect();
+    for name in &names {
+        sandbox.add(name);
+    }
+    let calls = (0..64).map(|i| call(&sandbox, &names[i % 4], (i / 4) % 2 == 0));
+    let calls: Vec<Child> = calls.collect();
+    watch(&sandbox, &names, 64);
+    for (i, call) in calls.into_iter().enumerate() {
+        let run = end(call).exits(0).tells_nothing();
+        assert_eq!(run.json()["worktree"], names[i % 4].as_str());
+    }
+    assert_eq!(disjoint_ports(&sandbox, &names).len(), 4);
+    for name in &names {
+        sandbox.assert_no_leftovers(name);
+    }
+}
+
+#[test]
+fn sixty_four_adds_beside_moves_prunes_and_gcs_never_share_a_port_and_none_is_lost() {
+    let sandbox = Sandbox::new();
+    let moving: Vec<String> = (0..4).map(|i| format!("m{i}")).collect();
+    for name in &moving {
+        sandbox.add(name);
+        // git takes the entry of a worktree on its way for a stale one, and prunes it, if not locked.
+        sandbox.git("repo", &["worktree", "lock", &format!("../{name}")]);
+    }
+    let before: Vec<String> = moving.iter().map(|name| sandbox.port_file(name)).collect();
+
+    let names: Vec<String> = (0..64).map(|i| format!("w{i}")).collect();
+    let over = AtomicBool::new(false);
+    let (made, moved) = thread::scope(|scope| {
+        let mover = scope.spawn(|| {
+            let mut moved = moving.clone();
+            let mut round = 0;
+            while !over.load(Ordering::Relaxed) {
+                for (name, path) in moving.iter().zip(&mut moved) {
+                    let to = format!("{name}-{round}");
+                    let (from, to_path) = (format!("../{path}"), format!("../{to}"));
+                    let command = ["worktree", "move", "-f", "-f", &from, &to_path];
+                    // git itself fails where it meets the half-made entry of an add.
+                    if sandbox.try_git("repo", &command).code() == Some(0) {
+                        *path = to;
+                    }
+                }
+                round += 1;
+            }
+            moved
+        });
+        for command in [&["worktree", "prune"][..], &["gc", "--quiet"]] {
+            let (sandbox, over) = (&sandbox, &over);
+            scope.spawn(move || {
+                while !over.load(Ordering::Relaxed) {
+                    sandbox.try_git("repo", command);
+                }
+            });
+        }
+        let adds = names.iter().map(|name| {
+            let mut git = sandbox.command("git", "repo");
+            git.args(["worktree", "add", "--quiet", &format!("../{name}")]);
+            git.stdout(Stdio::piped()).stderr(Stdio::piped());
+            git.spawn().unwrap()
+        });
+        let adds: Vec<Child> = adds.collect();
+        let runs: Vec<Run> = adds.into_iter().map(end).collect();
+        over.store(true, Ordering::Relaxed);
+
+        let mut made = Vec::new();
+        for (name, run) in names.iter().zip(runs) {
+            // git itself fails for some of many at once.
+            if run.code() == Some(0) {
+                run.tells(&["worktree-ports: cloud "]);
+                made.push(name.clone());
+            } else {
+                assert!(!sandbox.has_port_file(name), "{name}: {run}");
+            }
+        }
+        (made, mover.join().unwrap())
+    });
+
+    assert!(!made.is_empty());
+    for (path, before) in moved.iter().zip(before) {
+        assert_eq!(sandbox.port_file(path), before);
+    }
+    let all: Vec<String> = made.iter().chain(&moved).cloned().collect();
+    assert_eq!(disjoint_ports(&sandbox, &all).len(), all.len());
+    for name in &all {
+        sandbox.assert_no_leftovers(name);
+    }
+    // What is free now is what no worktree has: the failed adds hold nothing.
+    sandbox.add("last");
+    let last = sandbox.ports("last")[0];
+    let lowest_free = (8100..)
+        .step_by(100)
+        .filter(|port| !disjoint_ports(&sandbox, &all).contains_key(port));
+    let busy = |port: &u16| std::net::TcpListener::bind(("127.0.0.1", *port)).is_err();
+    assert_eq!(lowest_free.skip_while(busy).next(), Some(last));
+}
+
+#[test]
+fn an_entry_that_stays_empty_is_no_reservation_and_stops_nobody() {
+    let sandbox = Sandbox::new();
+    sandbox.add("a");
+    sandbox.write("repo/.git/worktrees/a/gitdir", "");
+    sandbox.add("b");
+    assert_eq!(sandbox.ports("b"), sandbox.ports("a"));
+}
+
+/// Starts a call by hand that prints the port file.
+fn call(sandbox: &Sandbox, name: &str, anew: bool) -> Child {
+    let mut command = sandbox.command("sh", name);
+    let script = if anew {
+        "\"$1\" --reallocate >/dev/null && exec \"$1\" --json"
+    } else {
+        "exec \"$1\" --json"
+    };
+    command.args(["-c", script, "sh", PROGRAM]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().unwrap()
+}
+
+fn end(child: Child) -> Run {
+    Run::from(child.wait_with_output().unwrap())
+}
+
+/// Takes the repository's lock that many times and looks at the port files under it, as the
+/// program does: at no time do two of them name one port.
+fn watch(sandbox: &Sandbox, names: &[String], times: usize) {
+    let path = sandbox.path("repo/.git/worktree-ports/lock");
+    for _ in 0..times {
+        let Ok(lock) = OpenOptions::new().write(true).open(&path) else {
+            continue;
+        };
+        lock.lock().unwrap();
+        disjoint_ports(sandbox, names);
+    }
+}
+
+/// The ports in the port files of those worktrees that have one. Fails where two name one port.
+#[track_caller]
+fn disjoint_ports(sandbox: &Sandbox, names: &[String]) -> BTreeMap<u16, String> {
+    let mut ports = BTreeMap::new();
+    for name in names.iter().filter(|name| sandbox.has_port_file(name)) {
+        for port in sandbox.ports(name) {
+            if let Some(other) = ports.insert(port, name.clone()) {
+                panic!("{name} and {other} both have {port}");
+            }
+        }
+    }
+    ports
+}
