@@ -1,10 +1,11 @@
 //! Many at once: no port twice, no call lost, nothing left behind.
 
 use std::collections::BTreeMap;
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::{Duration, SystemTime};
 
 use crate::support::{PROGRAM, Run, Sandbox};
 
@@ -24,7 +25,8 @@ fn sixty_four_calls_at_once_never_share_a_port_and_none_is_lost() {
         let calls: Vec<Child> = calls.collect();
         watch(&sandbox, &names, calls.len());
         for (name, call) in names.iter().zip(calls) {
-            let run = end(call).exits(0).tells_nothing();
+            let run = end(call).exits(0);
+            assert_tells_of_waiting_alone(&run);
             assert_eq!(run.stdout, sandbox.port_file(name));
         }
         let ports = disjoint_ports(&sandbox, &names);
@@ -46,7 +48,8 @@ fn sixty_four_calls_in_a_few_worktrees_at_once_leave_whole_files() {
     let calls: Vec<Child> = calls.collect();
     watch(&sandbox, &names, 64);
     for (i, call) in calls.into_iter().enumerate() {
-        let run = end(call).exits(0).tells_nothing();
+        let run = end(call).exits(0);
+        assert_tells_of_waiting_alone(&run);
         assert_eq!(run.json()["worktree"], names[i % 4].as_str());
     }
     assert_eq!(disjoint_ports(&sandbox, &names).len(), 4);
@@ -141,6 +144,9 @@ fn an_entry_that_stays_empty_is_no_reservation_and_stops_nobody() {
     let sandbox = Sandbox::new();
     sandbox.add("a");
     sandbox.write("repo/.git/worktrees/a/gitdir", "");
+    let long_ago = SystemTime::now() - Duration::from_secs(3600);
+    let entry = File::open(sandbox.path("repo/.git/worktrees/a/gitdir")).unwrap();
+    entry.set_modified(long_ago).unwrap();
     sandbox.add("b");
     assert_eq!(sandbox.ports("b"), sandbox.ports("a"));
 }
@@ -160,6 +166,13 @@ fn call(sandbox: &Sandbox, name: &str, anew: bool) -> Child {
 
 fn end(child: Child) -> Run {
     Run::from(child.wait_with_output().unwrap())
+}
+
+/// A call that others kept waiting for a second says so; nothing else is to be told.
+#[track_caller]
+fn assert_tells_of_waiting_alone(run: &Run) {
+    let waits = |line: &str| line.contains("waiting for the lock");
+    assert!(run.stderr.lines().all(waits), "{run}");
 }
 
 /// Takes the repository's lock that many times and looks at the port files under it, as the

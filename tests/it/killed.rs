@@ -1,0 +1,109 @@
+//! Killed anywhere: the port file is absent, the old one or the new one, and whole.
+
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+
+use crate::strace::{self, Call};
+use crate::support::{CONFIG, PORT_FILE, PortBlock, Sandbox, config, has_tool};
+
+const EXCLUDE: &str = "repo/.git/info/exclude";
+const TEMPORARY: &str = "b/.worktree-ports.json.tmp";
+const FIRST_CHECKOUT: [&str; 3] = ["0000", "1111", "1"];
+
+#[test]
+fn an_allocation_killed_at_any_system_call_leaves_no_port_file_or_a_whole_one() {
+    if !has_tool("strace") {
+        return;
+    }
+    let (sandbox, _block) = two_worktrees();
+    let exclude = fs::read(sandbox.path(EXCLUDE)).unwrap();
+    let start_anew = || {
+        for path in ["b/.worktree-ports.json", TEMPORARY] {
+            let _ = fs::remove_file(sandbox.path(path));
+        }
+        let _ = fs::remove_dir_all(sandbox.path("repo/.git/worktree-ports"));
+        sandbox.write(EXCLUDE, &exclude);
+    };
+
+    let calls = strace::calls_from_the_lock(&sandbox, "b", &FIRST_CHECKOUT);
+    let new = sandbox.port_file("b");
+    let exclude_with_ours = fs::read(sandbox.path(EXCLUDE)).unwrap();
+    assert_ne!(exclude_with_ours, exclude);
+
+    for call in &calls {
+        start_anew();
+        kill_at(&sandbox, call, &FIRST_CHECKOUT);
+        if sandbox.has_port_file("b") {
+            assert_eq!(sandbox.port_file("b"), new, "{call:?}");
+        }
+        sandbox.run_hook("b").exits(0);
+        assert_eq!(sandbox.port_file("b"), new, "{call:?}");
+        assert_no_temporary_file(&sandbox, call);
+        assert_eq!(
+            fs::read(sandbox.path(EXCLUDE)).unwrap(),
+            exclude_with_ours,
+            "{call:?}"
+        );
+    }
+    assert!(calls.len() > 50, "{}", calls.len());
+    sandbox.assert_no_leftovers("b");
+}
+
+#[test]
+fn a_reallocation_killed_at_any_system_call_leaves_the_old_port_file_or_the_new_one() {
+    if !has_tool("strace") {
+        return;
+    }
+    let (sandbox, _block) = two_worktrees();
+    sandbox.run_hook("a");
+    sandbox.run_hook("b");
+    let old = sandbox.port_file("b");
+    sandbox.git("repo", &["worktree", "remove", "../a"]);
+    let calls = strace::calls_from_the_lock(&sandbox, "b", &["--reallocate"]);
+    let new = sandbox.port_file("b");
+    assert_ne!(old, new);
+
+    let (mut olds, mut news) = (0, 0);
+    for call in &calls {
+        sandbox.write(format!("b/{PORT_FILE}"), &old);
+        kill_at(&sandbox, call, &["--reallocate"]);
+        let left = sandbox.port_file("b");
+        if left == old {
+            olds += 1;
+        } else {
+            assert_eq!(left, new, "{call:?}");
+            news += 1;
+        }
+        // What a kill left is not in the way of an answer, and goes with the next allocation.
+        assert_eq!(sandbox.run("b", &["--json"]).exits(0).stdout, left);
+        sandbox.run("b", &["--reallocate"]).exits(0).tells_nothing();
+        assert_eq!(sandbox.port_file("b"), new, "{call:?}");
+        assert_no_temporary_file(&sandbox, call);
+    }
+    assert!(olds > 0 && news > 0);
+    sandbox.assert_no_leftovers("b");
+}
+
+/// A sandbox with worktrees `a` and `b` that have no port files yet, and ports of their own.
+fn two_worktrees() -> (Sandbox, PortBlock) {
+    let block = PortBlock::reserve();
+    let sandbox = Sandbox::bare_of_hooks();
+    sandbox.write(
+        format!("repo/{CONFIG}"),
+        config(&[("web", block.port(1))]).replace("} }", "}, \"step\": 1 }"),
+    );
+    sandbox.add("a");
+    sandbox.add("b");
+    (sandbox, block)
+}
+
+#[track_caller]
+fn kill_at(sandbox: &Sandbox, call: &Call, arguments: &[&str]) {
+    let run = strace::inject(sandbox, "b", &call.inject("signal=KILL"), arguments);
+    assert_eq!(run.status.signal(), Some(9), "{call:?}: {run}");
+}
+
+#[track_caller]
+fn assert_no_temporary_file(sandbox: &Sandbox, call: &Call) {
+    assert!(!sandbox.path(TEMPORARY).exists(), "{call:?}");
+}

@@ -1,0 +1,72 @@
+//! The program under strace, which lists its system calls and tampers with one of them.
+
+use std::fs;
+use std::process::Command;
+
+use crate::support::{PROGRAM, Run, Sandbox};
+
+/// A system call of a run.
+#[derive(Debug)]
+pub struct Call {
+    /// Its name.
+    pub name: String,
+    /// How many of that name there were up to it: 1 for the first.
+    pub nth: usize,
+    /// The call as strace tells it.
+    pub text: String,
+}
+
+impl Call {
+    /// What strace is to do at this call, as its `-e inject=` wants it.
+    pub fn inject(&self, what: &str) -> String {
+        format!("{}:{what}:when={}", self.name, self.nth)
+    }
+}
+
+/// Runs the program and lists its system calls, from the first one that names the lock file.
+pub fn calls_from_the_lock(sandbox: &Sandbox, at: &str, arguments: &[&str]) -> Vec<Call> {
+    let log = sandbox.path("strace.log");
+    let mut command = sandbox.command("strace", at);
+    command.args(["-f", "-o"]).arg(&log).arg(PROGRAM);
+    command.args(arguments);
+    Sandbox::finish(command).exits(0);
+
+    let mut calls: Vec<Call> = Vec::new();
+    for line in fs::read_to_string(&log).unwrap().lines() {
+        let Some((_, text)) = line.split_once(' ') else {
+            continue;
+        };
+        let text = text.trim_start();
+        let Some((name, _)) = text.split_once('(').filter(|_| !text.starts_with('+')) else {
+            continue;
+        };
+        let before = calls.iter().filter(|call| call.name == name).count();
+        calls.push(Call {
+            name: name.to_owned(),
+            nth: before + 1,
+            text: text.to_owned(),
+        });
+    }
+    let names_lock = |call: &Call| call.text.contains("worktree-ports/lock");
+    let first = calls
+        .iter()
+        .position(names_lock)
+        .expect("it takes the lock");
+    calls.split_off(first)
+}
+
+/// A command that runs the program under strace with these options.
+pub fn command(sandbox: &Sandbox, at: &str, options: &[&str], arguments: &[&str]) -> Command {
+    let mut command = sandbox.command("strace", at);
+    command
+        .args(["-f", "-qq", "-o"])
+        .arg(sandbox.path("strace.log"));
+    command.args(options).arg(PROGRAM).args(arguments);
+    command
+}
+
+/// Runs the program with one tampering.
+pub fn inject(sandbox: &Sandbox, at: &str, what: &str, arguments: &[&str]) -> Run {
+    let what = format!("inject={what}");
+    Sandbox::finish(command(sandbox, at, &["-e", &what], arguments))
+}
