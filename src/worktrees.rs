@@ -231,7 +231,7 @@ pub enum Place {
 /// # Errors
 /// A shortage of our own.
 pub fn locate(git_dir: &Path) -> Result<Place> {
-    let path = git_dir.join("gitdir");
+    let path = plain_file::path_in(git_dir, "gitdir");
     let found =
         plain_file::read(&path, PATH_LIMIT).map_err(|error| Error::at("read", &path, error))?;
     Ok(match found {
@@ -248,14 +248,15 @@ pub fn locate(git_dir: &Path) -> Result<Place> {
 /// The root that the content of `<git dir>/gitdir` names: that of a worktree's `.git` file,
 /// absolute or relative to the git directory.
 fn root_named_by(git_dir: &Path, content: Vec<u8>) -> Place {
-    let dot_git = path_from(content);
-    if dot_git.file_name() != Some(OsStr::new(".git")) {
+    let mut path = path_from(content);
+    if path.file_name() != Some(OsStr::new(".git")) {
         return Place::Unsettled;
     }
-    match dot_git.parent() {
-        Some(root) if root.is_absolute() => Place::At(root.to_owned()),
-        Some(root) => Place::At(without_dots(&git_dir.join(root))),
-        None => Place::Unsettled,
+    path.pop();
+    if path.is_absolute() {
+        Place::At(path)
+    } else {
+        Place::At(without_dots(&git_dir.join(path)))
     }
 }
 
