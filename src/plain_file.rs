@@ -3,7 +3,7 @@
 
 use std::fs::{self, File, FileType, OpenOptions};
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What lies at a path.
 pub enum PlainFile {
@@ -20,6 +20,14 @@ pub enum PlainFile {
         /// Whether there was more than was asked for.
         truncated: bool,
     },
+}
+
+/// The path of `name` in `directory`. As [`Path::join`], which would make it by two allocations.
+pub fn path_in(directory: &Path, name: &str) -> PathBuf {
+    let mut path = PathBuf::with_capacity(directory.as_os_str().len() + 1 + name.len());
+    path.push(directory);
+    path.push(name);
+    path
 }
 
 /// Reads at most `limit` bytes at `path`.

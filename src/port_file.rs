@@ -28,7 +28,7 @@ const LIMIT: usize = 256 * 1024;
 /// # Errors
 /// A shortage of our own (see [`plain_file::read`]).
 pub fn read(root: &Path) -> Result<PlainFile> {
-    let path = root.join(NAME);
+    let path = plain_file::path_in(root, NAME);
     plain_file::read(&path, LIMIT).map_err(|error| Error::at("read", &path, error))
 }
 
