@@ -91,7 +91,7 @@ pub fn worktrees_of(found: &Found, narrate: &dyn Fn(&str)) -> Result<Vec<Worktre
     for entry in repository.linked()? {
         match entry.place {
             Place::At(root) => linked.push(repository.linked_worktree(root, entry.git_dir)),
-            Place::Unsettled => {}
+            Place::Unsettled | Place::BeingWritten => {}
             Place::Unreadable(error) => {
                 narrate(&format!(
                     "warning: {} cannot be read: {error}",

@@ -132,11 +132,11 @@ fn sixty_four_adds_beside_moves_prunes_and_gcs_never_share_a_port_and_none_is_lo
     // What is free now is what no worktree has: the failed adds hold nothing.
     sandbox.add("last");
     let last = sandbox.ports("last")[0];
-    let lowest_free = (8100..)
+    let mut lowest_free = (8100..)
         .step_by(100)
         .filter(|port| !disjoint_ports(&sandbox, &all).contains_key(port));
-    let busy = |port: &u16| std::net::TcpListener::bind(("127.0.0.1", *port)).is_err();
-    assert_eq!(lowest_free.skip_while(busy).next(), Some(last));
+    let is_free = |port: &u16| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    assert_eq!(lowest_free.find(is_free), Some(last));
 }
 
 #[test]
