@@ -3,12 +3,16 @@
 //! A test is named after the sentence that it proves. What all of them use is in `support`.
 
 mod by_hand;
+mod choosing;
 mod concurrency;
 mod configs;
+mod entries;
 mod fresh_worktree;
 mod killed;
+mod names;
 mod repositories;
 mod reserved;
 mod strace;
 mod support;
+mod surroundings;
 mod whose_file;

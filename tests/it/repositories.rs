@@ -164,10 +164,13 @@ fn slot_0_of_a_bare_repository_is_probed_as_any_other() {
     let sandbox = bare_with("bare.git", &[]);
     sandbox.git("bare.git", &["worktree", "add", "--no-checkout", "../a"]);
     let base = block.port(1);
-    sandbox.write(format!("a/{CONFIG}"), config(&[("web", base)]));
+    sandbox.write(
+        format!("a/{CONFIG}"),
+        format!("{{\"services\": {{\"web\": {base}}}, \"step\": 2}}"),
+    );
     let listener = std::net::TcpListener::bind(("127.0.0.1", base)).unwrap();
     sandbox.run("a", &[]).exits(0);
-    assert_eq!(sandbox.ports("a"), [base + 100]);
+    assert_eq!(sandbox.ports("a"), [base + 2]);
     drop(listener);
     sandbox.run("a", &["--reallocate"]).exits(0);
     assert_eq!(sandbox.ports("a"), [base]);

@@ -1,0 +1,276 @@
+//! The entries under `<common dir>/worktrees/`, in whatever state they are met.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Stdio;
+
+use crate::support::{PORT_FILE, Sandbox};
+
+/// A sandbox with the worktree `a`, which asks, and `b`, which has 8100.
+fn sandbox() -> Sandbox {
+    let sandbox = Sandbox::bare_of_hooks();
+    sandbox.add("a");
+    sandbox.add("b");
+    sandbox.run("b", &[]).exits(0);
+    sandbox
+}
+
+/// Asserts that `a` gets the port, by hand and by the hook, and that nothing is told but that.
+#[track_caller]
+fn assert_gets(sandbox: &Sandbox, port: u16, case: &str) {
+    let run = sandbox.run("a", &["--reallocate"]).exits(0);
+    assert_eq!(sandbox.ports("a"), [port], "{case}\n{run}");
+    assert_eq!(run.stderr, "", "{case}");
+    fs::remove_file(sandbox.path("a").join(PORT_FILE)).unwrap();
+    let run = sandbox.run_hook("a").exits(0);
+    assert_eq!(sandbox.ports("a"), [port], "{case}\n{run}");
+    assert_eq!(run.stderr.lines().count(), 1, "{case}\n{run}");
+}
+
+#[test]
+fn an_entry_that_names_no_worktree_is_passed_over() {
+    let sandbox = sandbox();
+    let entry = sandbox.path("repo/.git/worktrees/x");
+    let itself = entry.display().to_string();
+    let long = format!("/{}/.git\n", "x".repeat(9000));
+    let contents = [
+        "",
+        "\n",
+        "/",
+        "/.git\n",
+        ".git\n",
+        ".",
+        "..",
+        "gitdir\n",
+        "/dev/null\n",
+        "/dev/null/.git\n",
+        "/dev/zero/.git\n",
+        "/nowhere/at/all/.git\n",
+        "/nowhere\n/.git\n",
+        "\0/.git\n",
+        "b\n",
+        &itself,
+        &format!("{itself}/gitdir\n"),
+        &format!("{itself}/.git\n"),
+        &long,
+    ];
+    fs::create_dir(&entry).unwrap();
+    for content in contents {
+        fs::write(entry.join("gitdir"), content).unwrap();
+        assert_gets(&sandbox, 8200, content);
+    }
+}
+
+#[test]
+fn an_entry_that_is_being_made_is_passed_over() {
+    let sandbox = sandbox();
+    let entries = sandbox.path("repo/.git/worktrees");
+    fs::create_dir(entries.join("x")).unwrap();
+    assert_gets(&sandbox, 8200, "no gitdir yet");
+    fs::create_dir(entries.join("y")).unwrap();
+    assert_gets(&sandbox, 8200, "two of these");
+    fs::write(entries.join("x/gitdir"), "").unwrap();
+    assert_gets(&sandbox, 8200, "an empty gitdir");
+    fs::write(entries.join("x/commondir"), "").unwrap();
+    assert_gets(&sandbox, 8200, "an empty commondir");
+    fs::write(entries.join("z"), "no directory").unwrap();
+    assert_gets(&sandbox, 8200, "a file");
+}
+
+#[test]
+fn an_entry_whose_gitdir_is_no_regular_file_is_passed_over() {
+    let sandbox = sandbox();
+    let entry = sandbox.path("repo/.git/worktrees/x");
+    fs::create_dir(&entry).unwrap();
+    let gitdir = entry.join("gitdir");
+    for target in ["/dev/zero", "gitdir", "../b/gitdir", "/nowhere"] {
+        symlink(target, &gitdir).unwrap();
+        assert_gets(&sandbox, 8200, target);
+        fs::remove_file(&gitdir).unwrap();
+    }
+    fs::create_dir(&gitdir).unwrap();
+    assert_gets(&sandbox, 8200, "a directory");
+    fs::remove_dir(&gitdir).unwrap();
+    let mut mkfifo = sandbox.command("mkfifo", ".");
+    mkfifo.arg(&gitdir);
+    Sandbox::finish(mkfifo).exits(0);
+    assert_gets(&sandbox, 8200, "a FIFO");
+}
+
+#[test]
+fn an_entry_that_is_a_link_is_followed_to_its_worktree() {
+    let sandbox = sandbox();
+    let entries = sandbox.path("repo/.git/worktrees");
+    symlink("x", entries.join("x")).unwrap();
+    symlink("/nowhere", entries.join("y")).unwrap();
+    symlink("/dev", entries.join("z")).unwrap();
+    let run = sandbox.run("a", &["--reallocate"]).exits(0);
+    assert_eq!(sandbox.ports("a"), [8200], "{run}");
+}
+
+#[test]
+fn a_worktree_whose_directory_is_gone_reserves_nothing_locked_or_not() {
+    let sandbox = sandbox();
+    fs::rename(sandbox.path("b"), sandbox.path("unmounted")).unwrap();
+    assert_gets(&sandbox, 8100, "gone");
+    sandbox.git("repo", &["worktree", "lock", "../b"]);
+    assert_gets(&sandbox, 8100, "gone and locked");
+    fs::rename(sandbox.path("unmounted"), sandbox.path("b")).unwrap();
+    assert_gets(&sandbox, 8200, "there and locked");
+    sandbox.git("repo", &["worktree", "unlock", "../b"]);
+    fs::remove_dir_all(sandbox.path("b")).unwrap();
+    fs::write(sandbox.path("b"), "a file now").unwrap();
+    assert_gets(&sandbox, 8100, "a file in its place");
+}
+
+#[test]
+fn two_entries_of_one_worktree_count_once_and_ones_own_never() {
+    let sandbox = sandbox();
+    let entry = sandbox.path("repo/.git/worktrees/x");
+    fs::create_dir(&entry).unwrap();
+    for name in ["b", "a", "repo"] {
+        let content = format!("{}/.git\n", sandbox.path(name).display());
+        fs::write(entry.join("gitdir"), content).unwrap();
+        assert_gets(&sandbox, 8200, name);
+    }
+}
+
+#[test]
+fn the_port_file_of_an_entrys_root_counts_whatever_else_is_there() {
+    let sandbox = sandbox();
+    // The root has no `.git` any more: who works there may still have its servers up.
+    fs::remove_file(sandbox.path("b/.git")).unwrap();
+    assert_gets(&sandbox, 8200, "no .git");
+}
+
+#[test]
+fn an_entry_that_cannot_be_read_is_a_warning() {
+    use std::os::unix::fs::PermissionsExt;
+    let sandbox = sandbox();
+    let Some(nobody) = crate::support::Nobody::owning(&sandbox) else {
+        return;
+    };
+    let gitdir = sandbox.path("repo/.git/worktrees/b/gitdir");
+    for closed in [gitdir.as_path(), gitdir.parent().unwrap()] {
+        fs::set_permissions(closed, fs::Permissions::from_mode(0o000)).unwrap();
+        let run = nobody.run("a", &["--reallocate"]).exits(0);
+        let run = run.tells(&["warning: ", "worktrees/b/gitdir", "are unknown"]);
+        assert_eq!(run.stderr.lines().count(), 1, "{run}");
+    }
+}
+
+#[test]
+fn a_worktree_that_is_being_made_or_removed_stops_nobody() {
+    // Many at once, so that siblings are met in every state.
+    let sandbox = Sandbox::new();
+    sandbox.add("stays");
+    let mut children = Vec::new();
+    for i in 0..12 {
+        let mut sh = sandbox.command("sh", "repo");
+        sh.args([
+            "-c",
+            "git worktree add --quiet -f ../w$1 2>&1 | grep worktree-ports: && git worktree remove --force ../w$1",
+            "sh",
+            &i.to_string(),
+        ]);
+        children.push(
+            sh.stdout(Stdio::piped())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap(),
+        );
+    }
+    for child in children {
+        let output = child.wait_with_output().unwrap();
+        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(
+            !told.contains("error") && !told.contains("warning"),
+            "{told}"
+        );
+    }
+    sandbox.run("stays", &[]).exits(0).tells_nothing();
+    assert_eq!(sandbox.ports("stays"), [8100]);
+}
+
+#[test]
+fn the_listing_agrees_with_gits_own() {
+    let sandbox = Sandbox::bare_of_hooks();
+    sandbox.write("repo/file", "x");
+    sandbox.git("repo", &["add", "."]);
+    sandbox.git("repo", &["commit", "--quiet", "--message=file"]);
+    let names: [&[u8]; 8] = [
+        b"plain",
+        b"with space",
+        b"deep/er",
+        b"new\nline",
+        b"quo\"te",
+        b"not-utf-8-\xff",
+        b"8100",
+        b"locked",
+    ];
+    for name in names {
+        let path = [b"../".as_slice(), name].concat();
+        let arguments = ["worktree", "add", "--quiet", "--detach"].map(OsStr::new);
+        sandbox.git(
+            "repo",
+            &[&arguments[..], &[OsStr::from_bytes(&path)]].concat(),
+        );
+    }
+    sandbox.git("repo", &["worktree", "lock", "../locked"]);
+    sandbox.git("repo", &["worktree", "move", "../plain", "../moved"]);
+
+    let mut list = sandbox.command("git", "repo");
+    list.args(["worktree", "list", "--porcelain", "-z"]);
+    let listed = list.output().unwrap().stdout;
+    let roots: Vec<&Path> = listed
+        .split(|&byte| byte == 0)
+        .filter_map(|line| line.strip_prefix(b"worktree "))
+        .map(|root| Path::new(OsStr::from_bytes(root)))
+        .collect();
+    assert_eq!(roots.len(), 1 + names.len());
+    // Each that git lists reserves one slot; whoever comes last must have met them all.
+    for (slot, root) in roots.iter().enumerate().skip(1) {
+        let port = 8000 + slot * 100;
+        fs::write(root.join(PORT_FILE), format!("{{\"app\": {port}}}")).unwrap();
+    }
+    sandbox.git("repo", &["worktree", "add", "--detach", "../last"]);
+    sandbox.run("last", &[]).exits(0).tells_nothing();
+    assert_eq!(sandbox.ports("last"), [8900]);
+
+    // And what git no longer lists, is not met.
+    sandbox.git("repo", &["worktree", "remove", "--force", "../deep/er"]);
+    sandbox.run("last", &["--reallocate"]).exits(0);
+    let gone = roots.iter().position(|root| root.ends_with("deep/er"));
+    let port = 8000 + 100 * u16::try_from(gone.unwrap()).unwrap();
+    assert_eq!(sandbox.ports("last"), [port]);
+}
+
+#[test]
+fn each_of_a_hundred_worktrees_is_met() {
+    let sandbox = Sandbox::bare_of_hooks();
+    sandbox.add("a");
+    // As git makes them, but faster.
+    for i in 1..=100 {
+        let root = format!("many/w{i}");
+        sandbox.write(
+            format!("repo/.git/worktrees/w{i}/gitdir"),
+            format!("{}/.git\n", sandbox.path(&root).display()),
+        );
+        let port = 8000 + i * 100;
+        sandbox.write(
+            format!("{root}/{PORT_FILE}"),
+            format!("{{\"worktree\": \"w{i}\", \"slot\": {i}, \"ports\": {{\"cloud\": {port}}}}}"),
+        );
+    }
+    sandbox.run("a", &[]).exits(0).tells_nothing();
+    assert_eq!(sandbox.ports("a"), [18_100]);
+    let distinct: BTreeSet<u16> = (1..=100)
+        .flat_map(|i| sandbox.ports(format!("many/w{i}")))
+        .chain(sandbox.ports("a"))
+        .collect();
+    assert_eq!(distinct.len(), 101);
+}
