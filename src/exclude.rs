@@ -112,3 +112,52 @@ fn without_lines(content: &[u8]) -> Option<Vec<u8>> {
     }
     Some(rest)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const BOTH: &str = "/.worktree-ports.json\n/.worktree-ports.json.tmp\n";
+
+    #[test]
+    fn each_line_that_is_missing_is_added_once_and_on_a_line_of_its_own() {
+        let table = [
+            ("", BOTH),
+            ("*.o\n", BOTH),
+            (
+                "*.o",
+                "\n/.worktree-ports.json\n/.worktree-ports.json.tmp\n",
+            ),
+            (BOTH, ""),
+            ("# x\n/.worktree-ports.json\n/.worktree-ports.json.tmp", ""),
+            ("/.worktree-ports.json\r\n/.worktree-ports.json.tmp\r\n", ""),
+            ("/.worktree-ports.json\n", "/.worktree-ports.json.tmp\n"),
+            ("/.worktree-ports.json", "\n/.worktree-ports.json.tmp\n"),
+            ("/.worktree-ports.json.tmp\n", "/.worktree-ports.json\n"),
+            // Lines of others that look alike.
+            ("#/.worktree-ports.json\n!/.worktree-ports.json.tmp\n", BOTH),
+            ("x/.worktree-ports.json\n", BOTH),
+        ];
+        for (content, missing) in table {
+            assert_eq!(missing_lines(content.as_bytes()), missing, "{content:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_added_is_not_missing_any_more(content in any::<Vec<u8>>()) {
+            let mut after = content.clone();
+            after.extend(missing_lines(&content).into_bytes());
+            prop_assert_eq!(missing_lines(&after), "");
+            // Each line of before is a line still.
+            let lines = |text: &[u8]| -> Vec<Vec<u8>> {
+                let lines = text.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
+                lines.map(<[u8]>::to_vec).collect()
+            };
+            let before = lines(&content);
+            prop_assert_eq!(&lines(&after)[..before.len()], &before[..]);
+        }
+    }
+}
