@@ -315,8 +315,9 @@ pub fn write(_held: &Held, root: &Path, content: &Content<'_>) -> Result<()> {
     text.push(b'\n');
 
     let temporary = root.join(TEMPORARY_NAME);
+    // On a read-only file system, removing what is not there fails too.
     if let Err(error) = fs::remove_file(&temporary)
-        && !plain_file::is_absence(&error)
+        && fs::symlink_metadata(&temporary).is_ok()
     {
         return Err(
             Error::at("remove what an earlier run left at", &temporary, error)
