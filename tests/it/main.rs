@@ -7,6 +7,7 @@ mod choosing;
 mod concurrency;
 mod configs;
 mod entries;
+mod faults;
 mod fresh_worktree;
 mod killed;
 mod names;
