@@ -10,6 +10,7 @@ mod entries;
 mod faults;
 mod fresh_worktree;
 mod killed;
+mod locking;
 mod names;
 mod repositories;
 mod reserved;

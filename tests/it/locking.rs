@@ -1,0 +1,303 @@
+//! The lock: a holder that is stopped, killed or slow, and a file system that knows no locks.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::strace;
+use crate::support::{PROGRAM, Sandbox, has_tool};
+
+const FIRST_CHECKOUT: [&str; 3] = ["0000", "1111", "1"];
+
+#[test]
+fn a_stopped_holder_is_named_and_the_wait_for_it_ends_in_time() {
+    if !has_tool("flock") {
+        return;
+    }
+    let sandbox = two_worktrees();
+    let holder = Holder::take(&sandbox);
+    holder.signal("STOP");
+    let begin = Instant::now();
+    let mut command = sandbox.command(PROGRAM, "a");
+    command.env("WORKTREE_PORTS_LOCK_TIMEOUT", "2");
+    let run = Sandbox::finish(command).exits(1);
+    // The upper limit is generous: it is told from the default of 60 s.
+    let waited = begin.elapsed();
+    assert!(
+        (Duration::from_secs(2)..Duration::from_secs(30)).contains(&waited),
+        "{waited:?}"
+    );
+    let by = format!("by process {} (cat)", holder.child.id());
+    let lines: Vec<&str> = run.stderr.lines().collect();
+    assert!(lines[0].starts_with("worktree-ports: waiting for the lock") && lines[0].contains(&by));
+    assert!(
+        lines[1].starts_with("worktree-ports: error: gave up after 2 s") && lines[1].contains(&by)
+    );
+    assert_eq!(lines.len(), 2, "{run}");
+    assert!(!sandbox.has_port_file("a"));
+    sandbox.assert_no_leftovers("a");
+}
+
+#[test]
+fn killing_the_holder_frees_the_lock_and_the_waiter_succeeds() {
+    if !has_tool("flock") {
+        return;
+    }
+    let sandbox = two_worktrees();
+    let mut holder = Holder::take(&sandbox);
+    holder.signal("STOP");
+    let waiter = Waiter::start(&sandbox, "a");
+    holder.child.kill().unwrap();
+    waiter.succeeds();
+    assert_eq!(sandbox.ports("a"), [8100]);
+}
+
+#[test]
+fn a_slow_holder_is_waited_for() {
+    if !has_tool("flock") {
+        return;
+    }
+    let sandbox = two_worktrees();
+    let mut holder = Holder::take(&sandbox);
+    let waiter = Waiter::start(&sandbox, "a");
+    // It ends of its own accord.
+    drop(holder.child.stdin.take());
+    waiter.succeeds();
+    assert_eq!(sandbox.ports("a"), [8100]);
+}
+
+#[test]
+fn all_waiters_succeed_when_a_stopped_allocation_goes_on() {
+    if !has_tool("strace") {
+        return;
+    }
+    let sandbox = two_worktrees();
+    let stopped = StoppedAllocation::start(&sandbox, "a");
+    for i in 0..6 {
+        sandbox.add(&format!("w{i}"));
+    }
+    let waiters: Vec<Waiter> = (0..6)
+        .map(|i| Waiter::start(&sandbox, &format!("w{i}")))
+        .collect();
+    assert!(!sandbox.has_port_file("a"));
+    stopped.signal("CONT");
+    stopped.ends();
+    for waiter in waiters {
+        waiter.succeeds();
+    }
+    assert_eq!(sandbox.ports("a"), [8100]);
+    let mut others: Vec<u16> = (0..6)
+        .flat_map(|i| sandbox.ports(format!("w{i}")))
+        .collect();
+    others.sort_unstable();
+    others.dedup();
+    assert_eq!(others.len(), 6);
+    assert!(!others.contains(&8100));
+}
+
+#[test]
+fn an_allocation_that_is_killed_while_others_wait_reserves_nothing() {
+    if !has_tool("strace") {
+        return;
+    }
+    let sandbox = two_worktrees();
+    let stopped = StoppedAllocation::start(&sandbox, "a");
+    let waiter = Waiter::start(&sandbox, "b");
+    stopped.signal("KILL");
+    stopped.ends();
+    waiter.succeeds();
+    assert_eq!(sandbox.ports("b"), [8100]);
+    assert!(sandbox.path("a/.worktree-ports.json.tmp").exists());
+    sandbox.run_hook("a").exits(0);
+    assert_eq!(sandbox.ports("a"), [8200]);
+    sandbox.assert_no_leftovers("a");
+}
+
+#[test]
+fn worktree_add_succeeds_without_ports_where_the_lock_cannot_be_had() {
+    if !has_tool("flock") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    sandbox.run("repo", &[]).exits(0);
+    let _holder = Holder::take(&sandbox);
+    let mut git = sandbox.command("git", "repo");
+    git.args(["worktree", "add", "../a"]);
+    git.env("WORKTREE_PORTS_LOCK_TIMEOUT", "0");
+    let run = Sandbox::finish(git).exits(0);
+    run.tells(&["error: gave up after 0 s", "run `worktree-ports-hook`"]);
+    assert!(!sandbox.has_port_file("a"));
+    sandbox.assert_no_leftovers("a");
+}
+
+#[test]
+fn a_file_system_without_locks_is_an_error_with_a_way_out() {
+    if !has_tool("strace") {
+        return;
+    }
+    let sandbox = two_worktrees();
+    sandbox.run_hook("b").exits(0);
+    let old = sandbox.port_file("b");
+    for error in ["ENOLCK", "EOPNOTSUPP", "ENOSYS", "EINVAL", "EIO"] {
+        let what = format!("flock:error={error}");
+        let told = ["error: could not lock", "supports locks"];
+        strace::inject(&sandbox, "a", &what, &FIRST_CHECKOUT)
+            .exits(0)
+            .tells(&told);
+        strace::inject(&sandbox, "a", &what, &[])
+            .exits(1)
+            .tells(&told);
+        assert!(!sandbox.has_port_file("a"));
+        sandbox.assert_no_leftovers("a");
+        strace::inject(&sandbox, "b", &what, &["--reallocate"])
+            .exits(1)
+            .tells(&told);
+        assert_eq!(sandbox.port_file("b"), old);
+    }
+}
+
+#[test]
+fn a_lock_call_that_a_signal_interrupts_is_made_again() {
+    if !has_tool("strace") {
+        return;
+    }
+    let sandbox = two_worktrees();
+    strace::inject(
+        &sandbox,
+        "a",
+        "flock:error=EINTR:when=1..3",
+        &FIRST_CHECKOUT,
+    )
+    .exits(0);
+    assert_eq!(sandbox.ports("a"), [8100]);
+}
+
+#[test]
+fn the_lock_file_is_made_once_and_stays() {
+    use std::os::unix::fs::MetadataExt;
+    let sandbox = two_worktrees();
+    let lock = sandbox.path("repo/.git/worktree-ports/lock");
+    let before = fs::metadata(&lock).unwrap();
+    assert_eq!(before.mode() & 0o777, 0o600);
+    for arguments in [&[][..], &["--reallocate"], &["--json"]] {
+        sandbox.run("a", arguments).exits(0);
+    }
+    assert_eq!(fs::metadata(&lock).unwrap().ino(), before.ino());
+}
+
+/// Worktrees `a` and `b` without port files, the lock file made.
+fn two_worktrees() -> Sandbox {
+    let sandbox = Sandbox::bare_of_hooks();
+    sandbox.add("a");
+    sandbox.add("b");
+    sandbox.run("repo", &[]).exits(0);
+    sandbox
+}
+
+/// A process that holds the repository's lock until its stdin is closed.
+struct Holder {
+    child: Child,
+}
+
+impl Holder {
+    fn take(sandbox: &Sandbox) -> Holder {
+        let mut command = sandbox.command("flock", "repo/.git/worktree-ports");
+        // Without a fork, so that the process that holds the lock is the one to signal.
+        command.args(["--no-fork", "lock", "cat"]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        // What comes back has gone through `cat`, which runs under the lock.
+        child.stdin.as_mut().unwrap().write_all(b"?").unwrap();
+        let mut answer = [0];
+        child
+            .stdout
+            .as_mut()
+            .unwrap()
+            .read_exact(&mut answer)
+            .unwrap();
+        Holder { child }
+    }
+
+    fn signal(&self, name: &str) {
+        signal(self.child.id(), name);
+    }
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A hook that waits for the lock.
+struct Waiter {
+    child: Child,
+    stderr: BufReader<ChildStderr>,
+}
+
+impl Waiter {
+    /// Returns when it has said that it waits.
+    #[track_caller]
+    fn start(sandbox: &Sandbox, at: &str) -> Waiter {
+        let mut command = sandbox.command(PROGRAM, at);
+        command.args(FIRST_CHECKOUT).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        stderr.read_line(&mut line).unwrap();
+        assert!(line.contains("waiting for the lock"), "{line}");
+        Waiter { child, stderr }
+    }
+
+    #[track_caller]
+    fn succeeds(mut self) {
+        let mut told = String::new();
+        self.stderr.read_to_string(&mut told).unwrap();
+        assert!(self.child.wait().unwrap().success());
+        assert!(told.starts_with("worktree-ports: cloud "), "{told}");
+        assert_eq!(told.lines().count(), 1, "{told}");
+    }
+}
+
+/// A real allocation that is stopped between writing the temporary file and renaming it.
+struct StoppedAllocation {
+    strace: Child,
+    pid: u32,
+}
+
+impl StoppedAllocation {
+    fn start(sandbox: &Sandbox, at: &str) -> StoppedAllocation {
+        let temporary = sandbox.path(at).join(".worktree-ports.json.tmp");
+        let path = temporary.to_str().unwrap();
+        // The signal arrives when the call is done.
+        let options = ["-P", path, "-e", "inject=write:signal=STOP"];
+        let mut command = strace::command(sandbox, at, &options, &FIRST_CHECKOUT);
+        let mut strace = command.stderr(Stdio::null()).spawn().unwrap();
+        while !fs::metadata(&temporary).is_ok_and(|file| file.len() > 0) {
+            assert!(strace.try_wait().unwrap().is_none(), "strace has ended");
+            thread::sleep(Duration::from_millis(1));
+        }
+        let children = format!("/proc/{0}/task/{0}/children", strace.id());
+        let children = fs::read_to_string(children).unwrap();
+        let pid = children.trim().parse().unwrap();
+        StoppedAllocation { strace, pid }
+    }
+
+    fn signal(&self, name: &str) {
+        signal(self.pid, name);
+    }
+
+    fn ends(mut self) {
+        self.strace.wait().unwrap();
+    }
+}
+
+fn signal(pid: u32, name: &str) {
+    let status = Command::new("kill")
+        .args([&format!("-{name}"), &pid.to_string()])
+        .status();
+    assert!(status.unwrap().success());
+}
