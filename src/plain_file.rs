@@ -5,6 +5,9 @@ use std::fs::{self, File, FileType, OpenOptions};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+/// What git's files that hold one path have room in, in bytes, as a rule.
+const USUAL_SIZE: usize = 255;
+
 /// What lies at a path.
 pub enum PlainFile {
     /// Nothing, nor can anything: the directory may be gone too.
@@ -35,15 +38,6 @@ pub fn path_in(directory: &Path, name: &str) -> PathBuf {
 /// # Errors
 /// A shortage of our own (file descriptors, memory): nothing can be said of the file then.
 pub fn read(path: &Path, limit: usize) -> io::Result<PlainFile> {
-    let unreadable = |error: io::Error| {
-        if is_own_shortage(&error) {
-            Err(error)
-        } else if is_absence(&error) {
-            Ok(PlainFile::Missing)
-        } else {
-            Ok(PlainFile::Unreadable(error))
-        }
-    };
     // Looked at before it is opened: opening a FIFO or a device has effects on others.
     let metadata = match fs::symlink_metadata(path) {
         Ok(metadata) => metadata,
@@ -53,9 +47,29 @@ pub fn read(path: &Path, limit: usize) -> io::Result<PlainFile> {
         return Ok(PlainFile::NotRegular(kind(metadata.file_type())));
     }
     let size = usize::try_from(metadata.len()).unwrap_or(usize::MAX);
+    read_opened(path, size, limit)
+}
+
+/// As [`read`], without the look: for git's own small files, which no branch can put there, and of
+/// which every worktree has one to be read.
+pub fn read_of_git(path: &Path, limit: usize) -> io::Result<PlainFile> {
+    read_opened(path, USUAL_SIZE, limit)
+}
+
+fn read_opened(path: &Path, size: usize, limit: usize) -> io::Result<PlainFile> {
     match open(path).and_then(|file| read_at_most(&file, size.min(limit), limit)) {
         Ok((bytes, truncated)) => Ok(PlainFile::Read { bytes, truncated }),
         Err(error) => unreadable(error),
+    }
+}
+
+fn unreadable(error: io::Error) -> io::Result<PlainFile> {
+    if is_own_shortage(&error) {
+        Err(error)
+    } else if is_absence(&error) {
+        Ok(PlainFile::Missing)
+    } else {
+        Ok(PlainFile::Unreadable(error))
     }
 }
 

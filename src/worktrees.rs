@@ -232,8 +232,8 @@ pub enum Place {
 /// A shortage of our own.
 pub fn locate(git_dir: &Path) -> Result<Place> {
     let path = plain_file::path_in(git_dir, "gitdir");
-    let found =
-        plain_file::read(&path, PATH_LIMIT).map_err(|error| Error::at("read", &path, error))?;
+    let found = plain_file::read_of_git(&path, PATH_LIMIT)
+        .map_err(|error| Error::at("read", &path, error))?;
     Ok(match found {
         PlainFile::Read { bytes, .. } if bytes.is_empty() => Place::BeingWritten,
         PlainFile::Read {
