@@ -24,6 +24,9 @@ const OURS_ALONE: &str =
 const BEGIN: &str = "# >>> worktree-ports >>>\n";
 const END: &str = "# <<< worktree-ports <<<\n";
 
+/// The header of our section in the clone's config.
+const SECTION: &str = "[hook \"worktree-ports\"]\n";
+
 /// The name of the program, in the common dir too.
 const PROGRAM: &str = "worktree-ports-hook";
 
@@ -127,13 +130,15 @@ fn block() -> &'static str {
 
 /// `text` in three: what is before our block, the block, and what is after it.
 fn split_at_block(text: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
-    let find = |from: usize, mark: &str| {
-        let mut windows = text.get(from..)?.windows(mark.len());
-        Some(from + windows.position(|window| window == mark.as_bytes())?)
-    };
-    let start = find(0, BEGIN)?;
-    let end = find(start, END)? + END.len();
+    let start = find(text, 0, BEGIN)?;
+    let end = find(text, start, END)? + END.len();
     Some((&text[..start], &text[start..end], &text[end..]))
+}
+
+/// Where `part` first stands in `text`, `from` there on.
+fn find(text: &[u8], from: usize, part: &str) -> Option<usize> {
+    let mut windows = text.get(from..)?.windows(part.len());
+    Some(from + windows.position(|window| window == part.as_bytes())?)
 }
 
 fn without_block(text: &[u8]) -> Option<Vec<u8>> {
@@ -215,16 +220,50 @@ fn with_block_in_config(config: &[u8], program: &Path) -> Vec<u8> {
     .concat();
     let block = [
         BEGIN.as_bytes(),
-        b"[hook \"worktree-ports\"]\n\tcommand = ",
+        SECTION.as_bytes(),
+        b"\tcommand = ",
         &in_config_quotes(&command),
         b"\n\tevent = post-checkout\n",
         END.as_bytes(),
     ]
     .concat();
-    match split_at_block(config) {
-        Some((before, _, after)) => [before, &block, after].concat(),
+    match split_at_section(config) {
+        Some((before, after)) => [&before, &block[..], after].concat(),
         None => [config, &block].concat(),
     }
+}
+
+fn without_block_in_config(config: &[u8]) -> Option<Vec<u8>> {
+    let (before, after) = split_at_section(config)?;
+    // Where our first mark follows a line without a newline, what came after us needs one.
+    let ends_line = before.is_empty() || before.ends_with(b"\n");
+    let newline: &[u8] = if ends_line || after.is_empty() {
+        b""
+    } else {
+        b"\n"
+    };
+    Some([&before, newline, after].concat())
+}
+
+/// What is before our section in the clone's config, less our first mark, and what is after it.
+///
+/// To git that mark is a comment in the section before: git may have removed it with that section,
+/// or written a key behind it.
+fn split_at_section(config: &[u8]) -> Option<(Vec<u8>, &[u8])> {
+    let mark = find(config, 0, BEGIN);
+    let (start, end) = match (mark, find(config, 0, SECTION)) {
+        (_, Some(start)) => (start, find(config, start, END)? + END.len()),
+        // `git config --remove-section` leaves the mark alone.
+        (Some(mark), None) => (mark + BEGIN.len(), mark + BEGIN.len()),
+        (None, None) => return None,
+    };
+    let mut before = config[..start].to_owned();
+    if let Some(mark) = mark.filter(|&mark| mark < start) {
+        let is_next = mark + BEGIN.len() == start;
+        let length = BEGIN.len() - usize::from(!is_next);
+        before.drain(mark..mark + length);
+    }
+    Some((before, &config[end..]))
 }
 
 fn in_single_quotes(text: &[u8]) -> Vec<u8> {
@@ -557,7 +596,7 @@ pub fn uninstall(directory: &Path, manner: &Manner<'_>) -> Result<Vec<String>> {
 
     let config_path = repository.common_dir.join("config");
     let could_not = |error: io::Error| could_not_write_config(&config_path, &error);
-    if let Some(config) = without_block(&fs::read(&config_path).map_err(could_not)?) {
+    if let Some(config) = without_block_in_config(&fs::read(&config_path).map_err(could_not)?) {
         replace_under_git_lock(&config_path, &config).map_err(could_not)?;
         done.push(format!("removed the hook from {}", quoted(&config_path)));
     }
