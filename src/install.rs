@@ -108,14 +108,15 @@ fn plan(clone: &Clone) -> Plan {
         Hook::Link(content) => (&content[..], true),
     };
     let manager = clone.manager;
+    let is_file_of_clone = clone.is_own_hooks_dir && !matches!(clone.hook, Hook::Link(_));
+    let has_block = split_at_block(content).is_some();
     if !is_executable {
         Plan::NotExecutable
+    } else if is_file_of_clone && has_block {
+        with_block_in_script(content).map_or(Plan::InTheWay(manager), Plan::File)
     } else if clone.is_called_by_owner {
         Plan::Owner
-    } else if manager != Manager::Unknown
-        || !clone.is_own_hooks_dir
-        || matches!(clone.hook, Hook::Link(_))
-    {
+    } else if manager != Manager::Unknown || !is_file_of_clone {
         Plan::InTheWay(manager)
     } else {
         with_block_in_script(content).map_or(Plan::InTheWay(manager), Plan::File)
@@ -195,10 +196,12 @@ fn without_us(content: &[u8]) -> Option<Vec<u8>> {
     if is_ours_alone(content) {
         return None;
     }
-    let rest = without_block(content).unwrap_or_else(|| content.to_owned());
+    let mut rest = without_block(content).unwrap_or_else(|| content.to_owned());
     // What another added to our own file is theirs; the line that says otherwise is not true of it.
-    let text = String::from_utf8(rest).map(|rest| rest.replacen(OURS_ALONE, "", 1).into_bytes());
-    Some(text.unwrap_or_else(std::string::FromUtf8Error::into_bytes))
+    if let Some(line) = find(&rest, 0, OURS_ALONE) {
+        rest.drain(line..line + OURS_ALONE.len());
+    }
+    Some(rest)
 }
 
 /// The clone's config with our hook in it: git runs `sh -c '<command> "$@"'`, so the command is a
