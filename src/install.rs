@@ -445,8 +445,8 @@ pub fn install(directory: &Path, program: &Path) -> Result<Installed> {
 
     let copy = repository.common_dir.join(lock::DIRECTORY).join(PROGRAM);
     let is_new = !copy.exists();
-    copy_program(&repository, program, &copy)?;
-    let outcome = match plan {
+    let copied = copy_program(&repository, program, &copy);
+    let outcome = copied.and_then(|()| match plan {
         Plan::Config => wire_by_config(&repository, &clone, &copy),
         Plan::File(content) => {
             write_hook(&hook, &content).map(|()| Installed::Wired(quoted(&hook)))
@@ -463,10 +463,11 @@ pub fn install(directory: &Path, program: &Path) -> Result<Installed> {
                 _ => hook,
             },
         }),
-    };
+    });
     if outcome.is_err() && is_new {
         // Best effort: what fails next is told already.
         let _ = fs::remove_file(&copy);
+        lock::remove_directory_if_empty(&repository.common_dir);
     }
     outcome
 }
@@ -528,7 +529,11 @@ fn wire_by_config(repository: &Repository, clone: &Clone, copy: &Path) -> Result
     replace_under_git_lock(&path, &with_block_in_config(&config, copy)).map_err(could_not)?;
     // What an older git needed: both would run, and git-lfs would take the file for another's.
     for hook in places_of_hook(repository, &clone.hooks_dir) {
-        unwire_file(&hook)?;
+        if let Err(error) = unwire_file(&hook) {
+            // Best effort: what fails next is told already.
+            let _ = replace_under_git_lock(&path, &config);
+            return Err(error);
+        }
     }
     Ok(Installed::Wired(format!(
         "{}: git 2.54 and later run it, an older git on this clone does not, \
@@ -614,6 +619,7 @@ pub fn uninstall(directory: &Path, manner: &Manner<'_>) -> Result<Vec<String>> {
         Err(error) if plain_file::is_absence(&error) => {}
         Err(error) => return Err(Error::at("remove", &program, error)),
     }
+    lock::remove_directory_if_empty(&repository.common_dir);
     if let Some(port_file) = exclude::unless_needed(&repository, manner)? {
         done.push(format!(
             "the lines in info/exclude stay, for {}",

@@ -148,6 +148,12 @@ pub fn make_directory(common_dir: &Path) -> io::Result<PathBuf> {
     Ok(directory)
 }
 
+/// Removes that directory again, where it has not come to hold the lock, or anything else.
+pub fn remove_directory_if_empty(common_dir: &Path) {
+    // Refused where it is not empty.
+    let _ = fs::remove_dir(common_dir.join(DIRECTORY));
+}
+
 /// Gives what was made in the common dir the owner and the group of that, and a mode that follows
 /// from its mode, whatever the umask: what root or one of a group makes must not lock the others
 /// out for good. Where that cannot be done, they get an error that names the file.
