@@ -458,10 +458,9 @@ pub fn install(directory: &Path, program: &Path) -> Result<Installed> {
         Plan::NotExecutable => unreachable!("told above"),
         Plan::InTheWay(manager) => Ok(Installed::InTheWay {
             manager,
-            add_to: match (manager.configs().first(), &root) {
-                (Some(config), Some(root)) => root.join(config),
-                _ => hook,
-            },
+            add_to: root
+                .and_then(|root| manager.config_in(&root))
+                .unwrap_or(hook),
         }),
     });
     if outcome.is_err() && is_new {

@@ -1,6 +1,6 @@
 //! The hook managers: how to tell that one owns a hook, and what to add to its config.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What runs our program from a shell, with what the manager gives as git's three arguments in the
 /// place of `ARGUMENTS`. A teammate's clone may lack the program, and git must go on regardless.
@@ -69,8 +69,7 @@ impl Manager {
         }
     }
 
-    /// The files at a worktree's root that its users configure it by; [`Manager::snippet`] is for
-    /// the first.
+    /// The files at a worktree's root that its users configure it by.
     pub fn configs(self) -> &'static [&'static str] {
         match self {
             Manager::Husky => &[".husky/post-checkout"],
@@ -86,20 +85,34 @@ impl Manager {
                 "lefthook-local.yml",
                 ".config/lefthook.yml",
             ],
+            // In its own order: the first one alone is read.
             Manager::SimpleGitHooks => &[
-                "package.json",
-                ".simple-git-hooks.json",
-                ".simple-git-hooks.js",
                 ".simple-git-hooks.cjs",
-                "simple-git-hooks.json",
-                "simple-git-hooks.js",
+                ".simple-git-hooks.js",
+                ".simple-git-hooks.mjs",
                 "simple-git-hooks.cjs",
+                "simple-git-hooks.js",
+                "simple-git-hooks.mjs",
+                ".simple-git-hooks.json",
+                "simple-git-hooks.json",
+                "package.json",
             ],
             Manager::PreCommit => &[".pre-commit-config.yaml"],
-            Manager::Prek => &[".pre-commit-config.yaml", "prek.toml"],
-            Manager::Overcommit => &[".overcommit.yml"],
+            Manager::Prek => &[
+                ".pre-commit-config.yaml",
+                ".pre-commit-config.yml",
+                "prek.toml",
+            ],
+            Manager::Overcommit => &[".overcommit.yml", ".local-overcommit.yml"],
             Manager::Unknown => &[],
         }
+    }
+
+    /// The config to add the snippet to, in the worktree at `root`: the one that is there.
+    pub fn config_in(self, root: &Path) -> Option<PathBuf> {
+        let mut configs = self.configs().iter().map(|name| root.join(name));
+        let there = configs.clone().find(|config| config.exists());
+        there.or_else(|| configs.next())
     }
 
     /// What to add to the manager's config, or to the script itself where none is known.
@@ -143,7 +156,9 @@ impl Manager {
                 "    enabled: true\n",
                 "    command: ['sh', '-c', '",
                 command!(r#""$@""#),
-                "', 'sh']\n"
+                "', 'sh']\n",
+                // Unsigned, it would fail every checkout.
+                "# then run: overcommit --sign && overcommit --sign post-checkout\n"
             ),
         }
     }
