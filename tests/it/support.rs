@@ -1,10 +1,12 @@
 //! A sandbox: a temporary directory with a repository in it, and the commands that run there.
 
-use std::ffi::OsStr;
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs;
 use std::io::Write;
 use std::net::TcpListener;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output, Stdio};
 
@@ -141,6 +143,12 @@ impl Sandbox {
             .env("GIT_COMMITTER_NAME", "A")
             .env("GIT_COMMITTER_EMAIL", "a@example.com")
             .env("LC_ALL", "C");
+        let mut path = OsString::from(self.path("bin"));
+        if let Some(inherited) = std::env::var_os("PATH") {
+            path.push(":");
+            path.push(inherited);
+        }
+        command.env("PATH", path);
         command
     }
 
@@ -194,6 +202,80 @@ impl Sandbox {
         let path = self.path(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, content).unwrap();
+    }
+
+    /// Writes an executable file. Another process does: a descriptor of this one that is open for
+    /// writing, some other test's child may inherit, and then nothing can run the file.
+    #[track_caller]
+    pub fn write_script(&self, path: impl AsRef<Path>, content: impl AsRef<[u8]>) {
+        let path = self.path(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let mut command = self.command("sh", ".");
+        command
+            .args(["-c", "cat >\"$1\" && chmod 755 \"$1\"", "sh"])
+            .arg(&path)
+            .stdin(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(content.as_ref()).unwrap();
+        drop(stdin);
+        assert!(child.wait().unwrap().success());
+    }
+
+    /// Runs a shell's script, `$1` and so on being `paths`.
+    #[track_caller]
+    pub fn shell(&self, script: &str, paths: &[&Path]) -> Run {
+        let mut command = self.command("sh", ".");
+        command.args(["-c", script, "sh"]).args(paths);
+        Sandbox::finish(command)
+    }
+
+    /// Copies a program, as another process, for the reason at [`Sandbox::write_script`].
+    #[track_caller]
+    pub fn copy(&self, program: impl AsRef<Path>, to: impl AsRef<Path>) {
+        let paths = [program.as_ref(), &self.path(to)];
+        self.shell("cp -- \"$1\" \"$2\"", &paths).exits(0);
+    }
+
+    /// Makes git say that it is of that version, whichever it is.
+    #[track_caller]
+    pub fn pretend_git(&self, version: &str) {
+        let _ = fs::remove_file(self.path("bin/git"));
+        let git = tool("git").expect("git");
+        self.write_script(
+            "bin/git",
+            format!(
+                "#!/bin/sh\nfor argument; do\n  \
+                 if test \"$argument\" = version; then echo 'git version {version}'; exit; fi\n\
+                 done\nexec '{}' \"$@\"\n",
+                git.display()
+            ),
+        );
+    }
+
+    /// Everything below `at`, by its path: its mode and its content. Directories aside.
+    pub fn content_of(&self, at: impl AsRef<Path>) -> BTreeMap<PathBuf, String> {
+        let entries = walk(&self.path(at)).into_iter();
+        let content = |(path, metadata): (PathBuf, fs::Metadata)| {
+            let content = if metadata.is_symlink() {
+                fs::read_link(&path).unwrap().display().to_string()
+            } else if metadata.is_file() {
+                fs::read(&path).unwrap().escape_ascii().to_string()
+            } else {
+                return None;
+            };
+            Some((path, format!("{:o} {content}", metadata.mode())))
+        };
+        entries.filter_map(content).collect()
+    }
+
+    /// Everything below `at`, by its path: what changes when somebody writes it.
+    pub fn stamps_of(&self, at: impl AsRef<Path>) -> BTreeMap<PathBuf, (u64, i64, i64, u32)> {
+        let stamp = |of: fs::Metadata| (of.ino(), of.mtime(), of.mtime_nsec(), of.mode());
+        walk(&self.path(at))
+            .into_iter()
+            .map(|(path, metadata)| (path, stamp(metadata)))
+            .collect()
     }
 
     /// The content of the port file in the worktree `name`, as text.
@@ -291,17 +373,44 @@ pub fn make_executable(path: &Path) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
+/// All that is below `directory`, no link followed.
+fn walk(directory: &Path) -> Vec<(PathBuf, fs::Metadata)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let metadata = fs::symlink_metadata(&path).unwrap();
+        if metadata.is_dir() {
+            found.extend(walk(&path));
+        }
+        found.push((path, metadata));
+    }
+    found
+}
+
+/// Where `tool` is: what `.ci/tools` fetched, else on the PATH.
+pub fn tool(tool: &str) -> Option<PathBuf> {
+    let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools");
+    let fetched = ["npm/node_modules/.bin", "python/bin"];
+    let on_path = std::env::var_os("PATH").unwrap_or_default();
+    fetched
+        .map(|directory| tools.join(directory))
+        .into_iter()
+        .chain(std::env::split_paths(&on_path))
+        .map(|directory| directory.join(tool))
+        .find(|path| path.is_file())
+}
+
 /// Whether `tool` is on this machine. Where it is not, says that the test is skipped; CI must have
 /// it.
 pub fn has_tool(tool: &str) -> bool {
-    let found = Command::new("sh")
-        .args(["-c", "command -v \"$1\"", "sh", tool])
-        .output()
-        .is_ok_and(|output| output.status.success());
+    let found = self::tool(tool).is_some();
     if !found {
         assert!(std::env::var_os("CI").is_none(), "CI lacks {tool}");
         // Past the test harness, which keeps what a passing test prints to itself.
-        let _ = writeln!(std::io::stderr(), "skipped: {tool} is not on this machine");
+        let _ = writeln!(
+            std::io::stderr(),
+            "skipped: {tool} is not on this machine; `.ci/tools` fetches it"
+        );
     }
     found
 }

@@ -1,0 +1,417 @@
+//! Beside the hook managers: the real ones, as `.ci/tools` fetches them.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use crate::support::{Run, Sandbox, has_tool, tool};
+
+/// A git that runs hook files alone, and the first one that runs what its config names too.
+const OLD: &str = "2.53.0";
+const NEW: &str = "2.54.0";
+
+const HOOK: &str = "repo/.git/hooks/post-checkout";
+
+/// A manager, with a command of its user's that appends a line to the file `ran`.
+struct Manager {
+    tool: &'static str,
+    /// What its users call it.
+    config: &'static str,
+    configured: &'static str,
+    /// Installs it, as often as its user likes.
+    install: &'static [&'static str],
+    /// The config with the printed snippet in it, as its user would add it.
+    with_snippet: fn(&str, &str) -> String,
+    /// Where a linked worktree runs no hook, for want of the manager's files there.
+    serves_linked: bool,
+}
+
+const MANAGERS: &[Manager] = &[
+    Manager {
+        tool: "husky",
+        config: ".husky/post-checkout",
+        configured: "echo own >>../ran\n",
+        install: &["husky"],
+        with_snippet: |config, snippet| config.to_owned() + snippet,
+        serves_linked: false,
+    },
+    Manager {
+        tool: "lefthook",
+        config: "lefthook.yml",
+        configured: "post-checkout:\n  commands:\n    own:\n      run: echo own >>../ran\n",
+        install: &["lefthook", "install"],
+        with_snippet: |config, snippet| {
+            let below = snippet
+                .strip_prefix("post-checkout:\n  commands:\n")
+                .unwrap();
+            config.to_owned() + below
+        },
+        serves_linked: true,
+    },
+    Manager {
+        tool: "simple-git-hooks",
+        config: "package.json",
+        configured: "{\"simple-git-hooks\": {\"post-checkout\": \"echo own >>../ran\"}}\n",
+        install: &["simple-git-hooks"],
+        with_snippet: |config, snippet| {
+            let mut config: Value = serde_json::from_str(config).unwrap();
+            let snippet: Value = serde_json::from_str(&format!("{{{snippet}}}")).unwrap();
+            let ours = snippet["simple-git-hooks"]["post-checkout"]
+                .as_str()
+                .unwrap();
+            let command = &mut config["simple-git-hooks"]["post-checkout"];
+            *command = format!("{}; {ours}", command.as_str().unwrap()).into();
+            config.to_string()
+        },
+        serves_linked: true,
+    },
+    Manager {
+        tool: "pre-commit",
+        config: ".pre-commit-config.yaml",
+        configured: PRE_COMMIT_CONFIG,
+        install: &["pre-commit", "install", "--hook-type=post-checkout"],
+        with_snippet: |config, snippet| config.to_owned() + snippet,
+        serves_linked: true,
+    },
+    Manager {
+        tool: "prek",
+        config: ".pre-commit-config.yaml",
+        configured: PRE_COMMIT_CONFIG,
+        install: &["prek", "install", "--hook-type=post-checkout"],
+        with_snippet: |config, snippet| config.to_owned() + snippet,
+        serves_linked: true,
+    },
+];
+
+const PRE_COMMIT_CONFIG: &str = "\
+repos:
+  - repo: local
+    hooks:
+      - id: own
+        name: own
+        language: system
+        stages: [post-checkout]
+        always_run: true
+        pass_filenames: false
+        entry: sh -c 'echo own >>../ran'
+";
+
+impl Manager {
+    /// The manager of that name, if this machine has it.
+    fn get(name: &str) -> Option<&'static Manager> {
+        let manager = MANAGERS.iter().find(|manager| manager.tool == name);
+        has_tool(name).then(|| manager.unwrap())
+    }
+
+    /// A repository that has the manager's config in its history, and does not run it yet.
+    fn sandbox(&self, git: &str) -> Sandbox {
+        let sandbox = Sandbox::bare_of_hooks();
+        sandbox.pretend_git(git);
+        bring(&sandbox, self.tool);
+        self.configure(&sandbox, self.configured);
+        sandbox
+    }
+
+    fn configure(&self, sandbox: &Sandbox, config: &str) {
+        sandbox.write(format!("repo/{}", self.config), config);
+        sandbox.git("repo", &["add", "."]);
+        sandbox.git("repo", &["commit", "--quiet", "--message=config"]);
+    }
+
+    fn try_install(&self, sandbox: &Sandbox) -> Run {
+        let mut command = sandbox.command(self.install[0], "repo");
+        command.args(&self.install[1..]);
+        Sandbox::finish(command)
+    }
+
+    fn install(&self, sandbox: &Sandbox) {
+        self.try_install(sandbox).exits(0);
+    }
+}
+
+/// Puts a tool on the PATH of the sandbox.
+fn bring(sandbox: &Sandbox, name: &str) {
+    symlink(tool(name).unwrap(), sandbox.path("bin").join(name)).unwrap();
+}
+
+/// How often the user's own command has run.
+fn ran(sandbox: &Sandbox) -> usize {
+    let ran = fs::read_to_string(sandbox.path("ran")).unwrap_or_default();
+    ran.lines().count()
+}
+
+/// What is the manager's or its user's: all but what is ours, and what git writes as it goes.
+fn theirs(sandbox: &Sandbox) -> BTreeMap<PathBuf, String> {
+    let mut content = sandbox.content_of("repo");
+    content.retain(|path, _| {
+        let path = path.strip_prefix(sandbox.path("repo/.git"));
+        path.is_err()
+            || path.is_ok_and(|path| path.starts_with("hooks") || path.starts_with("config"))
+    });
+    content
+}
+
+/// The command of the clone's config is run as git 2.54 runs it.
+fn run_config_hook(sandbox: &Sandbox, at: &str) {
+    let get = ["config", "--get", "hook.worktree-ports.command"];
+    let command = sandbox.git(at, &get).stdout;
+    let command = command.trim_end();
+    let mut shell = sandbox.command("sh", at);
+    shell
+        .arg("-c")
+        .arg(format!("{command} \"$@\""))
+        .arg(command);
+    shell.args(["0".repeat(40), "1".repeat(40), "1".to_owned()]);
+    Sandbox::finish(shell).exits(0);
+}
+
+/// All that holds of every manager whose hook is there before us.
+fn manager_first(name: &str) {
+    let Some(manager) = Manager::get(name) else {
+        return;
+    };
+    let sandbox = manager.sandbox(OLD);
+    manager.install(&sandbox);
+    sandbox.add("before");
+    assert_eq!(ran(&sandbox), 1);
+
+    // Without the snippet.
+    let before = theirs(&sandbox);
+    let run = sandbox.run("repo", &["--install"]).exits(3);
+    let config = format!("{}`", manager.config);
+    let run = run.tells(&["was left as it is", &format!("hook is {name}'s"), &config]);
+    assert_eq!(theirs(&sandbox), before);
+    let stamps = sandbox.stamps_of("repo");
+    let again = sandbox.run("repo", &["--install"]).exits(3);
+    assert_eq!(again.stdout, run.stdout);
+    assert_eq!(sandbox.stamps_of("repo"), stamps);
+
+    // With it.
+    let config = (manager.with_snippet)(manager.configured, &run.stdout);
+    manager.configure(&sandbox, &config);
+    manager.install(&sandbox);
+    sandbox.add("a");
+    assert_eq!(sandbox.ports("a"), [8100]);
+    assert_eq!(ran(&sandbox), 2);
+    let before = theirs(&sandbox);
+    let run = sandbox.run("repo", &["--install"]).exits(0);
+    assert_eq!(run.stdout, "");
+    run.tells(&["whose owner calls it already"]);
+    assert_eq!(theirs(&sandbox), before);
+
+    sandbox.git("a", &["worktree", "add", "../b"]);
+    assert_eq!(sandbox.has_port_file("b"), manager.serves_linked);
+    assert_eq!(ran(&sandbox), if manager.serves_linked { 3 } else { 2 });
+
+    // Without us, as in the clone of somebody who has never installed us.
+    let ran_before = ran(&sandbox);
+    sandbox.run("repo", &["--uninstall"]).exits(0);
+    assert_eq!(theirs(&sandbox), before);
+    sandbox.add("c");
+    assert!(!sandbox.has_port_file("c"));
+    assert_eq!(ran(&sandbox), ran_before + 1);
+}
+
+#[test]
+fn husky_first_its_config_calls_us() {
+    manager_first("husky");
+}
+
+#[test]
+fn lefthook_first_its_config_calls_us() {
+    manager_first("lefthook");
+}
+
+#[test]
+fn simple_git_hooks_first_its_config_calls_us() {
+    manager_first("simple-git-hooks");
+}
+
+#[test]
+fn pre_commit_first_its_config_calls_us() {
+    manager_first("pre-commit");
+}
+
+#[test]
+fn prek_first_its_config_calls_us() {
+    manager_first("prek");
+}
+
+/// A clone with our hook file in which the manager was installed afterwards.
+fn after_our_file(manager: &Manager) -> Sandbox {
+    let sandbox = manager.sandbox(OLD);
+    sandbox.run("repo", &["--install"]).exits(0);
+    sandbox.add("before");
+    assert_eq!(sandbox.ports("before"), [8100]);
+    manager.install(&sandbox);
+    sandbox
+}
+
+/// What of ours is left in the directories of hooks.
+fn is_in_hooks(sandbox: &Sandbox) -> bool {
+    let hooks = sandbox.content_of("repo/.git/hooks");
+    hooks
+        .values()
+        .any(|content| content.contains(">>> worktree-ports >>>"))
+}
+
+#[test]
+fn husky_lefthook_and_simple_git_hooks_after_our_file_take_its_place_and_install_says_so() {
+    for name in ["husky", "lefthook", "simple-git-hooks"] {
+        let Some(manager) = Manager::get(name) else {
+            continue;
+        };
+        let sandbox = after_our_file(manager);
+        sandbox.add("a");
+        assert_eq!(ran(&sandbox), 1, "{name}");
+        assert!(!sandbox.has_port_file("a"), "{name}");
+        sandbox.run("a", &[]).exits(0);
+
+        let run = sandbox.run("repo", &["--install"]).exits(3);
+        let config = (manager.with_snippet)(manager.configured, &run.stdout);
+        manager.configure(&sandbox, &config);
+        if name != "lefthook" {
+            manager.install(&sandbox);
+        }
+        sandbox.add("b");
+        assert_eq!(
+            (sandbox.ports("b"), ran(&sandbox)),
+            (vec![8300], 2),
+            "{name}"
+        );
+        sandbox.run("repo", &["--install"]).exits(0);
+
+        sandbox.run("repo", &["--uninstall"]).exits(0);
+        assert!(!is_in_hooks(&sandbox), "{name}");
+        sandbox.add("c");
+        assert_eq!(ran(&sandbox), 3, "{name}");
+    }
+}
+
+#[test]
+fn pre_commit_and_prek_after_our_file_call_it_where_they_have_moved_it() {
+    for name in ["pre-commit", "prek"] {
+        let Some(manager) = Manager::get(name) else {
+            continue;
+        };
+        let sandbox = after_our_file(manager);
+        assert!(
+            sandbox
+                .path("repo/.git/hooks/post-checkout.legacy")
+                .exists(),
+            "{name}"
+        );
+        sandbox.add("a");
+        assert_eq!(
+            (sandbox.ports("a"), ran(&sandbox)),
+            (vec![8200], 1),
+            "{name}"
+        );
+        let before = sandbox.stamps_of("repo/.git");
+        let run = sandbox.run("repo", &["--install"]).exits(0);
+        run.tells(&["whose owner calls it already"]);
+        assert_eq!(sandbox.stamps_of("repo/.git"), before, "{name}");
+
+        sandbox.run("repo", &["--uninstall"]).exits(0);
+        assert!(!is_in_hooks(&sandbox), "{name}");
+        sandbox.add("b");
+        assert_eq!(
+            (sandbox.has_port_file("b"), ran(&sandbox)),
+            (false, 2),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn no_manager_after_the_config_hook_is_in_its_way_nor_it_in_theirs() {
+    for manager in MANAGERS {
+        let name = manager.tool;
+        let Some(manager) = Manager::get(name) else {
+            continue;
+        };
+        let alone = manager.sandbox(NEW);
+        manager.install(&alone);
+        let sandbox = manager.sandbox(NEW);
+        sandbox.run("repo", &["--install"]).exits(0);
+        manager.install(&sandbox);
+        let stamps = sandbox.stamps_of("repo");
+        sandbox.run("repo", &["--install"]).exits(0);
+        assert_eq!(sandbox.stamps_of("repo"), stamps, "{name}");
+
+        sandbox.add("a");
+        assert_eq!(ran(&sandbox), 1, "{name}");
+        run_config_hook(&sandbox, "a");
+        assert_eq!(sandbox.ports("a"), [8100], "{name}");
+
+        sandbox.run("repo", &["--uninstall"]).exits(0);
+        let config = |sandbox: &Sandbox| fs::read(sandbox.path("repo/.git/config")).unwrap();
+        assert_eq!(config(&sandbox), config(&alone), "{name}");
+        sandbox.add("b");
+        assert_eq!(
+            (sandbox.has_port_file("b"), ran(&sandbox)),
+            (false, 2),
+            "{name}"
+        );
+    }
+}
+
+/// A sandbox whose git-lfs counts the runs of its post-checkout hook.
+fn with_git_lfs(git: &str) -> Option<Sandbox> {
+    if !has_tool("git-lfs") {
+        return None;
+    }
+    let sandbox = Sandbox::bare_of_hooks();
+    sandbox.pretend_git(git);
+    let ran = sandbox.path("ran");
+    sandbox.write_script(
+        "bin/git-lfs",
+        format!(
+            "#!/bin/sh\ntest \"$1\" != post-checkout || echo own >>'{}'\nexec '{}' \"$@\"\n",
+            ran.display(),
+            tool("git-lfs").unwrap().display()
+        ),
+    );
+    Some(sandbox)
+}
+
+#[test]
+fn git_lfs_first_our_block_stands_in_its_script_and_both_run() {
+    let Some(sandbox) = with_git_lfs(OLD) else {
+        return;
+    };
+    sandbox.git("repo", &["lfs", "install", "--local"]);
+    let before = theirs(&sandbox);
+    sandbox.add("before");
+    assert_eq!(ran(&sandbox), 1);
+    sandbox.run("repo", &["--install"]).exits(0);
+    let stamps = sandbox.stamps_of("repo");
+    sandbox.run("repo", &["--install"]).exits(0);
+    assert_eq!(sandbox.stamps_of("repo"), stamps);
+    sandbox.add("a");
+    assert_eq!((sandbox.ports("a"), ran(&sandbox)), (vec![8100], 2));
+    sandbox.run("repo", &["--uninstall"]).exits(0);
+    assert_eq!(theirs(&sandbox), before);
+}
+
+#[test]
+fn git_lfs_after_our_file_refuses_and_after_the_config_hook_installs() {
+    let Some(sandbox) = with_git_lfs(OLD) else {
+        return;
+    };
+    sandbox.run("repo", &["--install"]).exits(0);
+    let ours = fs::read(sandbox.path(HOOK)).unwrap();
+    let refused = sandbox.try_git("repo", &["lfs", "install", "--local"]);
+    assert_ne!(refused.code(), Some(0), "{refused}");
+    assert_eq!(fs::read(sandbox.path(HOOK)).unwrap(), ours);
+
+    let sandbox = with_git_lfs(NEW).unwrap();
+    sandbox.run("repo", &["--install"]).exits(0);
+    sandbox.git("repo", &["lfs", "install", "--local"]);
+    sandbox.add("a");
+    run_config_hook(&sandbox, "a");
+    assert_eq!((sandbox.ports("a"), ran(&sandbox)), (vec![8100], 1));
+}
