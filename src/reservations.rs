@@ -1,5 +1,6 @@
 //! Every worktree's reserved ports, with what could not be read.
 
+use std::fs;
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -16,9 +17,12 @@ use crate::worktrees::{self, Main, Place, Repository, Worktree};
 /// How many ports one file names before a message about a lack of ports names the file.
 const MANY: usize = 100;
 
-/// How long `gitdir` files that are empty are waited for, all of them together. git fills one within
-/// a millisecond of truncating it, but on a busy machine it may have to wait for its turn.
-const BEING_WRITTEN: Duration = Duration::from_millis(100);
+/// How long worktrees that are on their way are waited for, all of them together. git is done with
+/// one within a millisecond, but on a busy machine it may have to wait for its turn.
+const ON_ITS_WAY: Duration = Duration::from_millis(100);
+
+/// How old the change of a directory is, at most, that a worktree on its way was in before.
+const RECENT: Duration = Duration::from_secs(2);
 
 /// The ports that a worktree must not take, gathered while the lock is held, and true as long as
 /// it is.
@@ -74,23 +78,35 @@ pub fn gather<'held>(
     }
     // `git worktree move` renames the directory first and tells the entry later: what was nowhere
     // may be somewhere now. What is gone still is not reserved.
-    let deadline = Instant::now() + BEING_WRITTEN;
+    let deadline = Instant::now() + ON_ITS_WAY;
     for git_dir in moving {
         gathering.add(&git_dir, settled(&git_dir, deadline)?, own)?;
     }
     Ok(gathering.reservations)
 }
 
-/// Where the worktree with that git directory is; waits for git to write it, until `deadline` at
-/// most.
+/// Where the worktree with that git directory is; waits for git to say, until `deadline` at most.
 fn settled(git_dir: &Path, deadline: Instant) -> Result<Place> {
     loop {
-        match worktrees::locate(git_dir)? {
-            Place::BeingWritten if Instant::now() < deadline => {
-                thread::sleep(Duration::from_millis(1));
-            }
-            place => return Ok(place),
+        let place = worktrees::locate(git_dir)?;
+        if Instant::now() >= deadline || !is_on_its_way(&place) {
+            return Ok(place);
         }
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Whether git may be about to say where the worktree is: it has truncated the entry, or something
+/// has left the directory that the entry has it in a moment ago.
+fn is_on_its_way(place: &Place) -> bool {
+    let changed = |directory: &Path| fs::metadata(directory)?.modified();
+    match place {
+        Place::BeingWritten => true,
+        Place::At(root) if !root.exists() => root
+            .parent()
+            .and_then(|parent| changed(parent).ok())
+            .is_some_and(|changed| changed.elapsed().is_ok_and(|age| age < RECENT)),
+        Place::At(_) | Place::Unsettled | Place::Unreadable(_) => false,
     }
 }
 
