@@ -7,13 +7,11 @@
 #![expect(
     clippy::print_stdout,
     clippy::cast_precision_loss,
-    clippy::unwrap_used,
     reason = "a table on stdout, of figures that are rounded anyway"
 )]
 
 use std::env;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::Barrier;
@@ -121,7 +119,7 @@ fn checkout(lab: &Lab, tool: &Tool, repository: &Repository, (at, place): (&str,
         what: format!("{}: checkout, {at} worktree", tool.name),
         against: "`true`",
         instructions: lab.instructions(&checkout, &nothing),
-        wall: Pairs::run(41, &checkout, &nothing),
+        wall: Pairs::run(tool.rounds(), &checkout, &nothing),
     }
 }
 
@@ -145,7 +143,7 @@ fn allocation(lab: &Lab, tool: &Tool, repository: &Repository) -> Row {
         what: format!("{}: allocation among {}", tool.name, repository.count),
         against: "`git worktree list`",
         instructions: lab.instructions(&allocation, &listing),
-        wall: Pairs::run(31, &allocation, &listing),
+        wall: Pairs::run(tool.rounds(), &allocation, &listing),
     }
 }
 
@@ -160,7 +158,7 @@ fn worktree_add(lab: &Lab, tool: &Tool, repository: &Repository) -> Row {
         ),
         against: "the same, empty shell hook",
         instructions: None,
-        wall: Pairs::run(41, &with_hook, &with_empty),
+        wall: Pairs::run(tool.rounds(), &with_hook, &with_empty),
     }
 }
 
@@ -178,6 +176,11 @@ struct Tool {
 impl Tool {
     fn is_ours(&self) -> bool {
         self.program == PROGRAM
+    }
+
+    /// How many pairs are measured: of the others, only the order of magnitude matters.
+    fn rounds(&self) -> usize {
+        if self.is_ours() { 41 } else { 9 }
     }
 
     /// As git runs it after an ordinary checkout.
@@ -326,7 +329,11 @@ impl Lab {
         let path = Path::new(&self.hooks(name)).join("post-checkout");
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, text).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        }
     }
 
     /// The repository with `count` linked worktrees, made once and kept.
@@ -584,8 +591,10 @@ impl Row {
             wall,
         } = self;
         let ratio = instructions.map(|(one, other)| one as f64 / other as f64);
-        let instructions = match (instructions, ratio) {
-            (Some((one, other)), Some(ratio)) => format!("{one} / {other} | {ratio:.2}"),
+        let instructions = match (*instructions, ratio) {
+            (Some((one, other)), Some(ratio)) => {
+                format!("{} / {} | {ratio:.2}", short(one), short(other))
+            }
             _ => "– | –".to_owned(),
         };
         let wall = format!("{:.2} / {:.2} | {:.2}", wall.one, wall.other, wall.ratio);
@@ -605,6 +614,14 @@ impl Row {
 
 fn verdict(of: &str, limit: f64, ratio: f64) -> String {
     format!("{of} {limit:.2}: {}", held(ratio <= limit))
+}
+
+/// `385 k`, `1.66 M`
+fn short(count: u64) -> String {
+    match count {
+        0..1_000_000 => format!("{} k", count / 1000),
+        _ => format!("{:.2} M", count as f64 / 1e6),
+    }
 }
 
 /// A row of the second table.
