@@ -121,6 +121,7 @@ fn a_file_that_names_more_than_100_ports_is_named_where_none_is_left() {
             sandbox.path("b").join(PORT_FILE).display()
         );
         assert_eq!(run.stderr.contains(&named), is_named, "{run}");
+        assert_eq!(run.stderr.contains(" names "), is_named, "{run}");
     }
 }
 

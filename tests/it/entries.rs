@@ -59,7 +59,10 @@ fn an_entry_that_names_no_worktree_is_passed_over() {
         &long,
     ];
     fs::create_dir(&entry).unwrap();
-    for content in contents {
+    // What is not the `.git` of a worktree does not lead to a port file either.
+    sandbox.write(format!("elsewhere/{PORT_FILE}"), "{\"app\": 8200}");
+    let elsewhere = sandbox.path("elsewhere/x").display().to_string();
+    for content in contents.into_iter().chain([&*elsewhere]) {
         fs::write(entry.join("gitdir"), content).unwrap();
         assert_gets(&sandbox, 8200, content);
     }
@@ -137,6 +140,24 @@ fn two_entries_of_one_worktree_count_once_and_ones_own_never() {
         fs::write(entry.join("gitdir"), content).unwrap();
         assert_gets(&sandbox, 8200, name);
     }
+
+    // Its entry may lead to it by another way.
+    symlink(".", sandbox.path("way")).unwrap();
+    let content = format!("{}/.git\n", sandbox.path("way/a").display());
+    sandbox.write("repo/.git/worktrees/a/gitdir", content);
+    sandbox.write(format!("a/{PORT_FILE}"), "{\"app\": 8200}");
+    sandbox.run("a", &["--reallocate"]).exits(0);
+    assert_eq!(sandbox.ports("a"), [8200]);
+}
+
+#[test]
+fn a_warning_is_told_once_however_many_entries_lead_to_it() {
+    let sandbox = sandbox();
+    sandbox.write(format!("b/{PORT_FILE}"), "8100,");
+    let content = format!("{}/.git\n", sandbox.path("b").display());
+    sandbox.write("repo/.git/worktrees/x/gitdir", content);
+    let run = sandbox.run("a", &[]).exits(0).tells(&["is not JSON"]);
+    assert_eq!(run.stderr.lines().count(), 1, "{run}");
 }
 
 #[test]

@@ -333,6 +333,19 @@ fn a_submodules_linked_worktrees_have_ports_of_their_own() {
     sandbox.write(format!("repo/deep/sub/{CONFIG}"), config(&[("web", 9000)]));
     sandbox.run("s", &["--reallocate"]).exits(0);
     assert_eq!(sandbox.ports("s"), [9100]);
+
+    // Also where the superproject would have its checkout.
+    sandbox.add("a");
+    sandbox.git(
+        "repo/deep/sub",
+        &["worktree", "add", "-b", "inside", "../../../a/deep/sub"],
+    );
+    let json = sandbox.run("a/deep/sub", &["--json"]).exits(0).json();
+    assert_eq!(
+        (&json["worktree"], json["slot"].as_u64()),
+        (&"sub".into(), Some(2))
+    );
+    assert!(!sandbox.has_port_file("a"));
 }
 
 #[test]
