@@ -1,10 +1,8 @@
 //! The problems that `--check` finds, each with the command that mends it.
 
-use std::path::Path;
-
 use crate::bundle::Bundle;
 use crate::config::Config;
-use crate::error::{Error, Result, quoted};
+use crate::error::{Error, Result, quoted, shell_word};
 use crate::install;
 use crate::port_file;
 use crate::survey::{Condition, Surveyed};
@@ -105,15 +103,4 @@ fn problem_of_config(found: &Found, one: &Surveyed) -> Option<Error> {
     Some(problem.remedy(format!(
         "run `{command}`, or `{command} --reallocate` where it cannot join"
     )))
-}
-
-/// A path as a word of a shell command.
-fn shell_word(path: &Path) -> String {
-    let text = path.display().to_string();
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+,:@%=".contains(c);
-    if !text.is_empty() && text.chars().all(is_plain) {
-        text
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    }
 }

@@ -644,10 +644,16 @@ mod tests {
 
     /// A clone with the hook `hook`, an older git and nothing special.
     fn clone(hook: Hook) -> Clone {
+        let hooks_dir = PathBuf::from("/clone/.git/hooks");
+        let content = match &hook {
+            Hook::Missing => &[][..],
+            Hook::File { content, .. } | Hook::Link(content) => content,
+        };
         Clone {
-            hooks_dir: PathBuf::from("/clone/.git/hooks"),
             is_own_hooks_dir: true,
             has_config_hooks: false,
+            manager: Manager::of(&hooks_dir, content),
+            hooks_dir,
             hook,
             is_called_by_owner: false,
         }

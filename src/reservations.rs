@@ -176,20 +176,28 @@ impl Gathering<'_, '_> {
         if let Some(doubt) = reserved.doubt {
             (self.narrate)(&format!("warning: {} {doubt}", quoted(&path())));
         }
-        let named = self.insert(reserved.ports);
+        let named = distinct(&reserved.ports);
+        self.insert(reserved.ports);
         if named > MANY {
             self.reservations.crowded.push((path(), named));
         }
         Ok(Presence::Present)
     }
 
-    /// Adds `ports`; says how many of them are new.
-    fn insert(&mut self, ports: Vec<Port>) -> usize {
-        let ports = ports.into_iter();
-        ports
-            .filter(|port| self.reservations.ports.insert(*port))
-            .count()
+    fn insert(&mut self, ports: Vec<Port>) {
+        for port in ports {
+            self.reservations.ports.insert(port);
+        }
     }
+}
+
+fn distinct(ports: &[Port]) -> usize {
+    // Sparing the usual file, with a few ports, a set of its own.
+    if ports.len() <= MANY {
+        return ports.len();
+    }
+    let mut set = PortSet::new();
+    ports.iter().filter(|port| set.insert(**port)).count()
 }
 
 #[cfg(test)]
@@ -199,7 +207,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::lock;
+    use crate::lock::{self, Manner};
 
     /// A common dir whose entry `name` says that its worktree is at `root`.
     fn register(common_dir: &Path, name: &str, root: &Path) {
@@ -259,7 +267,11 @@ mod tests {
             told.borrow_mut().push(line.to_owned());
             register(&common_dir, moving, &new);
         };
-        let held = lock::acquire(&common_dir, Duration::ZERO, &narrate).unwrap();
+        let manner = Manner {
+            patience: Duration::ZERO,
+            narrate: &narrate,
+        };
+        let held = lock::acquire(&common_dir, &manner).unwrap();
         let gathered = |first: &str| {
             // Written in place, so that the order stays.
             let gitdir = common_dir.join("worktrees").join(moving).join("gitdir");
