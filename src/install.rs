@@ -758,6 +758,16 @@ mod tests {
         for (name, hook, expected) in cases {
             assert_eq!(plan(&clone(hook)), expected, "{name}");
         }
+        let called = Clone {
+            is_called_by_owner: true,
+            ..clone(file(ours_of_an_older_version() + "more\n"))
+        };
+        let expected = Plan::File(format!("{HOOK_FILE}more\n").into());
+        assert_eq!(
+            plan(&called),
+            expected,
+            "our block, in a file that calls us"
+        );
     }
 
     #[test]

@@ -206,13 +206,20 @@ fn manager_first(name: &str) {
     assert_eq!(sandbox.has_port_file("b"), manager.serves_linked);
     assert_eq!(ran(&sandbox), if manager.serves_linked { 3 } else { 2 });
 
-    // Without us, as in the clone of somebody who has never installed us.
+    // git goes on where our program fails.
+    let copy = "repo/.git/worktree-ports/worktree-ports-hook";
+    sandbox.write_script(copy, "#!/bin/sh\nexit 7\n");
     let ran_before = ran(&sandbox);
+    sandbox.add("c");
+    assert_eq!(ran(&sandbox), ran_before + 1);
+
+    // Without us, as in the clone of somebody who has never installed us.
     sandbox.run("repo", &["--uninstall"]).exits(0);
     assert_eq!(theirs(&sandbox), before);
-    sandbox.add("c");
-    assert!(!sandbox.has_port_file("c"));
-    assert_eq!(ran(&sandbox), ran_before + 1);
+    let run = sandbox.add("d");
+    assert!(!run.stderr.contains("worktree-ports-hook"), "{run}");
+    assert!(!sandbox.has_port_file("d"));
+    assert_eq!(ran(&sandbox), ran_before + 2);
 }
 
 #[test]
