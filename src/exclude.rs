@@ -75,11 +75,13 @@ pub fn unless_needed(repository: &Repository, manner: &Manner<'_>) -> Result<Opt
 /// The lines that `content`, that of an exclude file, lacks. They end as it ends, with a newline or
 /// without: so [`without_lines`] can restore every byte.
 fn missing_lines(content: &[u8]) -> String {
-    let has = |line: &str| {
+    // git passes over white space at the end, a carriage return too.
+    let lines = || {
         content
             .split(|&byte| byte == b'\n')
-            .any(|other| other == line.as_bytes())
+            .map(<[u8]>::trim_ascii_end)
     };
+    let has = |line: &str| lines().any(|other| other == line.as_bytes());
     let missing: Vec<&str> = LINES.into_iter().filter(|line| !has(line)).collect();
     let newline_at_end = content.last().is_none_or(|&byte| byte == b'\n');
     match (missing.is_empty(), newline_at_end) {
@@ -126,15 +128,12 @@ mod tests {
         let table = [
             ("", BOTH),
             ("*.o\n", BOTH),
-            (
-                "*.o",
-                "\n/.worktree-ports.json\n/.worktree-ports.json.tmp\n",
-            ),
+            ("*.o", "\n/.worktree-ports.json\n/.worktree-ports.json.tmp"),
             (BOTH, ""),
             ("# x\n/.worktree-ports.json\n/.worktree-ports.json.tmp", ""),
             ("/.worktree-ports.json\r\n/.worktree-ports.json.tmp\r\n", ""),
             ("/.worktree-ports.json\n", "/.worktree-ports.json.tmp\n"),
-            ("/.worktree-ports.json", "\n/.worktree-ports.json.tmp\n"),
+            ("/.worktree-ports.json", "\n/.worktree-ports.json.tmp"),
             ("/.worktree-ports.json.tmp\n", "/.worktree-ports.json\n"),
             // Lines of others that look alike.
             ("#/.worktree-ports.json\n!/.worktree-ports.json.tmp\n", BOTH),

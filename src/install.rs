@@ -6,6 +6,10 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result, quoted};
 use crate::exclude;
+use crate::hook_text::{
+    HOOK_FILE, is_ours_alone, split_at_block, split_at_section, with_block_in_config,
+    with_block_in_script, without_block, without_block_in_config, without_us,
+};
 use crate::lock::{self, Manner};
 use crate::managers::Manager;
 use crate::plain_file;
@@ -14,18 +18,6 @@ use crate::worktrees::{self, Found, Repository};
 
 /// The file that git runs after a checkout.
 const HOOK: &str = "post-checkout";
-
-/// Our own hook file, and the line in it that says that nothing in it is anybody else's.
-const HOOK_FILE: &str = include_str!("../hooks/post-checkout");
-const OURS_ALONE: &str =
-    "# The hook of worktree-ports alone: `worktree-ports-hook --uninstall` deletes this file.\n";
-
-/// What stands around everything of ours in a file that others write too.
-const BEGIN: &str = "# >>> worktree-ports >>>\n";
-const END: &str = "# <<< worktree-ports <<<\n";
-
-/// The header of our section in the clone's config.
-const SECTION: &str = "[hook \"worktree-ports\"]\n";
 
 /// The name of the program, in the common dir too.
 const PROGRAM: &str = "worktree-ports-hook";
@@ -59,6 +51,15 @@ enum Hook {
     Link(Vec<u8>),
 }
 
+impl Hook {
+    fn content(&self) -> &[u8] {
+        match self {
+            Hook::Missing => &[],
+            Hook::File { content, .. } | Hook::Link(content) => content,
+        }
+    }
+}
+
 /// What is known of a clone's hooks before anything is decided.
 struct Clone {
     /// Where git looks for hooks.
@@ -69,10 +70,15 @@ struct Clone {
     has_config_hooks: bool,
     /// What lies at `post-checkout` there.
     hook: Hook,
-    /// Whose that is, if not ours.
-    manager: Manager,
     /// Whether the hook's owner calls us already: its config does, or it calls our file, moved.
     is_called_by_owner: bool,
+}
+
+impl Clone {
+    /// Whose the hook is, if not ours.
+    fn manager(&self) -> Manager {
+        Manager::of(&self.hooks_dir, self.hook.content())
+    }
 }
 
 /// How our hook comes to run.
@@ -107,7 +113,7 @@ fn plan(clone: &Clone) -> Plan {
         } => (&content[..], *is_executable),
         Hook::Link(content) => (&content[..], true),
     };
-    let manager = clone.manager;
+    let manager = clone.manager();
     let is_file_of_clone = clone.is_own_hooks_dir && !matches!(clone.hook, Hook::Link(_));
     let has_block = split_at_block(content).is_some();
     if !is_executable {
@@ -123,188 +129,12 @@ fn plan(clone: &Clone) -> Plan {
     }
 }
 
-/// What stands in [`HOOK_FILE`] for others' scripts too, its marks included.
-fn block() -> &'static str {
-    let start = HOOK_FILE.find(BEGIN).expect("the hook file has our marks");
-    &HOOK_FILE[start..]
-}
-
-/// `text` in three: what is before our block, the block, and what is after it.
-fn split_at_block(text: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
-    let start = find(text, 0, BEGIN)?;
-    let end = find(text, start, END)? + END.len();
-    Some((&text[..start], &text[start..end], &text[end..]))
-}
-
-/// Where `part` first stands in `text`, `from` there on.
-fn find(text: &[u8], from: usize, part: &str) -> Option<usize> {
-    let mut windows = text.get(from..)?.windows(part.len());
-    Some(from + windows.position(|window| window == part.as_bytes())?)
-}
-
-fn without_block(text: &[u8]) -> Option<Vec<u8>> {
-    let (before, _, after) = split_at_block(text)?;
-    Some([before, after].concat())
-}
-
-/// A shell script with our block right after its first line, or with it brought up to date; `None`
-/// for what is no shell script.
-fn with_block_in_script(script: &[u8]) -> Option<Vec<u8>> {
-    if let Some((before, _, after)) = split_at_block(script) {
-        return Some([before, block().as_bytes(), after].concat());
-    }
-    let end_of_shebang = script.iter().position(|&byte| byte == b'\n')? + 1;
-    let (shebang, rest) = script.split_at(end_of_shebang);
-    let is_text = !rest.contains(&0);
-    (is_text && is_shell_shebang(shebang)).then(|| [shebang, block().as_bytes(), rest].concat())
-}
-
-fn is_shell_shebang(line: &[u8]) -> bool {
-    let Some(command) = line
-        .strip_prefix(b"#!")
-        .and_then(|command| str::from_utf8(command).ok())
-    else {
-        return false;
-    };
-    // A carriage return would be part of the interpreter's name.
-    let mut words = command
-        .split([' ', '\t', '\n'])
-        .filter(|word| !word.is_empty() && !word.starts_with('-'));
-    let name = |word: &str| word.rsplit('/').next().unwrap_or_default().to_owned();
-    let interpreter = match words.next().map(name) {
-        Some(env) if env == "env" => words.next().map(name),
-        interpreter => interpreter,
-    };
-    matches!(
-        interpreter.as_deref(),
-        Some("sh" | "ash" | "bash" | "dash" | "ksh" | "mksh" | "zsh")
-    )
-}
-
-fn is_ours_alone(content: &[u8]) -> bool {
-    let ours = [
-        HOOK_FILE.lines().next().unwrap_or_default(),
-        "\n",
-        OURS_ALONE,
-    ]
-    .concat();
-    without_block(content).is_some_and(|rest| rest == ours.as_bytes())
-}
-
-/// A hook file without us; `None` where nothing is left of it, as in our own.
-fn without_us(content: &[u8]) -> Option<Vec<u8>> {
-    if is_ours_alone(content) {
-        return None;
-    }
-    let mut rest = without_block(content).unwrap_or_else(|| content.to_owned());
-    // What another added to our own file is theirs; the line that says otherwise is not true of it.
-    if let Some(line) = find(&rest, 0, OURS_ALONE) {
-        rest.drain(line..line + OURS_ALONE.len());
-    }
-    Some(rest)
-}
-
-/// The clone's config with our hook in it: git runs `sh -c '<command> "$@"'`, so the command is a
-/// function that is named last.
-///
-/// The mark may follow the last line where that has no newline, as a comment there, so that taking
-/// the block out again restores every byte.
-fn with_block_in_config(config: &[u8], program: &Path) -> Vec<u8> {
-    let text = program.as_os_str().as_encoded_bytes();
-    let command = [
-        b"f() { p=".as_slice(),
-        &in_single_quotes(text),
-        br#"; test -x "$p" || p=$(git rev-parse --git-common-dir)/worktree-ports/worktree-ports-hook; "#,
-        br#"if test -x "$p"; then "$p" "$@" || "#,
-        br#"echo "worktree-ports: \`$p\` did not run; run \`worktree-ports-hook --install\` in this clone" >&2; "#,
-        br#"else echo "worktree-ports: \`$p\` is gone; run \`worktree-ports-hook --install\` or \`--uninstall\` in this clone" >&2; "#,
-        br"fi || :; }; f",
-    ]
-    .concat();
-    let block = [
-        BEGIN.as_bytes(),
-        SECTION.as_bytes(),
-        b"\tcommand = ",
-        &in_config_quotes(&command),
-        b"\n\tevent = post-checkout\n",
-        END.as_bytes(),
-    ]
-    .concat();
-    match split_at_section(config) {
-        Some((before, after)) => [&before, &block[..], after].concat(),
-        None => [config, &block].concat(),
-    }
-}
-
-fn without_block_in_config(config: &[u8]) -> Option<Vec<u8>> {
-    let (before, after) = split_at_section(config)?;
-    // Where our first mark follows a line without a newline, what came after us needs one.
-    let ends_line = before.is_empty() || before.ends_with(b"\n");
-    let newline: &[u8] = if ends_line || after.is_empty() {
-        b""
-    } else {
-        b"\n"
-    };
-    Some([&before, newline, after].concat())
-}
-
-/// What is before our section in the clone's config, less our first mark, and what is after it.
-///
-/// To git that mark is a comment in the section before: git may have removed it with that section,
-/// or written a key behind it.
-fn split_at_section(config: &[u8]) -> Option<(Vec<u8>, &[u8])> {
-    let mark = find(config, 0, BEGIN);
-    let (start, end) = match (mark, find(config, 0, SECTION)) {
-        (_, Some(start)) => (start, find(config, start, END)? + END.len()),
-        // `git config --remove-section` leaves the mark alone.
-        (Some(mark), None) => (mark + BEGIN.len(), mark + BEGIN.len()),
-        (None, None) => return None,
-    };
-    let mut before = config[..start].to_owned();
-    if let Some(mark) = mark.filter(|&mark| mark < start) {
-        let is_next = mark + BEGIN.len() == start;
-        let length = BEGIN.len() - usize::from(!is_next);
-        before.drain(mark..mark + length);
-    }
-    Some((before, &config[end..]))
-}
-
-fn in_single_quotes(text: &[u8]) -> Vec<u8> {
-    let mut quoted = vec![b'\''];
-    for &byte in text {
-        match byte {
-            b'\'' => quoted.extend(br"'\''"),
-            byte => quoted.push(byte),
-        }
-    }
-    quoted.push(b'\'');
-    quoted
-}
-
-fn in_config_quotes(text: &[u8]) -> Vec<u8> {
-    let mut quoted = vec![b'"'];
-    for &byte in text {
-        match byte {
-            b'"' => quoted.extend(br#"\""#),
-            b'\\' => quoted.extend(br"\\"),
-            b'\n' => quoted.extend(br"\n"),
-            b'\t' => quoted.extend(br"\t"),
-            byte => quoted.push(byte),
-        }
-    }
-    quoted.push(b'"');
-    quoted
-}
-
 /// Looks at what is there, and changes nothing.
 fn look(repository: &Repository, root: Option<&Path>) -> Result<Clone> {
     let asked = root.unwrap_or(&repository.common_dir);
     let hooks_dir = hooks_dir(asked)?;
     let hook = look_at_hook(&hooks_dir.join(HOOK))?;
-    let content = match &hook {
-        Hook::Missing => &[] as &[u8],
-        Hook::File { content, .. } | Hook::Link(content) => content,
-    };
+    let content = hook.content();
     let manager = Manager::of(&hooks_dir, content);
     let is_own = repository.common_dir.join("hooks");
     Ok(Clone {
@@ -314,7 +144,6 @@ fn look(repository: &Repository, root: Option<&Path>) -> Result<Clone> {
         is_called_by_owner: is_called_by(manager, content, &hooks_dir, root),
         hooks_dir,
         hook,
-        manager,
     })
 }
 
@@ -489,13 +318,13 @@ pub fn problem(found: &Found) -> Result<Option<Error>> {
         } => *is_executable && split_at_block(content).is_some(),
         Hook::Missing | Hook::Link(_) => false,
     };
-    let is_wired_by_config = clone.has_config_hooks && split_at_block(&config).is_some();
+    let is_wired_by_config = clone.has_config_hooks && split_at_section(&config).is_some();
     let program = repository.common_dir.join(lock::DIRECTORY).join(PROGRAM);
     let hidden = repository.common_dir.join("hooks").join(HOOK);
 
     // Only what somebody wrote by hand may call another copy of the program.
     let is_by_hand =
-        !is_wired_by_config && !has_us(&clone.hook) && clone.manager == Manager::Unknown;
+        !is_wired_by_config && !has_us(&clone.hook) && clone.manager() == Manager::Unknown;
     let what = if is_wired_by_config || has_us(&clone.hook) || clone.is_called_by_owner {
         if is_by_hand || program.exists() {
             return Ok(None);
@@ -641,18 +470,14 @@ pub fn uninstall(directory: &Path, manner: &Manner<'_>) -> Result<Vec<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hook_text::block;
 
     /// A clone with the hook `hook`, an older git and nothing special.
     fn clone(hook: Hook) -> Clone {
         let hooks_dir = PathBuf::from("/clone/.git/hooks");
-        let content = match &hook {
-            Hook::Missing => &[][..],
-            Hook::File { content, .. } | Hook::Link(content) => content,
-        };
         Clone {
             is_own_hooks_dir: true,
             has_config_hooks: false,
-            manager: Manager::of(&hooks_dir, content),
             hooks_dir,
             hook,
             is_called_by_owner: false,
@@ -799,118 +624,5 @@ mod tests {
             let clone = elsewhere(hooks_dir, hook);
             assert_eq!(plan(&clone), Plan::InTheWay(manager), "{:?}", clone.hook);
         }
-    }
-
-    #[test]
-    fn a_shell_is_told_by_the_first_line() {
-        let shells = [
-            "#!/bin/sh\n",
-            "#! /bin/sh -e\n",
-            "#!/usr/bin/env bash\n",
-            "#!/usr/bin/env -S zsh -f\n",
-            "#!/usr/local/bin/dash\n",
-            "#!/bin/ksh\t\n",
-        ];
-        for line in shells {
-            assert!(is_shell_shebang(line.as_bytes()), "{line}");
-        }
-        let others = [
-            "#!/bin/sh\r\n",
-            "#!/usr/bin/env python3\n",
-            "#!/usr/bin/env\n",
-            "#!\n",
-            "# /bin/sh\n",
-            "#!/bin/csh\n",
-            "#!/usr/bin/fish\n",
-            "#!/usr/bin/env -S A=b sh\n",
-        ];
-        for line in others {
-            assert!(!is_shell_shebang(line.as_bytes()), "{line}");
-        }
-        assert!(!is_shell_shebang(b"#!/bin/\xffsh\n"));
-    }
-
-    #[test]
-    fn a_script_with_our_block_stays_as_it_is_and_without_it_is_what_it_was() {
-        for script in ["#!/bin/sh\n", "#!/bin/sh\nx", "#!/bin/bash\r \nx\n\n"] {
-            let Some(with) = with_block_in_script(script.as_bytes()) else {
-                assert!(script.contains('\r'));
-                continue;
-            };
-            assert_eq!(with_block_in_script(&with).as_ref(), Some(&with));
-            assert_eq!(without_us(&with).as_deref(), Some(script.as_bytes()));
-        }
-        assert_eq!(with_block_in_script(b"#!/bin/sh"), None);
-        assert_eq!(without_us(HOOK_FILE.as_bytes()), None);
-        let more = [HOOK_FILE.as_bytes(), b"more\xff\n"].concat();
-        let without = without_us(&more).unwrap();
-        assert_eq!(without, b"#!/bin/sh\nmore\xff\n");
-    }
-
-    #[test]
-    fn a_config_with_our_section_stays_as_it_is_and_without_it_is_what_it_was() {
-        let program = Path::new("/clone/.git/worktree-ports/worktree-ports-hook");
-        let configs = [
-            "",
-            "\n",
-            "[a]",
-            "[a]\n",
-            "[a]\n\tb = c",
-            "[a]\n\tb = c\n",
-            "[a]\n\tb = \"c\" ; d",
-        ];
-        for config in configs {
-            let with = with_block_in_config(config.as_bytes(), program);
-            assert_eq!(with_block_in_config(&with, program), with, "{config:?}");
-            let without = without_block_in_config(&with);
-            assert_eq!(without.as_deref(), Some(config.as_bytes()), "{config:?}");
-            assert_eq!(without_block_in_config(config.as_bytes()), None);
-
-            // What somebody has appended stays a section of its own.
-            let more = [&with, &b"[d]\n"[..]].concat();
-            assert_eq!(with_block_in_config(&more, program), more, "{config:?}");
-            let newline = if config.is_empty() || config.ends_with('\n') {
-                ""
-            } else {
-                "\n"
-            };
-            let expected = format!("{config}{newline}[d]\n");
-            let without = without_block_in_config(&more);
-            assert_eq!(without.as_deref(), Some(expected.as_bytes()), "{config:?}");
-        }
-    }
-
-    #[test]
-    fn a_config_that_git_has_edited_loses_our_section_alone() {
-        let section = "[hook \"worktree-ports\"]\n\tcommand = x\n";
-        let cases = [
-            // git took our first mark for a part of the section before, and removed it.
-            (format!("[a]\n{section}{END}[b]\n"), "[a]\n[b]\n"),
-            // git wrote a key behind our first mark.
-            (
-                format!("[a]\n\tb = c{BEGIN}\td = e\n{section}{END}"),
-                "[a]\n\tb = c\n\td = e\n",
-            ),
-            // git removed our section, and left the mark.
-            (format!("[a]\n{BEGIN}[b]\n"), "[a]\n[b]\n"),
-            (format!("[a]{BEGIN}[b]\n"), "[a]\n[b]\n"),
-        ];
-        for (config, expected) in cases {
-            let without = without_block_in_config(config.as_bytes()).unwrap();
-            assert_eq!(String::from_utf8(without).unwrap(), expected, "{config:?}");
-            let with = with_block_in_config(config.as_bytes(), Path::new("/p"));
-            let with = String::from_utf8(with).unwrap();
-            assert_eq!(with.matches(SECTION).count(), 1, "{with}");
-            assert_eq!(with.matches(BEGIN).count(), 1, "{with}");
-        }
-    }
-
-    #[test]
-    fn no_character_of_a_path_ends_a_quotation() {
-        assert_eq!(in_single_quotes(b"a'b$c\"d"), br#"'a'\''b$c"d'"#);
-        assert_eq!(
-            in_config_quotes(b"a\"b\\c\nd\te;f#g"),
-            br#""a\"b\\c\nd\te;f#g""#
-        );
     }
 }

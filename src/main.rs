@@ -25,6 +25,7 @@ mod config;
 mod error;
 mod exclude;
 mod hook;
+mod hook_text;
 mod install;
 mod lock;
 mod managers;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::TcpListener;
 
-use crate::support::{CONFIG, PORT_FILE, PortBlock, Sandbox, config};
+use crate::support::{CONFIG, PORT_FILE, PortBlock, Sandbox, close, config};
 
 /// A sandbox with the worktree `a`, and this config in the main worktree.
 fn sandbox(config: &str) -> Sandbox {
@@ -98,7 +98,7 @@ fn where_none_is_left_the_error_counts_the_slots_and_names_the_remedy() {
     assert!(!sandbox.has_port_file("a"));
     sandbox.assert_no_leftovers("a");
 
-    drop(listeners);
+    listeners.into_iter().for_each(close);
     sandbox.add("b");
     sandbox.write(format!("b/{PORT_FILE}"), format!("[{}, 32767]", base + 1));
     // It names too few ports to be named itself.
@@ -149,7 +149,7 @@ fn the_main_worktree_takes_another_slot_where_a_port_file_names_one_of_its_ports
     sandbox.run("repo", &[]).exits(0).tells_nothing();
     // What is not slot 0 is probed.
     assert_eq!(sandbox.ports("repo"), [api + 20, web + 20]);
-    drop(listener);
+    close(listener);
 }
 
 #[test]
@@ -208,7 +208,7 @@ fn a_slot_one_of_whose_ports_is_reserved_or_busy_is_passed_over() {
     let listener = TcpListener::bind(("127.0.0.1", api + 20)).unwrap();
     sandbox.run("a", &[]).exits(0).tells_nothing();
     assert_eq!(sandbox.ports("a"), [api + 30, web + 30]);
-    drop(listener);
+    close(listener);
     fs::remove_file(sandbox.path("b").join(PORT_FILE)).unwrap();
     // Both are free now, and a bundle of one's own does not move.
     sandbox.run("a", &[]).exits(0);

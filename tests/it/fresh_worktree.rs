@@ -5,7 +5,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::process::Stdio;
 
-use crate::support::{CONFIG, PORT_FILE, PROGRAM, PortBlock, Sandbox, config};
+use crate::support::{CONFIG, PORT_FILE, PROGRAM, PortBlock, Sandbox, close, config};
 
 #[test]
 fn worktree_add_leaves_a_port_file_and_tells_one_line() {
@@ -233,7 +233,7 @@ fn a_listener_on_any_address_of_the_probe_makes_its_bundle_be_skipped() {
         };
         sandbox.add("a");
         assert_eq!(sandbox.ports("a"), [base + 4, base + 5], "{address}");
-        drop(listener);
+        close(listener);
         assert_eq!(sandbox.run("a", &["--reallocate"]).exits(0).stderr, "");
         assert_eq!(sandbox.ports("a"), [base + 2, base + 3], "{address}");
     }

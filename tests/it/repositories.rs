@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use crate::support::{CONFIG, Nobody, PORT_FILE, PROGRAM, Sandbox, config};
+use crate::support::{CONFIG, Nobody, PORT_FILE, PROGRAM, Sandbox, close, config};
 
 const COMMIT: [&str; 4] = ["commit", "--quiet", "--allow-empty", "--message=first"];
 
@@ -171,7 +171,7 @@ fn slot_0_of_a_bare_repository_is_probed_as_any_other() {
     let listener = std::net::TcpListener::bind(("127.0.0.1", base)).unwrap();
     sandbox.run("a", &[]).exits(0);
     assert_eq!(sandbox.ports("a"), [base + 2]);
-    drop(listener);
+    close(listener);
     sandbox.run("a", &["--reallocate"]).exits(0);
     assert_eq!(sandbox.ports("a"), [base]);
 }

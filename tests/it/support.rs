@@ -375,6 +375,16 @@ impl PortBlock {
     }
 }
 
+/// Closes `listener` for good: a child that another test's thread is starting has a copy of it
+/// until it runs its program.
+pub fn close(listener: TcpListener) {
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    while TcpListener::bind(address).is_err() {
+        std::thread::yield_now();
+    }
+}
+
 /// Makes a file executable, as its readers may read it.
 pub fn make_executable(path: &Path) {
     use std::os::unix::fs::PermissionsExt;

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::{CONFIG, PORT_FILE, PROGRAM, Sandbox, config};
+use crate::support::{CONFIG, PORT_FILE, PROGRAM, Sandbox, close, config};
 
 /// What counts as `damaged` in the worktree `a`.
 const DAMAGED: [&[u8]; 25] = [
@@ -370,7 +370,7 @@ fn a_service_whose_port_is_busy_does_not_join() {
         .exits(0)
         .tells(&["warning: api is new"]);
     assert_eq!(sandbox.ports("a"), [base + 2]);
-    drop(listener);
+    close(listener);
     sandbox.run("a", &[]).exits(0).tells_nothing();
     assert_eq!(sandbox.ports("a").len(), 2);
 }
