@@ -13,6 +13,7 @@ mod install;
 mod killed;
 mod locking;
 mod managers;
+mod model;
 mod names;
 mod repositories;
 mod reserved;
