@@ -295,6 +295,23 @@ impl StoppedAllocation {
     }
 }
 
+impl Drop for StoppedAllocation {
+    fn drop(&mut self) {
+        // Where a test has failed: a process that is stopped would stay.
+        if let Ok(None) = self.strace.try_wait() {
+            signal(self.pid, "KILL");
+            let _ = self.strace.wait();
+        }
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 fn signal(pid: u32, name: &str) {
     let status = Command::new("kill")
         .args([&format!("-{name}"), &pid.to_string()])
