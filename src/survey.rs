@@ -71,7 +71,7 @@ pub fn survey(found: &Found, narrate: &dyn Fn(&str)) -> Result<Vec<Surveyed>> {
     let probe = Probe::new(narrate);
     let mut surveyed = Vec::new();
     for worktree in worktrees_of(found, narrate)? {
-        surveyed.push(look_at(worktree, &probe)?);
+        surveyed.push(look_at(worktree, &probe, narrate)?);
     }
     mark_duplicates(&mut surveyed);
     Ok(surveyed)
@@ -104,11 +104,17 @@ pub fn worktrees_of(found: &Found, narrate: &dyn Fn(&str)) -> Result<Vec<Worktre
     Ok(main.into_iter().chain(linked).collect())
 }
 
-fn look_at(worktree: Worktree, probe: &Probe<'_>) -> Result<Surveyed> {
+fn look_at(worktree: Worktree, probe: &Probe<'_>, narrate: &dyn Fn(&str)) -> Result<Surveyed> {
     let found = port_file::read(&worktree.root)?;
     let is_in_place = worktree.is_in_place()?;
-    let is_tracked =
-        is_in_place && !matches!(found, PlainFile::Missing) && worktree.tracks(port_file::NAME)?;
+    // One broken index must not hide the other worktrees.
+    let tracks = || {
+        worktree.tracks(port_file::NAME).unwrap_or_else(|error| {
+            narrate(&format!("warning: {error}"));
+            false
+        })
+    };
+    let is_tracked = is_in_place && !matches!(found, PlainFile::Missing) && tracks();
     let (condition, own) = match port_file::state(&found, worktree.id.as_deref()) {
         _ if is_tracked => (Condition::Tracked, None),
         State::Ok(own) => (Condition::Ok, Some(own)),
