@@ -11,6 +11,7 @@ mod faults;
 mod fresh_worktree;
 mod install;
 mod killed;
+mod list;
 mod locking;
 mod managers;
 mod model;
