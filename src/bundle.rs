@@ -60,6 +60,11 @@ impl Bundle {
         let (_, port) = self.ports.iter().find(|(name, _)| name == service)?;
         Some(*port)
     }
+
+    /// Whether `port` is that of any service.
+    pub fn names(&self, port: Port) -> bool {
+        self.ports.iter().any(|(_, own)| *own == port)
+    }
 }
 
 /// `cloud 8100, api 8200`

@@ -1,36 +1,56 @@
 //! The problems that `--check` finds, each with the command that mends it.
 
-use crate::bundle::Bundle;
+use crate::allocate;
+use crate::bundle::{Bundle, Slot};
 use crate::config::Config;
 use crate::error::{Error, Result, quoted, shell_word};
 use crate::install;
 use crate::port_file;
+use crate::probe::Probe;
 use crate::survey::{Condition, Surveyed};
 use crate::worktrees::Found;
 
 /// Every problem of the repository and of its worktrees, as `surveyed`.
-pub fn problems(found: &Found, surveyed: &[Surveyed]) -> Result<Vec<Error>> {
+pub fn problems(
+    found: &Found,
+    surveyed: &[Surveyed],
+    narrate: &dyn Fn(&str),
+) -> Result<Vec<Error>> {
+    let probe = Probe::new(narrate);
     let mut problems = Vec::from_iter(install::problem(found)?);
-    for one in surveyed {
+    for (i, one) in surveyed.iter().enumerate() {
         if one.is_in_place {
-            problems.extend(problem_of_file(one, surveyed));
+            problems.extend(problem_of_file(one, &surveyed[..i]));
             problems.extend(problem_of_ignoring(found, one)?);
-            problems.extend(problem_of_config(found, one));
+            problems.extend(problem_of_config(found, one, surveyed, &probe)?);
         } else {
-            problems.push(
-                Error::new(format!(
-                    "the worktree at {} was moved, copied or removed by hand",
-                    quoted(&one.worktree.root)
-                ))
-                .remedy("run `git worktree repair` in its new place, or `git worktree prune` where it is gone"),
-            );
+            problems.push(problem_of_place(found, one));
         }
     }
     Ok(problems)
 }
 
-/// The port file is not the worktree's own, or not alone in naming its ports.
-fn problem_of_file(one: &Surveyed, all: &[Surveyed]) -> Option<Error> {
+/// The worktree is not where the repository holds it to be.
+fn problem_of_place(found: &Found, one: &Surveyed) -> Error {
+    let root = &one.worktree.root;
+    let git = format!("git -C {}", shell_word(&found.repository.common_dir));
+    if root.join(".git").exists() {
+        let what = format!(
+            "{} does not lead back to {}",
+            quoted(&root.join(".git")),
+            quoted(&one.worktree.git_dir)
+        );
+        return Error::new(what).remedy(format!("run `{git} worktree repair`"));
+    }
+    let what = format!("the worktree at {} was moved or removed", quoted(root));
+    Error::new(what).remedy(format!(
+        "run `{git} worktree prune` if it is gone, and `git worktree repair` in its new place if it is not"
+    ))
+}
+
+/// The port file is not the worktree's own, or names a port of one of `earlier`, which may stay:
+/// the main worktree comes first.
+fn problem_of_file(one: &Surveyed, earlier: &[Surveyed]) -> Option<Error> {
     let root = &one.worktree.root;
     let path = quoted(&root.join(port_file::NAME));
     let by_hand = format!("worktree-ports-hook -C {}", shell_word(root));
@@ -45,17 +65,20 @@ fn problem_of_file(one: &Surveyed, all: &[Surveyed]) -> Option<Error> {
         Condition::Tracked => (
             format!("git tracks {path}, so every worktree has the same ports"),
             format!(
-                "git -C {} rm --cached {}",
+                "git -C {} rm --cached {} && {by_hand}",
                 shell_word(root),
                 port_file::NAME
             ),
         ),
         Condition::Duplicate => {
-            let others: Vec<String> = all
+            let others: Vec<String> = earlier
                 .iter()
-                .filter(|other| other.worktree.root != *root && shares_port(one, other))
+                .filter(|other| shares_port(one, other))
                 .map(|other| quoted(&other.worktree.root.join(port_file::NAME)))
                 .collect();
+            if others.is_empty() {
+                return None;
+            }
             (
                 format!("{path} names a port that {} names too", others.join(", ")),
                 format!("{by_hand} --reallocate"),
@@ -66,9 +89,10 @@ fn problem_of_file(one: &Surveyed, all: &[Surveyed]) -> Option<Error> {
 }
 
 fn shares_port(one: &Surveyed, other: &Surveyed) -> bool {
-    let ports = |surveyed| Surveyed::bundle(surveyed).map_or(&[][..], |bundle| &bundle.ports);
-    let is_in_other = |port| ports(other).iter().any(|(_, theirs)| *theirs == port);
-    ports(one).iter().any(|(_, port)| is_in_other(*port))
+    let (Some(one), Some(other)) = (one.bundle(), other.bundle()) else {
+        return false;
+    };
+    one.ports.iter().any(|(_, port)| other.names(*port))
 }
 
 /// git shows the port file, and `git worktree remove` would refuse.
@@ -80,27 +104,57 @@ fn problem_of_ignoring(found: &Found, one: &Surveyed) -> Result<Option<Error>> {
     }
     let path = one.worktree.root.join(port_file::NAME);
     let exclude = found.repository.common_dir.join("info").join("exclude");
-    let command = format!("echo /{} >> {}", port_file::NAME, shell_word(&exclude));
+    // The list may be missing, and its last line may lack a newline.
+    let command = format!(
+        "mkdir -p {} && printf '\\n/%s\\n' {} >> {}",
+        shell_word(&found.repository.common_dir.join("info")),
+        port_file::NAME,
+        shell_word(&exclude)
+    );
     let problem = Error::new(format!("git does not ignore {}", quoted(&path)));
     Ok(Some(problem.remedy(format!("run `{command}`"))))
 }
 
 /// The config is not valid, or has a service that the bundle lacks.
-fn problem_of_config(found: &Found, one: &Surveyed) -> Option<Error> {
+fn problem_of_config(
+    found: &Found,
+    one: &Surveyed,
+    all: &[Surveyed],
+    probe: &Probe<'_>,
+) -> Result<Option<Error>> {
     let root = &one.worktree.root;
-    let config = match Config::of(root, found.repository.main.root()) {
-        Ok(config) => config,
-        Err(error) => return Some(error),
+    if let Err(error) = Config::load(root) {
+        return Ok(Some(error));
+    }
+    // What is wrong with the main worktree's config is told there.
+    let Ok(config) = Config::of(root, found.repository.main.root()) else {
+        return Ok(None);
     };
-    let lacks = |bundle: &Bundle| {
+    let missing = |bundle: &Bundle| {
         let mut services = config.services.iter();
-        services.find(|service| bundle.port(&service.name).is_none())
+        let missing = services.find(|service| bundle.port(&service.name).is_none());
+        missing.map(|service| service.name.clone())
     };
-    let service = &one.bundle().and_then(lacks)?.name;
+    let Some(bundle) = one.bundle() else {
+        return Ok(None);
+    };
+    let Some(service) = missing(bundle) else {
+        return Ok(None);
+    };
     let path = quoted(&root.join(port_file::NAME));
+    let joined = allocate::follow(bundle, &config, |slot, port| {
+        let is_named = |other: &Surveyed| {
+            other.worktree.root != *root && other.bundle().is_some_and(|bundle| bundle.names(port))
+        };
+        let is_main = one.worktree.is_main() && slot == Slot::MAIN;
+        Ok(!all.iter().any(is_named) && (is_main || probe.is_free(port)?))
+    })?;
+    let option = if missing(&joined).is_none() {
+        ""
+    } else {
+        " --reallocate"
+    };
+    let command = format!("worktree-ports-hook -C {}{option}", shell_word(root));
     let problem = Error::new(format!("{path} has no port for `{service}`"));
-    let command = format!("worktree-ports-hook -C {}", shell_word(root));
-    Some(problem.remedy(format!(
-        "run `{command}`, or `{command} --reallocate` where it cannot join"
-    )))
+    Ok(Some(problem.remedy(format!("run `{command}`"))))
 }

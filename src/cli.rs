@@ -257,7 +257,11 @@ fn check(found: &Found, manner: &Manner<'_>) -> Result<ExitCode> {
     } else {
         None
     };
-    let problems = check::problems(found, &survey::survey(found, manner.narrate)?)?;
+    let problems = check::problems(
+        found,
+        &survey::survey(found, manner.narrate)?,
+        manner.narrate,
+    )?;
     answer(&render::problems(&problems))?;
     Ok(if problems.is_empty() {
         ExitCode::SUCCESS

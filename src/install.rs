@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result, quoted};
+use crate::error::{Error, Result, quoted, shell_word};
 use crate::exclude;
 use crate::hook_text::{
     HOOK_FILE, is_ours_alone, split_at_block, split_at_section, with_block_in_config,
@@ -338,9 +338,11 @@ pub fn problem(found: &Found) -> Result<Option<Error>> {
     } else {
         format!("no hook is wired up in {}", quoted(&repository.common_dir))
     };
-    Ok(Some(
-        Error::new(what).remedy("run `worktree-ports-hook --install`"),
-    ))
+    let here = (found.worktree.as_ref()).map_or(&repository.common_dir, |worktree| &worktree.root);
+    Ok(Some(Error::new(what).remedy(format!(
+        "run `worktree-ports-hook -C {} --install`",
+        shell_word(here)
+    ))))
 }
 
 fn copy_program(repository: &Repository, program: &Path, copy: &Path) -> Result<()> {
