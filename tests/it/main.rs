@@ -3,6 +3,7 @@
 //! A test is named after the sentence that it proves. What all of them use is in `support`.
 
 mod by_hand;
+mod check;
 mod choosing;
 mod concurrency;
 mod configs;
