@@ -163,3 +163,32 @@ impl Manager {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The fenced block that follows a marker in the README.
+    fn shown(name: &str) -> &'static str {
+        let readme = include_str!("../README.md");
+        let marker = format!("<!-- snippet: {name} -->\n");
+        let (_, rest) = readme.split_once(&marker).unwrap();
+        let (_, rest) = rest.split_once("```").unwrap();
+        let (_, rest) = rest.split_once('\n').unwrap();
+        rest.split_once("```").unwrap().0
+    }
+
+    #[test]
+    fn the_readme_shows_what_install_prints() {
+        for (name, managers) in [
+            ("husky", [Manager::Husky, Manager::Unknown]),
+            ("lefthook", [Manager::Lefthook; 2]),
+            ("simple-git-hooks", [Manager::SimpleGitHooks; 2]),
+            ("pre-commit", [Manager::PreCommit, Manager::Prek]),
+        ] {
+            for manager in managers {
+                assert_eq!(shown(name), manager.snippet(), "{name}");
+            }
+        }
+    }
+}

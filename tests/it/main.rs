@@ -17,6 +17,7 @@ mod locking;
 mod managers;
 mod model;
 mod names;
+mod recipes;
 mod repositories;
 mod reserved;
 mod strace;
