@@ -17,6 +17,9 @@ const LIMIT: usize = 64 * 1024;
 /// The longest name of a service or a URL, in bytes.
 const NAME_LIMIT: usize = 32;
 
+/// The schemes whose URLs name a file or a program to run, whatever host seems to stand in them.
+const WITHOUT_PORT: [&str; 6] = ["about", "blob", "data", "file", "javascript", "vbscript"];
+
 /// What is reserved for each worktree, and the URLs that name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -133,7 +136,7 @@ impl Config {
 }
 
 /// Parses a config; the error says which key is wrong and what is allowed there.
-fn parse(text: &str) -> Result<Config, String> {
+pub fn parse(text: &str) -> Result<Config, String> {
     let members = object(text, "the config")?;
     let allowed = ["services", "step", "urls"];
     if let Some((key, _)) = members.0.iter().find(|(key, _)| !allowed.contains(&&**key)) {
@@ -260,6 +263,9 @@ fn parse_template(name: &str, json: &str, services: &[Service]) -> Result<Url, S
             .all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
     {
         return Err(format!("`{scheme}` is no scheme of a URL"));
+    }
+    if WITHOUT_PORT.contains(&scheme.to_ascii_lowercase().as_str()) {
+        return Err(format!("a URL of the scheme `{scheme}` has no port"));
     }
     let host_and_colon = match authority.split_once('@') {
         Some((user, host)) if !user.contains(['/', '?', '[', ']']) => host,
