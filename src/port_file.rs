@@ -656,6 +656,7 @@ mod tests {
             let _ = (state(&found, Some("a")), state(&found, None));
             let _ = reserved(&found);
         }
+    }
 }
 
 #[cfg(test)]

@@ -79,132 +79,135 @@ fn gain_a_service(sandbox: &Sandbox, base: u16) {
     sandbox.run("b", &["--reallocate"]).exits(0);
 }
 
+/// What makes a problem, and what is said of it. `{A}` is the port file in `a`.
+type Problem = (&'static str, fn(&Sandbox), &'static str);
+
+const PROBLEMS: &[Problem] = &[
+    (
+        "copied",
+        |sandbox| sandbox.write(format!("a/{PORT_FILE}"), sandbox.port_file("b")),
+        "{A} is a copy of another worktree's",
+    ),
+    (
+        "damaged",
+        |sandbox| sandbox.write(format!("a/{PORT_FILE}"), "{"),
+        "{A} is damaged",
+    ),
+    (
+        "a directory",
+        |sandbox| {
+            fs::remove_file(sandbox.path("a").join(PORT_FILE)).unwrap();
+            fs::create_dir(sandbox.path("a").join(PORT_FILE)).unwrap();
+        },
+        "{A} is damaged",
+    ),
+    (
+        "foreign",
+        |sandbox| sandbox.write(format!("a/{PORT_FILE}"), "{\"app\": 3010}"),
+        "{A} is another tool's",
+    ),
+    (
+        "tracked",
+        |sandbox| {
+            sandbox.git("a", &["add", "--force", PORT_FILE]);
+        },
+        "git tracks {A}",
+    ),
+    (
+        "tracked, and of another worktree",
+        |sandbox| {
+            sandbox.write(format!("a/{PORT_FILE}"), sandbox.port_file("b"));
+            sandbox.git("a", &["add", "--force", PORT_FILE]);
+        },
+        "git tracks {A}",
+    ),
+    (
+        "duplicate",
+        name_the_ports_of_b_in_a,
+        "{B} names a port that {A} names too",
+    ),
+    (
+        "not ignored",
+        |sandbox| {
+            fs::remove_dir_all(sandbox.path("repo/.git/info")).unwrap();
+            fs::remove_file(sandbox.path("b").join(PORT_FILE)).unwrap();
+            fs::remove_file(sandbox.path("repo").join(PORT_FILE)).unwrap();
+        },
+        "git does not ignore {A}",
+    ),
+    (
+        "not ignored, and the list ends without a newline",
+        |sandbox| {
+            sandbox.write("repo/.git/info/exclude", "*.log");
+            fs::remove_file(sandbox.path("b").join(PORT_FILE)).unwrap();
+            fs::remove_file(sandbox.path("repo").join(PORT_FILE)).unwrap();
+        },
+        "git does not ignore {A}",
+    ),
+    (
+        "a service that can join",
+        |sandbox| gain_a_service(sandbox, 9000),
+        "{A} has no port for `new`",
+    ),
+    (
+        "a service that cannot join, since another has its port",
+        |sandbox| gain_a_service(sandbox, 7900),
+        "{A} has no port for `new`",
+    ),
+    (
+        "a service that cannot join, since the config has moved",
+        |sandbox| {
+            sandbox.write(
+                format!("a/{CONFIG}"),
+                config(&[("cloud", 8001), ("new", 9000)]),
+            );
+        },
+        "{A} has no port for `new`",
+    ),
+    (
+        "the repository has moved",
+        |sandbox| sandbox.write("a/.git", "gitdir: /nowhere/.git/worktrees/a\n"),
+        "does not lead back to",
+    ),
+    (
+        "gone",
+        |sandbox| fs::remove_dir_all(sandbox.path("a")).unwrap(),
+        "was moved or removed",
+    ),
+    (
+        "the program of the hook is gone",
+        |sandbox| {
+            let program = "repo/.git/worktree-ports/worktree-ports-hook";
+            fs::remove_file(sandbox.path(program)).unwrap();
+        },
+        "is gone",
+    ),
+    (
+        "no hook",
+        |sandbox| {
+            sandbox.run("repo", &["--uninstall"]).exits(0);
+        },
+        "no hook is wired up",
+    ),
+    (
+        "the hook cannot run",
+        |sandbox| {
+            let hook = sandbox.path("repo/.git/hooks/post-checkout");
+            // A git that wires up by its config has no such file.
+            let _ = fs::remove_file(hook);
+            let config = fs::read_to_string(sandbox.path("repo/.git/config")).unwrap();
+            let (own, _) = config
+                .split_once("# >>> worktree-ports")
+                .unwrap_or((&config, ""));
+            sandbox.write("repo/.git/config", own);
+        },
+        "no hook is wired up",
+    ),
+];
+
 #[test]
 fn each_problem_is_named_and_its_command_mends_it() {
-    type Make = fn(&Sandbox);
-    let table: &[(&str, Make, &str)] = &[
-        (
-            "copied",
-            |sandbox| sandbox.write(format!("a/{PORT_FILE}"), sandbox.port_file("b")),
-            "{A} is a copy of another worktree's",
-        ),
-        (
-            "damaged",
-            |sandbox| sandbox.write(format!("a/{PORT_FILE}"), "{"),
-            "{A} is damaged",
-        ),
-        (
-            "a directory",
-            |sandbox| {
-                fs::remove_file(sandbox.path("a").join(PORT_FILE)).unwrap();
-                fs::create_dir(sandbox.path("a").join(PORT_FILE)).unwrap();
-            },
-            "{A} is damaged",
-        ),
-        (
-            "foreign",
-            |sandbox| sandbox.write(format!("a/{PORT_FILE}"), "{\"app\": 3010}"),
-            "{A} is another tool's",
-        ),
-        (
-            "tracked",
-            |sandbox| {
-                sandbox.git("a", &["add", "--force", PORT_FILE]);
-            },
-            "git tracks {A}",
-        ),
-        (
-            "tracked, and of another worktree",
-            |sandbox| {
-                sandbox.write(format!("a/{PORT_FILE}"), sandbox.port_file("b"));
-                sandbox.git("a", &["add", "--force", PORT_FILE]);
-            },
-            "git tracks {A}",
-        ),
-        (
-            "duplicate",
-            name_the_ports_of_b_in_a,
-            "{B} names a port that {A} names too",
-        ),
-        (
-            "not ignored",
-            |sandbox| {
-                fs::remove_dir_all(sandbox.path("repo/.git/info")).unwrap();
-                fs::remove_file(sandbox.path("b").join(PORT_FILE)).unwrap();
-                fs::remove_file(sandbox.path("repo").join(PORT_FILE)).unwrap();
-            },
-            "git does not ignore {A}",
-        ),
-        (
-            "not ignored, and the list ends without a newline",
-            |sandbox| {
-                sandbox.write("repo/.git/info/exclude", "*.log");
-                fs::remove_file(sandbox.path("b").join(PORT_FILE)).unwrap();
-                fs::remove_file(sandbox.path("repo").join(PORT_FILE)).unwrap();
-            },
-            "git does not ignore {A}",
-        ),
-        (
-            "a service that can join",
-            |sandbox| gain_a_service(sandbox, 9000),
-            "{A} has no port for `new`",
-        ),
-        (
-            "a service that cannot join, since another has its port",
-            |sandbox| gain_a_service(sandbox, 7900),
-            "{A} has no port for `new`",
-        ),
-        (
-            "a service that cannot join, since the config has moved",
-            |sandbox| {
-                sandbox.write(
-                    format!("a/{CONFIG}"),
-                    config(&[("cloud", 8001), ("new", 9000)]),
-                );
-            },
-            "{A} has no port for `new`",
-        ),
-        (
-            "the repository has moved",
-            |sandbox| sandbox.write("a/.git", "gitdir: /nowhere/.git/worktrees/a\n"),
-            "does not lead back to",
-        ),
-        (
-            "gone",
-            |sandbox| fs::remove_dir_all(sandbox.path("a")).unwrap(),
-            "was moved or removed",
-        ),
-        (
-            "the program of the hook is gone",
-            |sandbox| {
-                let program = "repo/.git/worktree-ports/worktree-ports-hook";
-                fs::remove_file(sandbox.path(program)).unwrap();
-            },
-            "is gone",
-        ),
-        (
-            "no hook",
-            |sandbox| {
-                sandbox.run("repo", &["--uninstall"]).exits(0);
-            },
-            "no hook is wired up",
-        ),
-        (
-            "the hook cannot run",
-            |sandbox| {
-                let hook = sandbox.path("repo/.git/hooks/post-checkout");
-                // A git that wires up by its config has no such file.
-                let _ = fs::remove_file(hook);
-                let config = fs::read_to_string(sandbox.path("repo/.git/config")).unwrap();
-                let (own, _) = config
-                    .split_once("# >>> worktree-ports")
-                    .unwrap_or((&config, ""));
-                sandbox.write("repo/.git/config", own);
-            },
-            "no hook is wired up",
-        ),
-    ];
-    for (case, make, named) in table {
+    for (case, make, named) in PROBLEMS {
         let sandbox = content();
         make(&sandbox);
         let problem = problem_of(&sandbox);

@@ -329,9 +329,12 @@ fn the_config_that_the_readme_calls_the_default_is_it() {
 fn transcript(block: &str) -> Vec<(&str, String)> {
     let mut commands = Vec::new();
     for line in block.lines() {
-        match line.strip_prefix("$ ") {
-            Some(command) => commands.push((command, String::new())),
-            None => commands.last_mut().unwrap().1 += &format!("{line}\n"),
+        if let Some(command) = line.strip_prefix("$ ") {
+            commands.push((command, String::new()));
+        } else {
+            let (_, printed) = commands.last_mut().unwrap();
+            printed.push_str(line);
+            printed.push('\n');
         }
     }
     commands
