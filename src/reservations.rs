@@ -19,7 +19,7 @@ const MANY: usize = 100;
 
 /// How long worktrees that are on their way are waited for, all of them together. git is done with
 /// one within a millisecond, but on a busy machine it may have to wait for its turn.
-const ON_ITS_WAY: Duration = Duration::from_millis(100);
+const ON_ITS_WAY: Duration = Duration::from_millis(250);
 
 /// How old the change of a directory is, at most, that a worktree on its way was in before.
 const RECENT: Duration = Duration::from_secs(2);
@@ -72,28 +72,25 @@ pub fn gather<'held>(
         if entry.git_dir.file_name() == own.git_dir.file_name() && !own.is_main() {
             continue;
         }
-        if gathering.add(&entry.git_dir, entry.place, own)? == Presence::Absent {
+        if gathering.add(&entry.git_dir, &entry.place, own)? == Presence::Absent {
             moving.push(entry.git_dir);
         }
     }
     // `git worktree move` renames the directory first and tells the entry later: what was nowhere
-    // may be somewhere now. What is gone still is not reserved.
+    // may be somewhere now, or a moment later. What is gone still is not reserved.
     let deadline = Instant::now() + ON_ITS_WAY;
     for git_dir in moving {
-        gathering.add(&git_dir, settled(&git_dir, deadline)?, own)?;
+        loop {
+            let place = worktrees::locate(&git_dir)?;
+            let presence = gathering.add(&git_dir, &place, own)?;
+            if presence == Presence::Present || !is_on_its_way(&place) || Instant::now() >= deadline
+            {
+                break;
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
     }
     Ok(gathering.reservations)
-}
-
-/// Where the worktree with that git directory is; waits for git to say, until `deadline` at most.
-fn settled(git_dir: &Path, deadline: Instant) -> Result<Place> {
-    loop {
-        let place = worktrees::locate(git_dir)?;
-        if Instant::now() >= deadline || !is_on_its_way(&place) {
-            return Ok(place);
-        }
-        thread::sleep(Duration::from_millis(1));
-    }
 }
 
 /// Whether git may be about to say where the worktree is: it has truncated the entry, or something
@@ -146,10 +143,10 @@ impl Gathering<'_, '_> {
         }
     }
 
-    fn add(&mut self, git_dir: &Path, place: Place, own: &Worktree) -> Result<Presence> {
+    fn add(&mut self, git_dir: &Path, place: &Place, own: &Worktree) -> Result<Presence> {
         match place {
-            Place::At(root) if root == own.root => Ok(Presence::Present),
-            Place::At(root) => self.add_port_file_in(&root),
+            Place::At(root) if *root == own.root => Ok(Presence::Present),
+            Place::At(root) => self.add_port_file_in(root),
             Place::Unsettled | Place::BeingWritten => Ok(Presence::Absent),
             Place::Unreadable(error) => {
                 let path = git_dir.join("gitdir");
