@@ -1,0 +1,311 @@
+//! Tests of `port_file`.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn file(content: impl Into<Vec<u8>>) -> PlainFile {
+    PlainFile::Read {
+        bytes: content.into(),
+        truncated: false,
+    }
+}
+
+fn cut(content: &str) -> PlainFile {
+    PlainFile::Read {
+        bytes: content.into(),
+        truncated: true,
+    }
+}
+
+fn port(number: u16) -> Port {
+    Port::new(u64::from(number)).unwrap()
+}
+
+fn bundle(slot: u32, ports: &[(&str, u16)]) -> Bundle {
+    Bundle {
+        slot: Some(Slot(slot)),
+        ports: ports
+            .iter()
+            .map(|(name, number)| ((*name).to_owned(), port(*number)))
+            .collect(),
+    }
+}
+
+fn ports(found: &PlainFile) -> Vec<u16> {
+    reserved(found)
+        .ports
+        .into_iter()
+        .map(Port::number)
+        .collect()
+}
+
+fn word(state: &State) -> &'static str {
+    match state {
+        State::Ok(_) => "ok",
+        State::Missing => "missing",
+        State::Copied => "copied",
+        State::Damaged => "damaged",
+        State::Foreign => "foreign",
+    }
+}
+
+#[test]
+fn whose_file_it_is_follows_from_its_content() {
+    // The content, what it is to the worktree `a`, and what it is to the main worktree.
+    let table = [
+        (
+            "{\"worktree\": \"a\", \"slot\": 1, \"ports\": {\"x\": 8100}}",
+            "ok",
+            "copied",
+        ),
+        (
+            "{\"worktree\": null, \"slot\": 1, \"ports\": {\"x\": 8100}}",
+            "copied",
+            "ok",
+        ),
+        (
+            "{\"worktree\": \"b\", \"slot\": 1, \"ports\": {\"x\": 8100}}",
+            "copied",
+            "copied",
+        ),
+        (
+            "{\"worktree\": \"null\", \"ports\": {\"x\": 8100}}",
+            "copied",
+            "copied",
+        ),
+        (
+            "{\"ports\": {\"x\": 1024, \"y\": 65535}, \"worktree\": \"a\", \"z\": []}",
+            "ok",
+            "copied",
+        ),
+        (
+            "{\"worktree\": \"a\", \"slot\": 1, \"ports\": {\"x\": 1023}}",
+            "damaged",
+            "damaged",
+        ),
+        (
+            "{\"worktree\": \"b\", \"slot\": 1, \"ports\": {}}",
+            "damaged",
+            "damaged",
+        ),
+        (
+            "{\"worktree\": \"b\", \"slot\": -1, \"ports\": {\"x\": 8100}}",
+            "damaged",
+            "damaged",
+        ),
+        (
+            "{\"worktree\": \"a\", \"ports\": {\"x\": 8100}, \"y\": 1, \"y\": 2}",
+            "damaged",
+            "damaged",
+        ),
+        ("{\"worktree\": \"a\"}", "foreign", "foreign"),
+        ("{\"ports\": {\"x\": 8100}}", "foreign", "foreign"),
+        ("\"worktree ports\"", "foreign", "foreign"),
+        ("", "damaged", "damaged"),
+        ("{", "damaged", "damaged"),
+    ];
+    for (content, to_a, to_main) in table {
+        let words = (
+            word(&state(&file(content), Some("a"))),
+            word(&state(&file(content), None)),
+        );
+        assert_eq!(words, (to_a, to_main), "{content}");
+    }
+}
+
+#[test]
+fn whose_file_it_is_follows_from_what_lies_there() {
+    let own = "{\"worktree\": \"a\", \"slot\": 1, \"ports\": {\"x\": 8100}}";
+    let denied = || io::Error::from(io::ErrorKind::PermissionDenied);
+    let table = [
+        (PlainFile::Missing, "missing"),
+        (PlainFile::NotRegular("a FIFO"), "damaged"),
+        (PlainFile::Unreadable(denied()), "damaged"),
+        (cut(own), "damaged"),
+        (file(own), "ok"),
+    ];
+    for (found, expected) in table {
+        assert_eq!(word(&state(&found, Some("a"))), expected);
+    }
+}
+
+#[test]
+fn what_is_read_back_is_the_slot_the_ports_and_the_urls_to_compare() {
+    let content = "{\"worktree\": \"a\", \"slot\": 2, \"ports\": {\"y\": 9200, \"x\": 8200}, \
+                   \"b_url\": \"http://b\", \"a_url\": \"http://a\", \"c_url\": 1, \"note\": \"n\"}";
+    let State::Ok(own) = state(&file(content), Some("a")) else {
+        panic!("it is its own");
+    };
+    assert_eq!(own.bundle, bundle(2, &[("y", 9200), ("x", 8200)]));
+    let urls = [("b_url", "http://b"), ("a_url", "http://a")];
+    assert_eq!(
+        own.urls,
+        urls.map(|(name, url)| (name.to_owned(), url.to_owned()))
+    );
+}
+
+#[test]
+fn of_our_exact_shape_the_ports_are_reserved_and_of_all_else_every_number() {
+    let table: [(&str, &[u16]); 18] = [
+        (
+            "{\"worktree\": \"8100\", \"slot\": 8200, \"ports\": {\"x8300\": 8400}, \"a_url\": \":8500\"}",
+            &[8400],
+        ),
+        (
+            "{\"worktree\": null, \"slot\": null, \"ports\": {\"x\": 8100}}",
+            &[8100],
+        ),
+        (
+            "{\"worktree\": \"8100\", \"slot\": 1, \"ports\": {\"x\": 8200}, \"note\": 8300}",
+            &[8100, 8200, 8300],
+        ),
+        (
+            "{\"worktree\": \"8100\", \"ports\": {\"x\": 8200}}",
+            &[8100, 8200],
+        ),
+        (
+            "{\"worktree\": \"8100\", \"slot\": 1, \"ports\": {}}",
+            &[8100],
+        ),
+        (
+            "{\"worktree\": \"8100\", \"slot\": 1, \"ports\": {\"x\": 1}}",
+            &[8100],
+        ),
+        (
+            "{\"a\": \"http://localhost:8100/8200?8300\"}",
+            &[8100, 8200, 8300],
+        ),
+        ("8100", &[8100]),
+        ("[1023, 1024, 65535, 65536]", &[1024, 65535]),
+        ("999 10000 99999 100000", &[10000]),
+        ("01023 01024 008100 123456789", &[1024]),
+        ("8100.8200e8300-8400", &[8100, 8200, 8300, 8400]),
+        ("a8100b_8200", &[8100, 8200]),
+        ("81 00", &[]),
+        ("\u{0668}\u{0661}\u{0660}\u{0660}", &[]),
+        ("8100", &[8100]),
+        ("\n8100\n", &[8100]),
+        ("18446744073709559716", &[]),
+    ];
+    for (content, expected) in table {
+        assert_eq!(ports(&file(content)), expected, "{content}");
+    }
+}
+
+#[test]
+fn what_is_said_of_a_file_follows_from_what_lies_there() {
+    let denied = io::Error::from(io::ErrorKind::PermissionDenied);
+    let table = [
+        (PlainFile::Missing, None),
+        (file("{\"a\": 1}"), None),
+        (file("[1]"), None),
+        (file(""), Some("is empty")),
+        (file("\0\0"), Some("is empty")),
+        (file("{"), Some("is not JSON")),
+        (file(b"\xff".as_slice()), Some("is not JSON")),
+        (cut("{}"), Some("is larger than 256 KiB")),
+        (PlainFile::NotRegular("a socket"), Some("is a socket")),
+        (
+            PlainFile::Unreadable(denied),
+            Some("cannot be read (permission denied)"),
+        ),
+    ];
+    for (found, part) in table {
+        let doubt = reserved(&found).doubt;
+        assert_eq!(doubt.is_some(), part.is_some(), "{doubt:?}");
+        assert!(doubt.unwrap_or_default().contains(part.unwrap_or_default()));
+    }
+    assert_eq!(ports(&cut("{\"a\": 8100, \"b\": ")), [8100]);
+}
+
+#[test]
+fn utf_16_is_read_by_its_byte_order_mark() {
+    let text = "\u{feff}{\"a\": 8100, \"b\": \"\u{3880}8200\u{1f980}\"}";
+    let little: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let big: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+    for content in [little, big] {
+        assert_eq!(ports(&file(content.clone())), [8100, 8200]);
+        // Torn in the middle of a unit.
+        let torn = &content[..content.len() - 1];
+        assert_eq!(ports(&file(torn)), [8100, 8200]);
+        // Without its mark nothing tells that it is text.
+        assert_eq!(ports(&file(&content[2..])), [] as [u16; 0]);
+    }
+}
+
+#[test]
+fn what_is_written_is_the_contracts_text() {
+    let urls = [("cloud_url".to_owned(), "http://127.0.0.1:8100".to_owned())];
+    let content = Content {
+        worktree: Some("fix-favicon"),
+        bundle: &bundle(1, &[("cloud", 8100)]),
+        urls: &urls,
+    };
+    assert_eq!(
+        serde_json::to_string_pretty(&content).unwrap(),
+        "{\n  \"worktree\": \"fix-favicon\",\n  \"slot\": 1,\n  \"ports\": {\n    \"cloud\": 8100\n  },\n  \
+         \"cloud_url\": \"http://127.0.0.1:8100\"\n}"
+    );
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_written_is_read_back_and_reserves_its_ports(
+        id in prop::option::of(any::<String>()),
+        slot in 0_u32..1000,
+        numbers in prop::collection::vec(1024_u16..=65_535, 1..64),
+        url in any::<String>(),
+    ) {
+        let names: Vec<String> = (0..numbers.len()).map(|i| format!("s{i}")).collect();
+        let named: Vec<(&str, u16)> =
+            names.iter().map(String::as_str).zip(numbers.iter().copied()).collect();
+        let bundle = bundle(slot, &named);
+        let urls = [("a_url".to_owned(), url)];
+        let content = Content { worktree: id.as_deref(), bundle: &bundle, urls: &urls };
+        let found = file(serde_json::to_vec_pretty(&content).unwrap());
+        prop_assert_eq!(ports(&found), numbers);
+        prop_assert_eq!(reserved(&found).doubt, None);
+        let own = Own { bundle, urls: urls.into() };
+        prop_assert_eq!(state(&found, id.as_deref()), State::Ok(own));
+    }
+
+    #[test]
+    fn no_port_that_any_bytes_name_is_left_out(
+        before in any::<Vec<u8>>(),
+        number in 1024_u16..=65_535,
+        after in any::<Vec<u8>>(),
+    ) {
+        // Neither a longer number nor a byte order mark.
+        let content = [b"\"", &before[..], b" ", number.to_string().as_bytes(), b" ", &after].concat();
+        prop_assert!(ports(&file(content)).contains(&number));
+    }
+
+    #[test]
+    fn a_file_torn_anywhere_reserves_every_port_that_is_whole_in_it(
+        numbers in prop::collection::vec(1024_u16..=65_535, 1..64),
+        at in any::<prop::sample::Index>(),
+    ) {
+        let names: Vec<String> = (0..numbers.len()).map(|i| format!("s{i}")).collect();
+        let named: Vec<(&str, u16)> =
+            names.iter().map(String::as_str).zip(numbers.iter().copied()).collect();
+        let bundle = bundle(1, &named);
+        let content = Content { worktree: Some("a"), bundle: &bundle, urls: &[] };
+        let text = serde_json::to_string_pretty(&content).unwrap();
+        let torn = &text[..at.index(text.len())];
+        let found = ports(&file(torn));
+        for (name, number) in &named {
+            if torn.contains(&format!("\"{name}\": {number},")) {
+                prop_assert!(found.contains(number), "{torn}");
+            }
+        }
+        prop_assert_eq!(word(&state(&file(torn), Some("a"))), "damaged");
+    }
+
+    #[test]
+    fn any_bytes_are_read_without_a_panic(content in any::<Vec<u8>>(), truncated in any::<bool>()) {
+        let found = PlainFile::Read { bytes: content, truncated };
+        let _ = (state(&found, Some("a")), state(&found, None));
+        let _ = reserved(&found);
+    }
+}
