@@ -12,6 +12,7 @@ use std::time::Duration;
 use clap::Parser;
 
 use crate::check;
+use crate::entries::Worktree;
 use crate::error::{Error, Result, printable, quoted};
 use crate::hook::{self, Checkout, Decision};
 use crate::install::{self, Installed};
@@ -20,7 +21,7 @@ use crate::port_file;
 use crate::render::{self, Look};
 use crate::reserve::{self, Demand, Outcome, Replaced, Reservation};
 use crate::survey;
-use crate::worktrees::{self, Found, Owner, Repository, Worktree};
+use crate::worktrees::{self, Found, Owner, Repository};
 
 /// Gives every git worktree its own ports.
 ///

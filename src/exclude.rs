@@ -4,12 +4,13 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::PathBuf;
 
+use crate::entries::Worktree;
 use crate::error::{Error, Result};
 use crate::lock::{self, Held, Manner};
 use crate::plain_file;
 use crate::port_file;
 use crate::replace::replace;
-use crate::worktrees::{Repository, Worktree};
+use crate::worktrees::Repository;
 
 /// What git is to ignore: the port file, and what a kill leaves of one.
 const LINES: [&str; 2] = ["/.worktree-ports.json", "/.worktree-ports.json.tmp"];

@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::entries;
 use crate::error::{Error, Result, quoted, shell_word};
 use crate::exclude;
 use crate::hook_text::{
@@ -215,7 +216,7 @@ fn is_same_path(one: &Path, other: &Path) -> bool {
 /// Where git looks for the hooks of the worktree or repository at `directory`.
 fn hooks_dir(directory: &Path) -> Result<PathBuf> {
     let path = ask_git(directory, &["rev-parse", "--git-path", "hooks"])?;
-    Ok(directory.join(worktrees::path_from(path)))
+    Ok(directory.join(entries::path_from(path)))
 }
 
 /// The version of the git on the PATH.

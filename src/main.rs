@@ -3,8 +3,11 @@
 //! A call travels one way:
 //!
 //! `hooks/post-checkout` → `main` → [`cli`] → [`hook`] (is this ours to do?) → [`reserve`] (the
-//! transaction: read this file first) → [`lock`] → [`worktrees`] → [`reservations`] →
-//! [`allocate`] → [`probe`] → [`port_file`] → rename.
+//! transaction: read this file first) → [`lock`] → [`entries`] (where the worktrees are) →
+//! [`reservations`] (what they have) → [`allocate`] → [`probe`] → [`port_file`] → rename.
+//!
+//! By hand, [`worktrees`] finds the repository around a directory, [`survey`] and [`check`] look
+//! without choosing, [`render`] shows, and [`install`] wires up the hook.
 //!
 //! What holds:
 //! - The port files are the only record of what is reserved; there is no registry.
@@ -22,6 +25,7 @@ mod bundle;
 mod check;
 mod cli;
 mod config;
+mod entries;
 mod error;
 mod exclude;
 mod hook;

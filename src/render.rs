@@ -8,11 +8,11 @@ use serde::Serialize;
 use unicode_width::UnicodeWidthStr;
 
 use crate::bundle::Bundle;
+use crate::entries::Worktree;
 use crate::error::{Error, Result, printable};
 use crate::port_file::{Content, Ports};
 use crate::reserve::Reservation;
 use crate::survey::{Condition, Surveyed};
-use crate::worktrees::Worktree;
 
 /// A worktree's name for a person.
 pub fn name(worktree: &Worktree) -> String {

@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 
 use crate::bundle::{Port, PortSet, Slot};
 use crate::config::Config;
+use crate::entries::{self, Place, Worktree};
 use crate::error::{Result, quoted};
 use crate::lock::Held;
 use crate::plain_file::PlainFile;
 use crate::port_file;
-use crate::worktrees::{self, Main, Place, Repository, Worktree};
+use crate::worktrees::{Main, Repository};
 
 /// How many ports one file names before a message about a lack of ports names the file.
 const MANY: usize = 100;
@@ -68,7 +69,7 @@ pub fn gather<'held>(
         }
     }
     let mut moving = Vec::new();
-    for entry in repository.linked()? {
+    for entry in entries::list(&repository.common_dir)? {
         if entry.git_dir.file_name() == own.git_dir.file_name() && !own.is_main() {
             continue;
         }
@@ -81,7 +82,7 @@ pub fn gather<'held>(
     let deadline = Instant::now() + ON_ITS_WAY;
     for git_dir in moving {
         loop {
-            let place = worktrees::locate(&git_dir)?;
+            let place = entries::locate(&git_dir)?;
             let presence = gathering.add(&git_dir, &place, own)?;
             if presence == Presence::Present || !is_on_its_way(&place) || Instant::now() >= deadline
             {

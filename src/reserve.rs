@@ -5,6 +5,7 @@ use std::fmt::Write;
 use crate::allocate::{self, Candidates};
 use crate::bundle::{Bundle, Slot};
 use crate::config::Config;
+use crate::entries::Worktree;
 use crate::error::{Error, Result, quoted};
 use crate::exclude;
 use crate::lock::{self, Manner};
@@ -12,7 +13,7 @@ use crate::plain_file::PlainFile;
 use crate::port_file::{self, Content, Own, State};
 use crate::probe::Probe;
 use crate::reservations::{self, Reservations};
-use crate::worktrees::{Main, Repository, Worktree};
+use crate::worktrees::{Main, Repository};
 
 /// What a worktree asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use crate::bundle::{Bundle, Port};
+use crate::entries::{self, Place, Worktree};
 use crate::error::{Error, Result, quoted};
 use crate::plain_file::{self, PlainFile};
 use crate::port_file::{self, Own, State};
 use crate::probe::Probe;
-use crate::worktrees::{self, Found, Place, Worktree};
+use crate::worktrees::{self, Found};
 
 /// A worktree and its port file.
 pub struct Surveyed {
@@ -88,7 +89,7 @@ pub fn worktrees_of(found: &Found, narrate: &dyn Fn(&str)) -> Result<Vec<Worktre
             .map(|root| repository.main_worktree(root))
     });
     let mut linked = Vec::new();
-    for entry in repository.linked()? {
+    for entry in entries::list(&repository.common_dir)? {
         match entry.place {
             Place::At(root) => linked.push(repository.linked_worktree(root, entry.git_dir)),
             Place::Unsettled | Place::BeingWritten => {}

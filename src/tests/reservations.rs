@@ -36,7 +36,7 @@ fn a_worktree_that_is_being_moved_is_looked_at_again_after_all_others() {
         common_dir: common_dir.clone(),
         main: Main::None,
     };
-    let order: Vec<String> = (repository.linked().unwrap().iter())
+    let order: Vec<String> = (entries::list(&repository.common_dir).unwrap().iter())
         .map(|entry| {
             entry
                 .git_dir
