@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use proptest::test_runner::Config as Proptest;
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
 
-use crate::support::{CONFIG, PORT_FILE, PortBlock, Sandbox};
+use crate::support::{CONFIG, PORT_FILE, PortBlock, Sandbox, can_bind, close};
 
 prop_state_machine! {
     #![proptest_config(Proptest { cases: 40, max_shrink_iters: 200, ..Proptest::default() })]
@@ -482,7 +482,7 @@ impl System {
                 self.listeners.insert(*port, listener);
             }
             Step::Close(port) => {
-                self.listeners.remove(port);
+                close(self.listeners.remove(port).unwrap());
             }
             Step::Call(tree, how, expected) => self.call(model, *tree, *how, *expected),
         }
@@ -531,7 +531,7 @@ impl System {
         let is_slot_0_of_main =
             tree == 0 && matches!(&model.trees[0].lies, Lies::Ours(ours) if ours.slot == 0);
         for port in ports.into_iter().filter(|_| !is_slot_0_of_main) {
-            TcpListener::bind(("127.0.0.1", port)).unwrap();
+            assert!(can_bind(port), "{port}");
         }
     }
 }

@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs;
 use std::io::Write;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output, Stdio};
@@ -375,14 +375,21 @@ impl PortBlock {
     }
 }
 
-/// Closes `listener` for good: a child that another test's thread is starting has a copy of it
-/// until it runs its program.
+/// Whether `port` can be bound on 127.0.0.1. Asks as the program does, without listening: a listener
+/// would be in the way of the tests beside this one.
+pub fn can_bind(port: u16) -> bool {
+    use socket2::{Domain, Socket, Type};
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_reuse_address(true).unwrap();
+    let address: SocketAddr = ([127, 0, 0, 1], port).into();
+    socket.bind(&address.into()).is_ok()
+}
+
+/// Ends a listener for good. Closing it is not enough: what another test starts at this moment has
+/// a copy of it until its exec.
 pub fn close(listener: TcpListener) {
-    let address = listener.local_addr().unwrap();
-    drop(listener);
-    while TcpListener::bind(address).is_err() {
-        std::thread::yield_now();
-    }
+    // Linux lets go of a listener that is shut down; elsewhere this is an error, and too late anyway.
+    let _ = socket2::SockRef::from(&listener).shutdown(std::net::Shutdown::Both);
 }
 
 /// Makes a file executable, as its readers may read it.
