@@ -115,7 +115,7 @@ fn serve_checkout(checkout: &Checkout, narrator: &Narrator) -> Result<()> {
     let Some(worktree) = Worktree::linked_at(&here)? else {
         return Ok(());
     };
-    let state = port_file::state(&port_file::read(&here)?, worktree.id.as_deref());
+    let state = port_file::state(&port_file::read_own(&here)?, worktree.id.as_deref());
     worktrees::set_up(Owner::CheckedByGit);
     match hook::decide(checkout, &state, || worktree.tracks(port_file::NAME))? {
         Decision::Nothing => Ok(()),

@@ -128,8 +128,9 @@ fn create(path: &Path) -> io::Result<File> {
     make_directory(common_dir)?;
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
+    // Where a kill comes before the mode is right, what a group may read it can lock all the same.
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o660);
     let file = options.open(path)?;
     give_to_those_who_share(common_dir, path, |common| {
         if common & 0o020 == 0 { 0o600 } else { 0o660 }

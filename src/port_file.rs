@@ -32,6 +32,16 @@ pub fn read(root: &Path) -> Result<PlainFile> {
     plain_file::read(&path, LIMIT).map_err(|error| Error::at("read", &path, error))
 }
 
+/// As [`read`], for the worktree's own: one that cannot be read may name the ports that its stack
+/// is on, so it is an error, and not replaced.
+pub fn read_own(root: &Path) -> Result<PlainFile> {
+    match read(root)? {
+        PlainFile::Unreadable(error) => Err(Error::at("read", &root.join(NAME), error)
+            .remedy("make it readable, or remove it, and run `worktree-ports-hook`")),
+        found => Ok(found),
+    }
+}
+
 /// Whose file it is, seen from one worktree.
 #[derive(Debug, PartialEq, Eq)]
 pub enum State {

@@ -20,9 +20,9 @@ const MANY: usize = 100;
 
 /// How long worktrees that are on their way are waited for, all of them together. git is done with
 /// one within a millisecond, but on a busy machine it may have to wait for its turn.
-const ON_ITS_WAY: Duration = Duration::from_millis(250);
+const ON_ITS_WAY: Duration = Duration::from_millis(500);
 
-/// How old the change of a directory is, at most, that a worktree on its way was in before.
+/// How long ago it was at most that git began to move a worktree that is on its way.
 const RECENT: Duration = Duration::from_secs(2);
 
 /// The ports that a worktree must not take, gathered while the lock is held, and true as long as
@@ -84,7 +84,9 @@ pub fn gather<'held>(
         loop {
             let place = entries::locate(&git_dir)?;
             let presence = gathering.add(&git_dir, &place, own)?;
-            if presence == Presence::Present || !is_on_its_way(&place) || Instant::now() >= deadline
+            if presence == Presence::Present
+                || !is_on_its_way(&git_dir, &place)
+                || Instant::now() >= deadline
             {
                 break;
             }
@@ -94,18 +96,20 @@ pub fn gather<'held>(
     Ok(gathering.reservations)
 }
 
-/// Whether git may be about to say where the worktree is: it has truncated the entry, or something
-/// has left the directory that the entry has it in a moment ago.
-fn is_on_its_way(place: &Place) -> bool {
-    let changed = |directory: &Path| fs::metadata(directory)?.modified();
+/// Whether git may be about to say where the worktree is: a moment ago it has truncated the entry,
+/// or something has left the directory that the entry has it in.
+fn is_on_its_way(git_dir: &Path, place: &Place) -> bool {
     match place {
-        Place::BeingWritten => true,
-        Place::At(root) if !root.exists() => root
-            .parent()
-            .and_then(|parent| changed(parent).ok())
-            .is_some_and(|changed| changed.elapsed().is_ok_and(|age| age < RECENT)),
-        Place::At(_) | Place::Unsettled | Place::Unreadable(_) => false,
+        Place::BeingWritten => has_changed(&git_dir.join("gitdir")),
+        Place::At(root) => !root.exists() && root.parent().is_some_and(has_changed),
+        Place::Unsettled | Place::Unreadable(_) => false,
     }
+}
+
+/// Whether what is at `path` changed a moment ago. Without a date there is nothing to wait for.
+fn has_changed(path: &Path) -> bool {
+    let date = fs::metadata(path).and_then(|metadata| metadata.modified());
+    date.is_ok_and(|date| date.elapsed().is_ok_and(|age| age < RECENT))
 }
 
 /// Whether a worktree stands where its entry says.

@@ -70,7 +70,7 @@ pub fn ensure(
     worktree: &Worktree,
     manner: &Manner<'_>,
 ) -> Result<Outcome> {
-    let found = port_file::read(&worktree.root)?;
+    let found = port_file::read_own(&worktree.root)?;
     if let State::Ok(own) = port_file::state(&found, worktree.id.as_deref())
         && !worktree.tracks(port_file::NAME)?
     {
@@ -84,7 +84,7 @@ pub fn ensure(
 
 /// Makes sure that `worktree` has a bundle. One of its own is left as it is.
 pub fn fill(repository: &Repository, worktree: &Worktree, manner: &Manner<'_>) -> Result<Outcome> {
-    let found = port_file::read(&worktree.root)?;
+    let found = port_file::read_own(&worktree.root)?;
     if let State::Ok(own) = port_file::state(&found, worktree.id.as_deref())
         && !worktree.tracks(port_file::NAME)?
     {
@@ -107,7 +107,7 @@ pub fn reserve(
 ) -> Result<Outcome> {
     let held = lock::acquire(&repository.common_dir, manner)?;
 
-    let found = port_file::read(&worktree.root)?;
+    let found = port_file::read_own(&worktree.root)?;
     if !matches!(found, PlainFile::Missing) && worktree.tracks(port_file::NAME)? {
         return Ok(Outcome::Tracked);
     }

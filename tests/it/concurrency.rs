@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use crate::support::{PROGRAM, Run, Sandbox, can_bind};
+use crate::support::{PROGRAM, Run, Sandbox};
 
 #[test]
 fn sixty_four_calls_at_once_never_share_a_port_and_none_is_lost() {
