@@ -2,13 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
-use std::net::TcpListener;
 use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use crate::support::{PROGRAM, Run, Sandbox};
+use crate::support::{PROGRAM, Run, Sandbox, can_bind};
 
 #[test]
 fn sixty_four_calls_at_once_never_share_a_port_and_none_is_lost() {
@@ -135,11 +134,10 @@ fn sixty_four_adds_beside_moves_prunes_and_gcs_never_share_a_port_and_none_is_lo
         .flat_map(|name| sandbox.ports(name))
         .collect();
     sandbox.add("last");
-    let busy = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_err();
     let free = (8100..)
         .step_by(100)
         .filter(|port| !held.contains(port))
-        .find(|port| !busy(port));
+        .find(|port| can_bind(*port));
     assert_eq!(free, sandbox.ports("last").pop());
 }
 

@@ -387,7 +387,10 @@ pub fn can_bind(port: u16) -> bool {
 
 /// Ends a listener for good. Closing it is not enough: what another test starts at this moment has
 /// a copy of it until its exec.
-#[expect(clippy::needless_pass_by_value, reason = "it is not to be used any more")]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "it is not to be used any more"
+)]
 pub fn close(listener: TcpListener) {
     // Linux lets go of a listener that is shut down; elsewhere this is an error, and too late anyway.
     let _ = socket2::SockRef::from(&listener).shutdown(std::net::Shutdown::Both);
