@@ -97,9 +97,14 @@ pub fn run(arguments: Vec<OsString>) -> ExitCode {
 }
 
 /// Runs as git's hook. Its exit status would become that of `git worktree add`, whose worktree is
-/// fine whatever happens here.
+/// fine whatever happens here, a panic too.
 fn run_hook(previous_head: &str, flag: &str) -> ExitCode {
     let narrator = Narrator::default();
+    std::panic::set_hook(Box::new(|panic| {
+        let fault = Error::new(format!("a fault of the program: {panic}"));
+        Narrator::default().error(&fault.remedy("run `worktree-ports-hook` in this worktree"));
+        std::process::exit(0);
+    }));
     if let Some(checkout) = Checkout::parse(previous_head, flag)
         && let Err(error) = serve_checkout(&checkout, &narrator)
     {
