@@ -100,11 +100,7 @@ pub fn run(arguments: Vec<OsString>) -> ExitCode {
 /// fine whatever happens here, a panic too.
 fn run_hook(previous_head: &str, flag: &str) -> ExitCode {
     let narrator = Narrator::default();
-    std::panic::set_hook(Box::new(|panic| {
-        let fault = Error::new(format!("a fault of the program: {panic}"));
-        Narrator::default().error(&fault.remedy("run `worktree-ports-hook` in this worktree"));
-        std::process::exit(0);
-    }));
+    tell_of_panics_and_exit(0);
     if let Some(checkout) = Checkout::parse(previous_head, flag)
         && let Err(error) = serve_checkout(&checkout, &narrator)
     {
@@ -113,6 +109,14 @@ fn run_hook(previous_head: &str, flag: &str) -> ExitCode {
         );
     }
     ExitCode::SUCCESS
+}
+
+fn tell_of_panics_and_exit(code: i32) {
+    std::panic::set_hook(Box::new(move |panic| {
+        let fault = Error::new(format!("a fault of the program: {panic}"));
+        Narrator::default().error(&fault.remedy("run `worktree-ports-hook` in this worktree"));
+        std::process::exit(code);
+    }));
 }
 
 fn serve_checkout(checkout: &Checkout, narrator: &Narrator) -> Result<()> {
@@ -143,6 +147,7 @@ fn serve_checkout(checkout: &Checkout, narrator: &Narrator) -> Result<()> {
 
 fn run_by_hand(arguments: &Arguments) -> ExitCode {
     let narrator = Narrator::default();
+    tell_of_panics_and_exit(1);
     worktrees::set_up(Owner::Unchecked);
     match serve(arguments, &narrator) {
         Ok(code) => code,
@@ -214,10 +219,12 @@ fn all(found: &Found, json: bool, manner: &Manner<'_>, narrator: &Narrator) -> R
     let mut has_ports = Vec::new();
     let mut text = String::new();
     for worktree in survey::worktrees_of(found, manner.narrate)? {
-        if !worktree.is_in_place()? {
-            continue;
-        }
-        match reserve::fill(&found.repository, &worktree, manner) {
+        let outcome = match worktree.is_in_place() {
+            Ok(false) => continue,
+            Ok(true) => reserve::fill(&found.repository, &worktree, manner),
+            Err(error) => Err(error),
+        };
+        match outcome {
             Ok(Outcome::Kept(reservation)) => has_ports.push((worktree, reservation)),
             Ok(Outcome::Reserved(reservation, _)) => {
                 let _ = writeln!(text, "{}: {}", render::name(&worktree), reservation.bundle);
@@ -332,8 +339,9 @@ fn tracked(worktree: &Worktree) -> Error {
         quoted(&path)
     ))
     .remedy(format!(
-        "run `git rm --cached {}`, commit, and run `worktree-ports-hook`",
-        port_file::NAME
+        "run `git rm --cached {}` in {}, commit, and run `worktree-ports-hook` there",
+        port_file::NAME,
+        quoted(&worktree.root)
     ))
 }
 
@@ -347,7 +355,7 @@ fn get(reservation: &Reservation, service: &str) -> Result<String> {
             .map(|(name, _)| name.as_str());
         let declared: Vec<&str> = declared.collect();
         Error::new(format!(
-            "`{service}` is no service here: those are {}",
+            "`{service}` has no port here, the services that have: {}",
             declared.join(", ")
         ))
     })

@@ -28,10 +28,9 @@ impl Worktree {
     /// The linked worktree whose root is `root`, by two small files and without libgit2; `None`
     /// where something else or nothing stands there.
     pub fn linked_at(root: &Path) -> Result<Option<Worktree>> {
-        let Some(line) = read_path(&root.join(".git"), b"gitdir: ")? else {
+        let Some(git_dir) = git_dir_of(root)? else {
             return Ok(None);
         };
-        let git_dir = root.join(line);
         // A submodule and a clone with a separate git directory have a `.git` file too.
         let Some(common_dir) = read_path(&git_dir.join("commondir"), b"")? else {
             return Ok(None);
@@ -78,6 +77,18 @@ impl Worktree {
         let there = Worktree::linked_at(&self.root)?;
         Ok(there.is_some_and(|there| is_same_directory(&there.git_dir, &self.git_dir)))
     }
+}
+
+/// The git directory that the `.git` file at `root` names; `None` where there is no such file.
+pub fn git_dir_of(root: &Path) -> Result<Option<PathBuf>> {
+    let named = read_path(&root.join(".git"), b"gitdir: ")?;
+    Ok(named.map(|path| {
+        if path.is_absolute() {
+            path
+        } else {
+            without_dots(&root.join(path))
+        }
+    }))
 }
 
 /// A directory under `<common dir>/worktrees/`.
@@ -144,7 +155,7 @@ pub fn list(common_dir: &Path) -> Result<Vec<Entry>> {
     let directory = common_dir.join("worktrees");
     let could_not = |error: io::Error| Error::at("list the worktrees in", &directory, error);
     let entries = match fs::read_dir(&directory) {
-        Err(error) if plain_file::is_absence(&error) => return Ok(Vec::new()),
+        Err(error) if crate::error::is_absence(&error) => return Ok(Vec::new()),
         entries => entries.map_err(could_not)?,
     };
     entries

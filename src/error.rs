@@ -1,6 +1,7 @@
 //! The messages: what could not be done, which path, why, and what to run.
 
 use std::fmt;
+use std::io;
 use std::path::Path;
 
 /// `Result` with this crate's [`Error`].
@@ -83,6 +84,29 @@ pub fn printable(text: &str) -> String {
         }
     }
     shown
+}
+
+/// Whether `error` tells of this process's want of descriptors or memory, and so nothing of the
+/// file or the port that was asked for.
+pub fn is_own_shortage(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    let shortage = matches!(
+        error.raw_os_error(),
+        Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS)
+    );
+    // ERROR_TOO_MANY_OPEN_FILES, WSAEMFILE, WSAENOBUFS
+    #[cfg(windows)]
+    let shortage = matches!(error.raw_os_error(), Some(4 | 10024 | 10055));
+    shortage || error.kind() == io::ErrorKind::OutOfMemory
+}
+
+/// Whether `error` says that nothing lies at a path, or that no such path can be.
+pub fn is_absence(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidFilename, InvalidInput, NotADirectory, NotFound};
+    matches!(
+        error.kind(),
+        NotFound | NotADirectory | InvalidInput | InvalidFilename
+    )
 }
 
 #[cfg(test)]

@@ -5,12 +5,12 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use crate::entries::Worktree;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, is_absence};
 use crate::lock::{self, Held, Manner};
-use crate::plain_file;
 use crate::port_file;
 use crate::replace::replace;
-use crate::worktrees::Repository;
+use crate::survey;
+use crate::worktrees::Found;
 
 /// What git is to ignore: the port file, and what a kill leaves of one.
 const LINES: [&str; 2] = ["/.worktree-ports.json", "/.worktree-ports.json.tmp"];
@@ -24,7 +24,7 @@ pub fn keep_out_of_sight(_held: &Held, worktree: &Worktree) -> Result<()> {
             .remedy(format!("add `/{}` to `.gitignore`", port_file::NAME))
     };
     let content = match fs::read(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Err(error) if is_absence(&error) => Vec::new(),
         content => content.map_err(could_not)?,
     };
     let missing = missing_lines(&content);
@@ -44,26 +44,23 @@ pub fn keep_out_of_sight(_held: &Held, worktree: &Worktree) -> Result<()> {
 }
 
 /// Makes git see port files again, where no worktree has one any more; one that has is returned.
-pub fn unless_needed(repository: &Repository, manner: &Manner<'_>) -> Result<Option<PathBuf>> {
-    let path = repository.common_dir.join("info").join("exclude");
+pub fn unless_needed(found: &Found, manner: &Manner<'_>) -> Result<Option<PathBuf>> {
+    let common_dir = &found.repository.common_dir;
+    let path = common_dir.join("info").join("exclude");
     let could_not = |error: io::Error| Error::at("remove the port file from", &path, error);
     let content = match fs::read(&path) {
-        Err(error) if plain_file::is_absence(&error) => return Ok(None),
+        Err(error) if is_absence(&error) => return Ok(None),
         content => content.map_err(could_not)?,
     };
     let Some(rest) = without_lines(&content) else {
         return Ok(None);
     };
-    let _held = lock::acquire(&repository.common_dir, manner)?;
-    let port_files = repository
-        .roots()?
-        .into_iter()
-        .map(|root| root.join(port_file::NAME));
-    if let Some(port_file) = port_files
-        .into_iter()
-        .find(|file| file.symlink_metadata().is_ok())
-    {
-        return Ok(Some(port_file));
+    let _held = lock::acquire(common_dir, manner)?;
+    for worktree in survey::worktrees_of(found, manner.narrate)? {
+        let port_file = worktree.root.join(port_file::NAME);
+        if port_file.symlink_metadata().is_ok() {
+            return Ok(Some(port_file));
+        }
     }
     if rest.is_empty() {
         fs::remove_file(&path).map_err(could_not)?;
@@ -73,47 +70,41 @@ pub fn unless_needed(repository: &Repository, manner: &Manner<'_>) -> Result<Opt
     Ok(None)
 }
 
-/// The lines that `content`, that of an exclude file, lacks. They end as it ends, with a newline or
-/// without: so [`without_lines`] can restore every byte.
+/// What to add to `content`, that of an exclude file: both our lines, unless the port file's is
+/// there. They end as it ends, with a newline or without: so [`without_lines`] can restore every
+/// byte.
 fn missing_lines(content: &[u8]) -> String {
     // git passes over white space at the end, a carriage return too.
-    let lines = || {
-        content
-            .split(|&byte| byte == b'\n')
-            .map(<[u8]>::trim_ascii_end)
-    };
-    let has = |line: &str| lines().any(|other| other == line.as_bytes());
-    let missing: Vec<&str> = LINES.into_iter().filter(|line| !has(line)).collect();
-    let newline_at_end = content.last().is_none_or(|&byte| byte == b'\n');
-    match (missing.is_empty(), newline_at_end) {
-        (true, _) => String::new(),
-        (false, true) => missing.join("\n") + "\n",
-        (false, false) => "\n".to_owned() + &missing.join("\n"),
+    let mut lines = content
+        .split(|&byte| byte == b'\n')
+        .map(<[u8]>::trim_ascii_end);
+    if lines.any(|line| line == LINES[0].as_bytes()) {
+        return String::new();
+    }
+    let both = LINES.join("\n");
+    if content.last().is_none_or(|&byte| byte == b'\n') {
+        both + "\n"
+    } else {
+        "\n".to_owned() + &both
     }
 }
 
-/// `content` without our lines; `None` where it has none.
+/// `content` without our lines, which stand together as [`missing_lines`] has put them; `None`
+/// where they do not.
 fn without_lines(content: &[u8]) -> Option<Vec<u8>> {
-    let is_ours = |line: &[u8]| {
-        LINES
-            .iter()
-            .any(|ours| ours.as_bytes() == line.trim_ascii_end())
-    };
-    let lines: Vec<&[u8]> = content.split_inclusive(|&byte| byte == b'\n').collect();
-    let mut rest: Vec<u8> = lines
-        .iter()
-        .filter(|line| !is_ours(line))
-        .copied()
-        .flatten()
-        .copied()
-        .collect();
-    if rest.len() == content.len() {
-        return None;
-    }
-    if !content.ends_with(b"\n") && lines.last().is_some_and(|line| is_ours(line)) {
-        rest.pop();
-    }
-    Some(rest)
+    let both = LINES.join("\n").into_bytes();
+    let mut places = content.windows(both.len()).enumerate();
+    let (start, _) = places.find(|(start, window)| {
+        let starts_line = *start == 0 || content[start - 1] == b'\n';
+        let after = content.get(start + both.len());
+        *window == both && starts_line && after.is_none_or(|&byte| byte == b'\n')
+    })?;
+    let (before, rest) = content.split_at(start);
+    Some(match rest.get(both.len() + 1..) {
+        Some(after) => [before, after].concat(),
+        // Without a newline behind them, the one before them is ours too.
+        None => before.strip_suffix(b"\n").unwrap_or(before).to_owned(),
+    })
 }
 
 #[cfg(test)]
@@ -133,9 +124,9 @@ mod tests {
             (BOTH, ""),
             ("# x\n/.worktree-ports.json\n/.worktree-ports.json.tmp", ""),
             ("/.worktree-ports.json\r\n/.worktree-ports.json.tmp\r\n", ""),
-            ("/.worktree-ports.json\n", "/.worktree-ports.json.tmp\n"),
-            ("/.worktree-ports.json", "\n/.worktree-ports.json.tmp"),
-            ("/.worktree-ports.json.tmp\n", "/.worktree-ports.json\n"),
+            ("/.worktree-ports.json\n", ""),
+            ("/.worktree-ports.json", ""),
+            ("/.worktree-ports.json.tmp\n", BOTH),
             // Lines of others that look alike.
             ("#/.worktree-ports.json\n!/.worktree-ports.json.tmp\n", BOTH),
             ("x/.worktree-ports.json\n", BOTH),

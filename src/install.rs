@@ -13,7 +13,6 @@ use crate::hook_text::{
 };
 use crate::lock::{self, Manner};
 use crate::managers::Manager;
-use crate::plain_file;
 use crate::replace::{self, replace, replace_under_git_lock};
 use crate::worktrees::{self, Found, Repository};
 
@@ -151,11 +150,11 @@ fn look(repository: &Repository, root: Option<&Path>) -> Result<Clone> {
 /// Whether the owner of a hook calls us: its config or the script itself names our program, or it
 /// calls our own file where it has moved it.
 fn is_called_by(manager: Manager, content: &[u8], hooks_dir: &Path, root: Option<&Path>) -> bool {
-    let names_us = |text: &[u8]| {
+    // In a script a comment calls nothing. A config has our snippet in it, or a mere word of us.
+    let script_calls_us = |text: &[u8]| {
         let rest = without_block(text);
-        let text = rest.as_deref().unwrap_or(text);
-        text.windows(PROGRAM.len())
-            .any(|window| window == PROGRAM.as_bytes())
+        let mut lines = rest.as_deref().unwrap_or(text).split(|&byte| byte == b'\n');
+        lines.any(|line| !line.trim_ascii_start().starts_with(b"#") && contains(line, PROGRAM))
     };
     let configs = root
         .into_iter()
@@ -164,19 +163,24 @@ fn is_called_by(manager: Manager, content: &[u8], hooks_dir: &Path, root: Option
         Manager::PreCommit | Manager::Prek => Some(hooks_dir.join("post-checkout.legacy")),
         _ => None,
     };
-    names_us(content)
+    script_calls_us(content)
         || configs
             .filter_map(|path| fs::read(path).ok())
-            .any(|text| names_us(&text))
+            .any(|text| contains(&text, &format!("{}/{PROGRAM}", lock::DIRECTORY)))
         || moved
             .and_then(|path| fs::read(path).ok())
             .is_some_and(|text| split_at_block(&text).is_some())
 }
 
+fn contains(text: &[u8], part: &str) -> bool {
+    text.windows(part.len())
+        .any(|window| window == part.as_bytes())
+}
+
 fn look_at_hook(path: &Path) -> Result<Hook> {
     let could_not = |error: io::Error| Error::at("read", path, error);
     let metadata = match fs::symlink_metadata(path) {
-        Err(error) if plain_file::is_absence(&error) => return Ok(Hook::Missing),
+        Err(error) if crate::error::is_absence(&error) => return Ok(Hook::Missing),
         metadata => metadata.map_err(could_not)?,
     };
     if metadata.is_symlink() {
@@ -426,11 +430,9 @@ fn unwire_file(path: &Path) -> Result<bool> {
 /// Unwires the hook of the clone around `directory` and removes the program from it. Tells what
 /// was done and what stays.
 pub fn uninstall(directory: &Path, manner: &Manner<'_>) -> Result<Vec<String>> {
-    let Found {
-        repository,
-        worktree,
-    } = worktrees::find(directory)?;
-    let asked = worktree.map_or_else(|| repository.common_dir.clone(), |worktree| worktree.root);
+    let found = worktrees::find(directory)?;
+    let repository = &found.repository;
+    let asked = (found.worktree.as_ref()).map_or(&repository.common_dir, |worktree| &worktree.root);
     let mut done = Vec::new();
 
     let config_path = repository.common_dir.join("config");
@@ -439,7 +441,7 @@ pub fn uninstall(directory: &Path, manner: &Manner<'_>) -> Result<Vec<String>> {
         replace_under_git_lock(&config_path, &config).map_err(could_not)?;
         done.push(format!("removed the hook from {}", quoted(&config_path)));
     }
-    for hook in places_of_hook(&repository, &hooks_dir(&asked)?) {
+    for hook in places_of_hook(repository, &hooks_dir(asked)?) {
         if unwire_file(&hook)? {
             done.push(format!("removed the hook from {}", quoted(&hook)));
         }
@@ -447,11 +449,11 @@ pub fn uninstall(directory: &Path, manner: &Manner<'_>) -> Result<Vec<String>> {
     let program = repository.common_dir.join(lock::DIRECTORY).join(PROGRAM);
     match fs::remove_file(&program) {
         Ok(()) => done.push(format!("removed {}", quoted(&program))),
-        Err(error) if plain_file::is_absence(&error) => {}
+        Err(error) if crate::error::is_absence(&error) => {}
         Err(error) => return Err(Error::at("remove", &program, error)),
     }
     lock::remove_directory_if_empty(&repository.common_dir);
-    if let Some(port_file) = exclude::unless_needed(&repository, manner)? {
+    if let Some(port_file) = exclude::unless_needed(&found, manner)? {
         done.push(format!(
             "the lines in info/exclude stay, for {}",
             quoted(&port_file)

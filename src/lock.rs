@@ -50,7 +50,7 @@ pub fn acquire(common_dir: &Path, manner: &Manner<'_>) -> Result<Held> {
     match wait(&path, manner) {
         Ok(Some(guard)) => Ok(Held { _guard: guard }),
         Ok(None) => Err(Error::new(format!(
-            "gave up after {} s: the lock {} is held{}",
+            "gave up after {} s on the lock {}{}",
             manner.patience.as_secs(),
             quoted(&path),
             holder(&path)
@@ -192,7 +192,11 @@ fn holder(path: &Path) -> String {
     };
     let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     let command = String::from_utf8_lossy(&command).replace('\0', " ");
-    format!(" by process {pid} ({})", command.trim_end())
+    let command = match command.trim_end() {
+        "" => String::new(),
+        command => format!(" ({command})"),
+    };
+    format!(", held by process {pid}{command}")
 }
 
 /// Linux lists the locks with their inode: `1: FLOCK  ADVISORY  WRITE 4711 fe:00:131 0 EOF`.

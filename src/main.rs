@@ -7,7 +7,9 @@
 //! [`reservations`] (what they have) → [`allocate`] → [`probe`] → [`port_file`] → rename.
 //!
 //! By hand, [`worktrees`] finds the repository around a directory, [`survey`] and [`check`] look
-//! without choosing, [`render`] shows, and [`install`] wires up the hook.
+//! without choosing, [`render`] shows, and [`install`] wires up the hook, by [`hook_text`] and beside
+//! the [`managers`]. [`exclude`] keeps port files out of git's sight; [`plain_file`], [`members`] and
+//! [`replace`] are how files are read, parsed and replaced.
 //!
 //! What holds:
 //! - The port files are the only record of what is reserved; there is no registry.
@@ -18,7 +20,7 @@
 //!   before it is known to be small.
 //! - As a hook, the program exits 0 whatever happens.
 //! - Only [`worktrees`] knows git2, and only [`lock`] knows fd-lock. Only `main` and [`cli`] read the
-//!   environment. [`hook`], [`allocate`], [`config`]'s parser and [`port_file`]'s do no IO.
+//!   environment; what runs git takes `GIT_*` out of it. [`hook`], [`allocate`], [`config`]'s parser and [`port_file`]'s do no IO.
 
 mod allocate;
 mod bundle;

@@ -1,6 +1,7 @@
 //! A JSON object as it was written: in order, and with the keys that stand twice.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -24,11 +25,9 @@ impl<'a> Members<'a> {
 
     /// The first key that stands a second time.
     pub fn repeated(&self) -> Option<&str> {
-        let keys = || self.0.iter().map(|(name, _)| &**name);
-        keys()
-            .enumerate()
-            .find(|(i, key)| keys().take(*i).any(|earlier| earlier == *key))
-            .map(|(_, key)| key)
+        let mut seen = BTreeSet::new();
+        let mut keys = self.0.iter().map(|(name, _)| &**name);
+        keys.find(|key| !seen.insert(*key))
     }
 }
 

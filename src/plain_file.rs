@@ -5,6 +5,8 @@ use std::fs::{self, File, FileType, OpenOptions};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use crate::error::{is_absence, is_own_shortage};
+
 /// What git's files that hold one path have room in, in bytes, as a rule.
 const USUAL_SIZE: usize = 255;
 
@@ -71,29 +73,6 @@ fn unreadable(error: io::Error) -> io::Result<PlainFile> {
     } else {
         Ok(PlainFile::Unreadable(error))
     }
-}
-
-/// Whether `error` tells of this process's want of descriptors or memory, and so nothing of the
-/// file or the port that was asked for.
-pub fn is_own_shortage(error: &io::Error) -> bool {
-    #[cfg(unix)]
-    let shortage = matches!(
-        error.raw_os_error(),
-        Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS)
-    );
-    // ERROR_TOO_MANY_OPEN_FILES, WSAEMFILE, WSAENOBUFS
-    #[cfg(windows)]
-    let shortage = matches!(error.raw_os_error(), Some(4 | 10024 | 10055));
-    shortage || error.kind() == io::ErrorKind::OutOfMemory
-}
-
-/// Whether `error` says that nothing lies at a path, or that no such path can be.
-pub fn is_absence(error: &io::Error) -> bool {
-    use io::ErrorKind::{InvalidFilename, InvalidInput, NotADirectory, NotFound};
-    matches!(
-        error.kind(),
-        NotFound | NotADirectory | InvalidInput | InvalidFilename
-    )
 }
 
 /// Opens a file that was regular a moment ago: should another lie there now, a link is not

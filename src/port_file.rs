@@ -74,7 +74,11 @@ pub fn state(found: &PlainFile, id: Option<&str>) -> State {
             bytes,
             truncated: false,
         } => bytes,
-        _ => return State::Damaged,
+        // We write nothing so large.
+        PlainFile::Read {
+            truncated: true, ..
+        } => return State::Foreign,
+        PlainFile::NotRegular(_) | PlainFile::Unreadable(_) => return State::Damaged,
     };
     match Document::parse(bytes) {
         Document::NotJson => State::Damaged,
@@ -91,7 +95,11 @@ fn state_of_object(members: &Members<'_>, id: Option<&str>) -> State {
         return State::Damaged;
     };
     let slot = members.get("slot").map(parse_slot);
-    if ports.is_empty() || slot == Some(None) || members.repeated().is_some() {
+    let is_twice = |key| members.0.iter().filter(|(name, _)| name == key).count() > 1;
+    if ports.is_empty()
+        || slot == Some(None)
+        || ["worktree", "slot", "ports"].into_iter().any(is_twice)
+    {
         State::Damaged
     } else if worktree.as_deref() == id {
         let ports = ports.into_iter();
@@ -340,7 +348,9 @@ pub fn write(_held: &Held, root: &Path, content: &Content<'_>) -> Result<()> {
     // A container engine makes an empty directory of a path that it is to mount and that is not
     // there. A file cannot be renamed over it; what is in a full one is not ours to remove.
     if fs::symlink_metadata(&path).is_ok_and(|there| there.is_dir()) {
-        fs::remove_dir(&path).map_err(could_not)?;
+        fs::remove_dir(&path).map_err(|error| {
+            could_not(error).remedy("move that directory away and run `worktree-ports-hook`")
+        })?;
     }
     file.persist(&path)
         .map_err(|error| could_not(error.error))?;

@@ -1,10 +1,11 @@
 //! Every worktree's reserved ports, with what could not be read.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::bundle::{Port, PortSet, Slot};
 use crate::config::Config;
@@ -20,10 +21,10 @@ const MANY: usize = 100;
 
 /// How long worktrees that are on their way are waited for, all of them together. git is done with
 /// one within a millisecond, but on a busy machine it may have to wait for its turn.
-const ON_ITS_WAY: Duration = Duration::from_millis(500);
+const ON_ITS_WAY: Duration = Duration::from_secs(1);
 
-/// How long ago it was at most that git began to move a worktree that is on its way.
-const RECENT: Duration = Duration::from_secs(2);
+/// How long ago git began with it, at most: what is as it is for longer was left so.
+const RECENT: Duration = Duration::from_secs(3);
 
 /// The ports that a worktree must not take, gathered while the lock is held, and true as long as
 /// it is.
@@ -78,38 +79,69 @@ pub fn gather<'held>(
         }
     }
     // `git worktree move` renames the directory first and tells the entry later: what was nowhere
-    // may be somewhere now, or a moment later. What is gone still is not reserved.
+    // may be somewhere now, or in a moment. What is gone still is not reserved.
+    let mut strays = Strays::default();
     let deadline = Instant::now() + ON_ITS_WAY;
     for git_dir in moving {
         loop {
             let place = entries::locate(&git_dir)?;
-            let presence = gathering.add(&git_dir, &place, own)?;
-            if presence == Presence::Present
-                || !is_on_its_way(&git_dir, &place)
+            if gathering.add(&git_dir, &place, own)? == Presence::Present
+                || !strays.is_on_its_way(&git_dir, &place)
                 || Instant::now() >= deadline
             {
                 break;
             }
             thread::sleep(Duration::from_millis(1));
+            strays = Strays::default();
         }
     }
     Ok(gathering.reservations)
 }
 
-/// Whether git may be about to say where the worktree is: a moment ago it has truncated the entry,
-/// or something has left the directory that the entry has it in.
-fn is_on_its_way(git_dir: &Path, place: &Place) -> bool {
-    match place {
-        Place::BeingWritten => has_changed(&git_dir.join("gitdir")),
-        Place::At(root) => !root.exists() && root.parent().is_some_and(has_changed),
-        Place::Unsettled | Place::Unreadable(_) => false,
-    }
+/// Whether what is at `path` was written or renamed a moment ago.
+fn has_changed(path: &Path) -> bool {
+    #[cfg(unix)]
+    let date = |metadata: fs::Metadata| {
+        use std::os::unix::fs::MetadataExt;
+        let seconds = u64::try_from(metadata.ctime()).unwrap_or_default();
+        Ok(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
+    };
+    #[cfg(not(unix))]
+    let date = |metadata: fs::Metadata| metadata.modified();
+    let age = fs::symlink_metadata(path)
+        .and_then(date)
+        .map(|date| date.elapsed());
+    matches!(age, Ok(Ok(age)) if age < RECENT)
 }
 
-/// Whether what is at `path` changed a moment ago. Without a date there is nothing to wait for.
-fn has_changed(path: &Path) -> bool {
-    let date = fs::metadata(path).and_then(|metadata| metadata.modified());
-    date.is_ok_and(|date| date.elapsed().is_ok_and(|age| age < RECENT))
+/// Directories that say by their `.git` file that they are worktrees, whatever the entries say. Each
+/// directory above them is read once.
+#[derive(Default)]
+struct Strays {
+    /// By the directory above: the git directory that is named, and the root that names it.
+    below: BTreeMap<PathBuf, Vec<(PathBuf, PathBuf)>>,
+}
+
+impl Strays {
+    /// Whether git may be about to say where the worktree of an entry is: a moment ago it has
+    /// truncated the entry, or renamed the worktree to a place beside the one that the entry names.
+    fn is_on_its_way(&mut self, git_dir: &Path, place: &Place) -> bool {
+        let root = match place {
+            Place::At(root) => root,
+            Place::BeingWritten => return has_changed(&git_dir.join("gitdir")),
+            Place::Unsettled | Place::Unreadable(_) => return false,
+        };
+        let directory = root.parent().unwrap_or(root).to_owned();
+        let beside = self.below.entry(directory).or_insert_with_key(|directory| {
+            let below = fs::read_dir(directory).into_iter().flatten().flatten();
+            let roots = below.map(|entry| entry.path());
+            roots
+                .filter_map(|root| Some((entries::git_dir_of(&root).ok()??, root)))
+                .collect()
+        });
+        let mut beside = beside.iter();
+        beside.any(|(named, root)| named == git_dir && has_changed(root))
+    }
 }
 
 /// Whether a worktree stands where its entry says.

@@ -88,8 +88,10 @@ pub fn fill(repository: &Repository, worktree: &Worktree, manner: &Manner<'_>) -
     if let State::Ok(own) = port_file::state(&found, worktree.id.as_deref())
         && !worktree.tracks(port_file::NAME)?
     {
-        let config = Config::of(&worktree.root, repository.main.root())?;
-        let urls = config.urls(&own.bundle);
+        // Its ports are its own whatever the config says.
+        let urls = Config::of(&worktree.root, repository.main.root())
+            .inspect_err(|error| (manner.narrate)(&format!("warning: {error}")))
+            .map_or_else(|_| Vec::new(), |config| config.urls(&own.bundle));
         return Ok(Outcome::Kept(Reservation {
             bundle: own.bundle,
             urls,
@@ -107,7 +109,10 @@ pub fn reserve(
 ) -> Result<Outcome> {
     let held = lock::acquire(&repository.common_dir, manner)?;
 
-    let found = port_file::read_own(&worktree.root)?;
+    let found = match demand {
+        Demand::Anew => port_file::read(&worktree.root)?,
+        Demand::Any | Demand::Current => port_file::read_own(&worktree.root)?,
+    };
     if !matches!(found, PlainFile::Missing) && worktree.tracks(port_file::NAME)? {
         return Ok(Outcome::Tracked);
     }

@@ -107,8 +107,11 @@ pub fn worktrees_of(found: &Found, narrate: &dyn Fn(&str)) -> Result<Vec<Worktre
 
 fn look_at(worktree: Worktree, probe: &Probe<'_>, narrate: &dyn Fn(&str)) -> Result<Surveyed> {
     let found = port_file::read(&worktree.root)?;
-    let is_in_place = worktree.is_in_place()?;
-    // One broken index must not hide the other worktrees.
+    // What is wrong with one worktree must not hide the others.
+    let is_in_place = worktree.is_in_place().unwrap_or_else(|error| {
+        narrate(&format!("warning: {error}"));
+        false
+    });
     let tracks = || {
         worktree.tracks(port_file::NAME).unwrap_or_else(|error| {
             narrate(&format!("warning: {error}"));

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use git2::{ErrorClass, ErrorCode, RepositoryOpenFlags};
 
-use crate::entries::{self, Place, Worktree, is_same_directory, misplaced};
+use crate::entries::{Place, Worktree, is_same_directory, misplaced};
 use crate::error::{Error, Result, quoted, shell_word};
 
 /// The mode of an index entry that is another repository's commit.
@@ -102,17 +102,6 @@ impl Repository {
     /// The linked worktree with that root and git directory.
     pub fn linked_worktree(&self, root: PathBuf, git_dir: PathBuf) -> Worktree {
         Worktree::linked(root, git_dir, self.common_dir.clone())
-    }
-
-    /// The roots of all worktrees that are known, whether something is there or not.
-    pub fn roots(&self) -> Result<Vec<PathBuf>> {
-        let mut roots: Vec<PathBuf> = self.main.root().map(Path::to_owned).into_iter().collect();
-        for entry in entries::list(&self.common_dir)? {
-            if let Place::At(root) = entry.place {
-                roots.push(root);
-            }
-        }
-        Ok(roots)
     }
 }
 

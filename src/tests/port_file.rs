@@ -96,6 +96,11 @@ fn whose_file_it_is_follows_from_its_content() {
         ),
         (
             "{\"worktree\": \"a\", \"ports\": {\"x\": 8100}, \"y\": 1, \"y\": 2}",
+            "ok",
+            "copied",
+        ),
+        (
+            "{\"worktree\": \"a\", \"ports\": {\"x\": 8100}, \"slot\": 1, \"slot\": 2}",
             "damaged",
             "damaged",
         ),
@@ -122,7 +127,8 @@ fn whose_file_it_is_follows_from_what_lies_there() {
         (PlainFile::Missing, "missing"),
         (PlainFile::NotRegular("a FIFO"), "damaged"),
         (PlainFile::Unreadable(denied()), "damaged"),
-        (cut(own), "damaged"),
+        // We write nothing so large.
+        (cut(own), "foreign"),
         (file(own), "ok"),
     ];
     for (found, expected) in table {
