@@ -23,11 +23,18 @@ impl<'a> Members<'a> {
         Some(value.get())
     }
 
-    /// The first key that stands a second time.
+    /// A key that stands a second time.
     pub fn repeated(&self) -> Option<&str> {
-        let mut seen = BTreeSet::new();
-        let mut keys = self.0.iter().map(|(name, _)| &**name);
-        keys.find(|key| !seen.insert(*key))
+        // The usual few are compared with each other, which a hostile file's thousands must not be.
+        const FEW: usize = 16;
+        let keys = || self.0.iter().map(|(name, _)| &**name);
+        if self.0.len() > FEW {
+            let mut seen = BTreeSet::new();
+            return keys().find(|key| !seen.insert(*key));
+        }
+        let mut numbered = keys().enumerate();
+        let is_repeated = |(i, key): &(usize, &str)| keys().take(*i).any(|earlier| earlier == *key);
+        numbered.find(is_repeated).map(|(_, key)| key)
     }
 }
 
@@ -52,5 +59,25 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
         }
 
         deserializer.deserialize_map(Collect(PhantomData))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_stands_twice_is_found_among_few_and_among_many() {
+        for others in [0, 1, 15, 100] {
+            let others: String = (0..others).map(|i| format!("\"k{i}\": 0, ")).collect();
+            let once = format!("{{{others}\"a\": 1}}");
+            let twice = format!("{{\"a\": 1, {others}\"a\": 2}}");
+            let repeated = |text: &str| {
+                let members: Members<'_> = serde_json::from_str(text).unwrap();
+                members.repeated().map(str::to_owned)
+            };
+            assert_eq!(repeated(&once), None, "{once}");
+            assert_eq!(repeated(&twice).as_deref(), Some("a"), "{twice}");
+        }
     }
 }
