@@ -69,7 +69,8 @@ mod tests {
     #[test]
     fn a_key_that_stands_twice_is_found_among_few_and_among_many() {
         for others in [0, 1, 15, 100] {
-            let others: String = (0..others).map(|i| format!("\"k{i}\": 0, ")).collect();
+            let others: Vec<String> = (0..others).map(|i| format!("\"k{i}\": 0, ")).collect();
+            let others = others.concat();
             let once = format!("{{{others}\"a\": 1}}");
             let twice = format!("{{\"a\": 1, {others}\"a\": 2}}");
             let repeated = |text: &str| {
