@@ -11,17 +11,17 @@ use std::time::Duration;
 
 use clap::Parser;
 
-use crate::check;
-use crate::entries::Worktree;
+use crate::allocate::lock::{self, Manner};
 use crate::error::{Error, Result, printable, quoted};
+use crate::git::entries::Worktree;
+use crate::git::repository::{self, Found, Owner, Repository};
 use crate::hook::{self, Checkout, Decision};
 use crate::install::{self, Installed};
-use crate::lock::{self, Manner};
-use crate::port_file;
-use crate::render::{self, Look};
+use crate::report::check;
+use crate::report::render::{self, Look};
+use crate::report::status;
 use crate::reserve::{self, Demand, Outcome, Replaced, Reservation};
-use crate::survey;
-use crate::worktrees::{self, Found, Owner, Repository};
+use crate::state::port_file;
 
 /// Gives every git worktree its own ports.
 ///
@@ -125,7 +125,7 @@ fn serve_checkout(checkout: &Checkout, narrator: &Narrator) -> Result<()> {
         return Ok(());
     };
     let state = port_file::state(&port_file::read_own(&here)?, worktree.id.as_deref());
-    worktrees::set_up(Owner::CheckedByGit);
+    repository::set_up(Owner::CheckedByGit);
     match hook::decide(checkout, &state, || worktree.tracks(port_file::NAME))? {
         Decision::Nothing => Ok(()),
         Decision::TellTracked => Err(tracked(&worktree)),
@@ -148,7 +148,7 @@ fn serve_checkout(checkout: &Checkout, narrator: &Narrator) -> Result<()> {
 fn run_by_hand(arguments: &Arguments) -> ExitCode {
     let narrator = Narrator::default();
     tell_of_panics_and_exit(1);
-    worktrees::set_up(Owner::Unchecked);
+    repository::set_up(Owner::Unchecked);
     match serve(arguments, &narrator) {
         Ok(code) => code,
         Err(error) => {
@@ -176,7 +176,7 @@ fn serve(arguments: &Arguments, narrator: &Narrator) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
 
-    let found = worktrees::find_outermost(&directory)?;
+    let found = repository::find_outermost(&directory)?;
     if arguments.list {
         return list(&found, arguments.json, narrator);
     }
@@ -218,7 +218,7 @@ fn all(found: &Found, json: bool, manner: &Manner<'_>, narrator: &Narrator) -> R
     let mut code = ExitCode::SUCCESS;
     let mut has_ports = Vec::new();
     let mut text = String::new();
-    for worktree in survey::worktrees_of(found, manner.narrate)? {
+    for worktree in status::worktrees_of(found, manner.narrate)? {
         let outcome = match worktree.is_in_place() {
             Ok(false) => continue,
             Ok(true) => reserve::fill(&found.repository, &worktree, manner),
@@ -247,7 +247,7 @@ fn all(found: &Found, json: bool, manner: &Manner<'_>, narrator: &Narrator) -> R
 }
 
 fn list(found: &Found, json: bool, narrator: &Narrator) -> Result<ExitCode> {
-    let surveyed = survey::survey(found, &|line| narrator.tell(line))?;
+    let surveyed = status::survey(found, &|line| narrator.tell(line))?;
     answer(&if json {
         render::list_json(&surveyed)?
     } else {
@@ -272,7 +272,7 @@ fn check(found: &Found, manner: &Manner<'_>) -> Result<ExitCode> {
     };
     let problems = check::problems(
         found,
-        &survey::survey(found, manner.narrate)?,
+        &status::survey(found, manner.narrate)?,
         manner.narrate,
     )?;
     answer(&render::problems(&problems))?;

@@ -110,5 +110,4 @@ pub fn is_absence(error: &io::Error) -> bool {
 }
 
 #[cfg(test)]
-#[path = "tests/error.rs"]
 mod tests;

@@ -1,7 +1,7 @@
 //! What git's post-checkout tells, and the decision it leads to; pure.
 
 use crate::error::Result;
-use crate::port_file::State;
+use crate::state::port_file::State;
 
 /// A checkout of a branch or a commit, as git tells of it.
 #[derive(Debug, PartialEq, Eq)]
@@ -51,5 +51,4 @@ pub fn decide(
 }
 
 #[cfg(test)]
-#[path = "tests/hook.rs"]
 mod tests;

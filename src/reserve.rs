@@ -2,18 +2,18 @@
 
 use std::fmt::Write;
 
-use crate::allocate::{self, Candidates};
-use crate::bundle::{Bundle, Slot};
+use crate::allocate::choose::{self, Candidates};
+use crate::allocate::lock::{self, Manner};
+use crate::allocate::probe::Probe;
+use crate::allocate::reservations::{self, Reservations};
 use crate::config::Config;
-use crate::entries::Worktree;
 use crate::error::{Error, Result, quoted};
-use crate::exclude;
-use crate::lock::{self, Manner};
-use crate::plain_file::PlainFile;
-use crate::port_file::{self, Content, Own, State};
-use crate::probe::Probe;
-use crate::reservations::{self, Reservations};
-use crate::worktrees::{Main, Repository};
+use crate::files::untrusted::PlainFile;
+use crate::git::entries::Worktree;
+use crate::git::exclude;
+use crate::git::repository::{Main, Repository};
+use crate::ports::{Bundle, Slot};
+use crate::state::port_file::{self, Content, Own, State};
 
 /// What a worktree asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -255,7 +255,7 @@ fn follow(
     probe: &Probe<'_>,
     manner: &Manner<'_>,
 ) -> Result<Bundle> {
-    let bundle = allocate::follow(&own.bundle, config, |slot, port| {
+    let bundle = choose::follow(&own.bundle, config, |slot, port| {
         Ok(!reserved.ports().contains(port)
             && (owns_slot(worktree, Some(slot)) || probe.is_free(port)?))
     })?;

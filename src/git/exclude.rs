@@ -4,13 +4,13 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use crate::entries::Worktree;
+use crate::allocate::lock::{self, Held, Manner};
 use crate::error::{Error, Result, is_absence};
-use crate::lock::{self, Held, Manner};
-use crate::port_file;
-use crate::replace::replace;
-use crate::survey;
-use crate::worktrees::Found;
+use crate::files::replace::replace;
+use crate::git::entries::Worktree;
+use crate::git::repository::Found;
+use crate::report::status;
+use crate::state::port_file;
 
 /// What git is to ignore: the port file, and what a kill leaves of one.
 const LINES: [&str; 2] = ["/.worktree-ports.json", "/.worktree-ports.json.tmp"];
@@ -56,7 +56,7 @@ pub fn unless_needed(found: &Found, manner: &Manner<'_>) -> Result<Option<PathBu
         return Ok(None);
     };
     let _held = lock::acquire(common_dir, manner)?;
-    for worktree in survey::worktrees_of(found, manner.narrate)? {
+    for worktree in status::worktrees_of(found, manner.narrate)? {
         let port_file = worktree.root.join(port_file::NAME);
         if port_file.symlink_metadata().is_ok() {
             return Ok(Some(port_file));

@@ -8,11 +8,11 @@ use std::path::Path;
 use serde::de::IgnoredAny;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::bundle::{Bundle, Port, Slot};
+use crate::allocate::lock::Held;
 use crate::error::{Error, Result, quoted};
-use crate::lock::Held;
-use crate::members::{Members, Text};
-use crate::plain_file::{self, PlainFile};
+use crate::files::json_object::{Members, Text};
+use crate::files::untrusted::{self, PlainFile};
+use crate::ports::{Bundle, Port, Slot};
 
 /// The port file's name, at a worktree's root.
 pub const NAME: &str = ".worktree-ports.json";
@@ -26,10 +26,10 @@ const LIMIT: usize = 256 * 1024;
 /// Reads what lies at the port file's path in the worktree at `root`.
 ///
 /// # Errors
-/// A shortage of our own (see [`plain_file::read`]).
+/// A shortage of our own (see [`untrusted::read`]).
 pub fn read(root: &Path) -> Result<PlainFile> {
-    let path = plain_file::path_in(root, NAME);
-    plain_file::read(&path, LIMIT).map_err(|error| Error::at("read", &path, error))
+    let path = untrusted::path_in(root, NAME);
+    untrusted::read(&path, LIMIT).map_err(|error| Error::at("read", &path, error))
 }
 
 /// As [`read`], for the worktree's own: one that cannot be read may name the ports that its stack
@@ -367,9 +367,7 @@ fn temporary_file(root: &Path) -> io::Result<tempfile::NamedTempFile> {
 }
 
 #[cfg(test)]
-#[path = "tests/port_file.rs"]
 mod tests;
 
 #[cfg(test)]
-#[path = "tests/port_file_fuzz.rs"]
 mod fuzz;

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-use crate::bundle::{Bundle, Port, Slot};
 use crate::error::{Error, Result, quoted};
-use crate::members::Members;
-use crate::plain_file::{self, PlainFile};
+use crate::files::json_object::Members;
+use crate::files::untrusted::{self, PlainFile};
+use crate::ports::{Bundle, Port, Slot};
 
 /// The config's name, at a worktree's root.
 pub const NAME: &str = ".worktree-ports.config.json";
@@ -84,7 +84,7 @@ impl Config {
                 .remedy("correct it and run `worktree-ports-hook`")
         };
         let found =
-            plain_file::read(&path, LIMIT).map_err(|error| Error::at("read", &path, error))?;
+            untrusted::read(&path, LIMIT).map_err(|error| Error::at("read", &path, error))?;
         let bytes = match found {
             PlainFile::Missing => return Ok(None),
             PlainFile::Unreadable(error) => return Err(Error::at("read the config", &path, error)),
@@ -328,9 +328,7 @@ fn excerpt(json: &str) -> String {
 }
 
 #[cfg(test)]
-#[path = "tests/config.rs"]
 mod tests;
 
 #[cfg(test)]
-#[path = "tests/config_fuzz.rs"]
 mod fuzz;

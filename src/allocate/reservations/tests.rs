@@ -5,7 +5,7 @@ use std::fs;
 use std::time::Duration;
 
 use super::*;
-use crate::lock::{self, Manner};
+use crate::allocate::lock::{self, Manner};
 
 /// A common dir whose entry `name` says that its worktree is at `root`.
 fn register(common_dir: &Path, name: &str, root: &Path) {

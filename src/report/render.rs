@@ -7,12 +7,12 @@ use std::path::{Component, Path, PathBuf};
 use serde::Serialize;
 use unicode_width::UnicodeWidthStr;
 
-use crate::bundle::Bundle;
-use crate::entries::Worktree;
 use crate::error::{Error, Result, printable};
-use crate::port_file::{Content, Ports};
+use crate::git::entries::Worktree;
+use crate::ports::Bundle;
+use crate::report::status::{Condition, Surveyed};
 use crate::reserve::Reservation;
-use crate::survey::{Condition, Surveyed};
+use crate::state::port_file::{Content, Ports};
 
 /// A worktree's name for a person.
 pub fn name(worktree: &Worktree) -> String {
@@ -187,7 +187,7 @@ fn row(one: &Surveyed, current: Option<&Worktree>, look: &Look) -> [String; 7] {
 
 /// `cloud 8100 (listening), api 8200`
 fn ports(bundle: &Bundle, listening: &[String]) -> String {
-    let port = |(service, port): &(String, crate::bundle::Port)| {
+    let port = |(service, port): &(String, crate::ports::Port)| {
         let mark = if listening.contains(service) {
             " (listening)"
         } else {
@@ -262,5 +262,4 @@ pub fn problems(problems: &[Error]) -> String {
 }
 
 #[cfg(test)]
-#[path = "tests/render.rs"]
 mod tests;

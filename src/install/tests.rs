@@ -1,7 +1,7 @@
 //! Tests of `install`.
 
 use super::*;
-use crate::hook_text::block;
+use crate::install::hook_file::block;
 
 /// A clone with the hook `hook`, an older git and nothing special.
 fn clone(hook: Hook) -> Clone {

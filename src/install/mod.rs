@@ -1,20 +1,23 @@
 //! The clone's hook: pure decisions about text, then the few writes.
 
+pub mod hook_file;
+pub mod managers;
+
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::entries;
+use crate::allocate::lock::{self, Manner};
 use crate::error::{Error, Result, quoted, shell_word};
-use crate::exclude;
-use crate::hook_text::{
+use crate::files::replace::{self, replace, replace_under_git_lock};
+use crate::git::entries;
+use crate::git::exclude;
+use crate::git::repository::{self, Found, Repository};
+use crate::install::hook_file::{
     HOOK_FILE, is_ours_alone, split_at_block, split_at_section, with_block_in_config,
     with_block_in_script, without_block, without_block_in_config, without_us,
 };
-use crate::lock::{self, Manner};
-use crate::managers::Manager;
-use crate::replace::{self, replace, replace_under_git_lock};
-use crate::worktrees::{self, Found, Repository};
+use crate::install::managers::Manager;
 
 /// The file that git runs after a checkout.
 const HOOK: &str = "post-checkout";
@@ -248,7 +251,7 @@ fn ask_git(directory: &Path, arguments: &[&str]) -> Result<Vec<u8>> {
         ))
         .remedy("`--install` and `--uninstall` need git on the PATH")
     };
-    let output = worktrees::git(directory).args(arguments).output();
+    let output = repository::git(directory).args(arguments).output();
     let output = output.map_err(|error| could_not(&error.to_string()))?;
     if output.status.success() {
         Ok(output.stdout)
@@ -264,7 +267,7 @@ pub fn install(directory: &Path, program: &Path) -> Result<Installed> {
     let Found {
         repository,
         worktree,
-    } = worktrees::find(directory)?;
+    } = repository::find(directory)?;
     let root = worktree.map(|worktree| worktree.root);
     let clone = look(&repository, root.as_deref())?;
     let hook = clone.hooks_dir.join(HOOK);
@@ -430,7 +433,7 @@ fn unwire_file(path: &Path) -> Result<bool> {
 /// Unwires the hook of the clone around `directory` and removes the program from it. Tells what
 /// was done and what stays.
 pub fn uninstall(directory: &Path, manner: &Manner<'_>) -> Result<Vec<String>> {
-    let found = worktrees::find(directory)?;
+    let found = repository::find(directory)?;
     let repository = &found.repository;
     let asked = (found.worktree.as_ref()).map_or(&repository.common_dir, |worktree| &worktree.root);
     let mut done = Vec::new();
@@ -473,5 +476,4 @@ pub fn uninstall(directory: &Path, manner: &Manner<'_>) -> Result<Vec<String>> {
 }
 
 #[cfg(test)]
-#[path = "tests/install.rs"]
 mod tests;

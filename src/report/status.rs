@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::bundle::{Bundle, Port};
-use crate::entries::{self, Place, Worktree};
+use crate::allocate::probe::Probe;
 use crate::error::{Error, Result, quoted};
-use crate::plain_file::{self, PlainFile};
-use crate::port_file::{self, Own, State};
-use crate::probe::Probe;
-use crate::worktrees::{self, Found};
+use crate::files::untrusted::{self, PlainFile};
+use crate::git::entries::{self, Place, Worktree};
+use crate::git::repository::{self, Found};
+use crate::ports::{Bundle, Port};
+use crate::state::port_file::{self, Own, State};
 
 /// A worktree and its port file.
 pub struct Surveyed {
@@ -147,14 +147,14 @@ fn look_at(worktree: Worktree, probe: &Probe<'_>, narrate: &dyn Fn(&str)) -> Res
 fn branch_of(worktree: &Worktree) -> Result<Option<String>> {
     const LIMIT: usize = 8 * 1024;
     let path = worktree.git_dir.join("HEAD");
-    let found = plain_file::read(&path, LIMIT).map_err(|error| Error::at("read", &path, error))?;
+    let found = untrusted::read(&path, LIMIT).map_err(|error| Error::at("read", &path, error))?;
     let PlainFile::Read { bytes, .. } = found else {
         return Ok(None);
     };
     let head = String::from_utf8_lossy(&bytes);
     Ok(match head.trim_end().strip_prefix("ref: refs/heads/") {
         // What git writes there where the real HEAD is in a reftable.
-        Some(".invalid") => worktrees::branch_by_git(&worktree.root),
+        Some(".invalid") => repository::branch_by_git(&worktree.root),
         branch => branch.map(str::to_owned),
     })
 }

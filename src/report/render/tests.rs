@@ -3,10 +3,10 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::allocate;
+use crate::allocate::choose;
 use crate::config;
-use crate::plain_file::PlainFile;
-use crate::port_file::{self, State};
+use crate::files::untrusted::PlainFile;
+use crate::state::port_file::{self, State};
 
 /// What a hostile branch or a careless hand may put where a name or a value belongs.
 fn hostile() -> impl Strategy<Value = String> {
@@ -199,7 +199,7 @@ proptest! {
         let State::Ok(own) = port_file::state(&found, Some("a")) else {
             return Ok(());
         };
-        let bundle = allocate::follow(&own.bundle, &config, |_, _| Ok(true)).unwrap();
+        let bundle = choose::follow(&own.bundle, &config, |_, _| Ok(true)).unwrap();
         let urls = config.urls(&bundle);
         let text = env(&Reservation { bundle, urls });
         prop_assert!(text.is_empty() || text.ends_with('\n'));

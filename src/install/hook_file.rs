@@ -4,7 +4,7 @@
 use std::path::Path;
 
 /// Our own hook file, and the line in it that says that nothing in it is anybody else's.
-pub const HOOK_FILE: &str = include_str!("../hooks/post-checkout");
+pub const HOOK_FILE: &str = include_str!("../../hooks/post-checkout");
 const OURS_ALONE: &str =
     "# The hook of worktree-ports alone: `worktree-ports-hook --uninstall` deletes this file.\n";
 
@@ -192,5 +192,4 @@ fn in_config_quotes(text: &[u8]) -> Vec<u8> {
 }
 
 #[cfg(test)]
-#[path = "tests/hook_text.rs"]
 mod tests;

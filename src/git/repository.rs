@@ -8,8 +8,8 @@ use std::process::Command;
 
 use git2::{ErrorClass, ErrorCode, RepositoryOpenFlags};
 
-use crate::entries::{Place, Worktree, is_same_directory, misplaced};
 use crate::error::{Error, Result, quoted, shell_word};
+use crate::git::entries::{Place, Worktree, is_same_directory, misplaced};
 
 /// The mode of an index entry that is another repository's commit.
 const GITLINK: u32 = 0o160_000;

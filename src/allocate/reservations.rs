@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::bundle::{Port, PortSet, Slot};
+use crate::allocate::lock::Held;
 use crate::config::Config;
-use crate::entries::{self, Place, Worktree};
 use crate::error::{Result, quoted};
-use crate::lock::Held;
-use crate::plain_file::PlainFile;
-use crate::port_file;
-use crate::worktrees::{Main, Repository};
+use crate::files::untrusted::PlainFile;
+use crate::git::entries::{self, Place, Worktree};
+use crate::git::repository::{Main, Repository};
+use crate::ports::{Port, PortSet, Slot};
+use crate::state::port_file;
 
 /// How many ports one file names before a message about a lack of ports names the file.
 const MANY: usize = 100;
@@ -235,5 +235,4 @@ fn distinct(ports: &[Port]) -> usize {
 }
 
 #[cfg(test)]
-#[path = "tests/reservations.rs"]
 mod tests;

@@ -1,8 +1,8 @@
 //! Candidates in order: pure and lazy, meets no socket and no file.
 
-use crate::bundle::{Bundle, Port, PortSet, Slot};
 use crate::config::{Config, Service};
 use crate::error::Result;
+use crate::ports::{Bundle, Port, PortSet, Slot};
 
 /// The highest port below those that Linux hands out to outgoing connections
 /// (`net.ipv4.ip_local_port_range` starts at 32768).
@@ -115,5 +115,4 @@ fn slot_of(own: &Bundle, config: &Config) -> Option<Slot> {
 }
 
 #[cfg(test)]
-#[path = "tests/allocate.rs"]
 mod tests;

@@ -3,9 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::bundle::{Bundle, Port, Slot};
 use crate::error::Error;
-use crate::port_file::Own;
+use crate::ports::{Bundle, Port, Slot};
+use crate::state::port_file::Own;
 
 fn ok() -> State {
     State::Ok(Own {

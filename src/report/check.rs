@@ -1,14 +1,14 @@
 //! The problems that `--check` finds, each with the command that mends it.
 
-use crate::allocate;
-use crate::bundle::{Bundle, Slot};
+use crate::allocate::choose;
+use crate::allocate::probe::Probe;
 use crate::config::Config;
 use crate::error::{Error, Result, quoted, shell_word};
+use crate::git::repository::Found;
 use crate::install;
-use crate::port_file;
-use crate::probe::Probe;
-use crate::survey::{Condition, Surveyed};
-use crate::worktrees::Found;
+use crate::ports::{Bundle, Slot};
+use crate::report::status::{Condition, Surveyed};
+use crate::state::port_file;
 
 /// Every problem of the repository and of its worktrees, as `surveyed`.
 pub fn problems(
@@ -142,7 +142,7 @@ fn problem_of_config(
         return Ok(None);
     };
     let path = quoted(&root.join(port_file::NAME));
-    let joined = allocate::follow(bundle, &config, |slot, port| {
+    let joined = choose::follow(bundle, &config, |slot, port| {
         let is_named = |other: &Surveyed| {
             other.worktree.root != *root && other.bundle().is_some_and(|bundle| bundle.names(port))
         };

@@ -6,8 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use socket2::{Domain, Socket, Type};
 
-use crate::bundle::Port;
 use crate::error::{Error, Result, is_own_shortage};
+use crate::ports::Port;
 
 /// A listener on one of these can leave the others free, so each is asked.
 const ADDRESSES: [IpAddr; 4] = [

@@ -170,7 +170,7 @@ mod tests {
 
     /// The fenced block that follows a marker in the README.
     fn shown(name: &str) -> &'static str {
-        let readme = include_str!("../README.md");
+        let readme = include_str!("../../README.md");
         let marker = format!("<!-- snippet: {name} -->\n");
         let (_, rest) = readme.split_once(&marker).unwrap();
         let (_, rest) = rest.split_once("```").unwrap();

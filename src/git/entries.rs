@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result, quoted};
-use crate::plain_file::{self, PlainFile};
+use crate::files::untrusted::{self, PlainFile};
 
 /// How much of a file that holds one path is read, in bytes: twice the longest path of Linux.
 const PATH_LIMIT: usize = 8 * 1024;
@@ -117,8 +117,8 @@ pub enum Place {
 /// # Errors
 /// A shortage of our own.
 pub fn locate(git_dir: &Path) -> Result<Place> {
-    let path = plain_file::path_in(git_dir, "gitdir");
-    let found = plain_file::read_of_git(&path, PATH_LIMIT)
+    let path = untrusted::path_in(git_dir, "gitdir");
+    let found = untrusted::read_of_git(&path, PATH_LIMIT)
         .map_err(|error| Error::at("read", &path, error))?;
     Ok(match found {
         PlainFile::Read { bytes, .. } if bytes.is_empty() => Place::BeingWritten,
@@ -198,7 +198,7 @@ pub fn is_same_directory(one: &Path, other: &Path) -> bool {
 /// The path that stands alone in the small file at `path`, behind `prefix`; `None` where there is
 /// no such file or other text.
 fn read_path(path: &Path, prefix: &[u8]) -> Result<Option<PathBuf>> {
-    match plain_file::read(path, PATH_LIMIT).map_err(|error| Error::at("read", path, error))? {
+    match untrusted::read(path, PATH_LIMIT).map_err(|error| Error::at("read", path, error))? {
         PlainFile::Read {
             bytes,
             truncated: false,

@@ -1,0 +1,3 @@
+//! What a worktree has on disk.
+
+pub mod port_file;
