@@ -29,12 +29,14 @@ impl Error {
     }
 
     /// Adds what the reader can run or do.
+    #[must_use]
     pub fn remedy(mut self, remedy: impl Into<String>) -> Self {
         self.remedy = Some(remedy.into());
         self
     }
 
     /// Adds what the reader can run or do, where nothing better is known.
+    #[must_use]
     pub fn remedy_or(self, remedy: &str) -> Self {
         match self.remedy {
             Some(_) => self,
@@ -54,6 +56,18 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// Turns the error of a system call into one that says what could not be done, and to which path.
+pub trait CouldNot<T> {
+    /// `could not <what> <path>: <cause>`.
+    fn could_not(self, what: &str, path: &Path) -> Result<T>;
+}
+
+impl<T> CouldNot<T> for io::Result<T> {
+    fn could_not(self, what: &str, path: &Path) -> Result<T> {
+        self.map_err(|error| Error::at(what, path, error))
+    }
+}
 
 /// A path in backticks.
 pub fn quoted(path: &Path) -> String {

@@ -30,6 +30,7 @@ pub mod files;
 pub mod git;
 pub mod hook;
 pub mod install;
+pub mod narrator;
 pub mod ports;
 pub mod report;
 pub mod reserve;

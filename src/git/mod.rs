@@ -1,5 +1,6 @@
 //! Repositories and worktrees, as git keeps them.
 
+pub mod command;
 pub mod entries;
 pub mod exclude;
 pub mod repository;

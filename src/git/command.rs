@@ -1,0 +1,44 @@
+//! Running git, for what git has a command for. Only this module does.
+
+use std::ffi::OsStr;
+use std::path::Path;
+use std::process::Command;
+
+use crate::error::{Error, Result};
+
+/// git, to be asked about `directory` and nothing else: no `GIT_*` variable reaches it.
+pub fn git(directory: &Path) -> Command {
+    let mut command = Command::new("git");
+    command.arg("-C").arg(directory);
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("GIT_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// What `git <arguments>` prints, run for `directory`.
+///
+/// # Errors
+/// git is not on the PATH, or fails: with what it says.
+pub fn ask<S: AsRef<OsStr>>(directory: &Path, arguments: &[S]) -> Result<Vec<u8>> {
+    let could_not = |why: &str| {
+        let words: Vec<_> = arguments
+            .iter()
+            .map(|word| word.as_ref().to_string_lossy())
+            .collect();
+        Error::new(format!("could not run `git {}`: {why}", words.join(" ")))
+    };
+    let output = git(directory)
+        .args(arguments)
+        .output()
+        .map_err(|error| could_not(&error.to_string()))?;
+    if output.status.success() {
+        Ok(output.stdout)
+    } else {
+        Err(could_not(
+            String::from_utf8_lossy(&output.stderr).trim_end(),
+        ))
+    }
+}
