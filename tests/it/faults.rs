@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use crate::strace::{self, Call};
+use crate::support::strace::{self, Call};
 use crate::support::{CONFIG, PORT_FILE, PROGRAM, PortBlock, Run, Sandbox, has_tool};
 
 const TEMPORARY: &str = ".worktree-ports.json.tmp";

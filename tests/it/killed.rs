@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 
-use crate::strace::{self, Call};
+use crate::support::strace::{self, Call};
 use crate::support::{CONFIG, PORT_FILE, PortBlock, Sandbox, config, has_tool};
 
 const EXCLUDE: &str = "repo/.git/info/exclude";

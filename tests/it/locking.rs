@@ -6,7 +6,7 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::strace;
+use crate::support::strace;
 use crate::support::{PROGRAM, Sandbox, has_tool};
 
 const FIRST_CHECKOUT: [&str; 3] = ["0000", "1111", "1"];

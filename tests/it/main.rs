@@ -20,7 +20,6 @@ mod names;
 mod recipes;
 mod repositories;
 mod reserved;
-mod strace;
 mod support;
 mod surroundings;
 mod whose_file;

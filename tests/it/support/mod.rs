@@ -1,5 +1,7 @@
 //! A sandbox: a temporary directory with a repository in it, and the commands that run there.
 
+pub mod strace;
+
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use crate::support::{PROGRAM, Run, Sandbox};
+use super::{PROGRAM, Run, Sandbox};
 
 /// A system call of a run.
 #[derive(Debug)]
