@@ -3,16 +3,15 @@
 use std::fs::{self, OpenOptions};
 use std::process::Stdio;
 
-use crate::support::{CONFIG, PORT_FILE, PROGRAM, Sandbox, config};
+use crate::support::{PORT_FILE, PROGRAM, Sandbox};
 
 #[test]
 fn the_bare_call_makes_sure_of_a_bundle_and_prints_it_for_a_person() {
-    let sandbox = Sandbox::bare_of_hooks();
-    sandbox.add("a");
+    let sandbox = Sandbox::with_worktrees(&["a"]);
     let first = sandbox.run("a", &[]).exits(0).tells_nothing();
     assert_eq!(
         first.stdout,
-        "a, slot 1\n  cloud      8100\n  cloud_url  http://127.0.0.1:8100\n"
+        sandbox.with_ports("a, slot 1\n  cloud      @1\n  cloud_url  http://127.0.0.1:@1\n")
     );
     let file = sandbox.port_file("a");
     assert_eq!(sandbox.run("a", &[]).exits(0).stdout, first.stdout);
@@ -28,7 +27,7 @@ fn the_main_worktree_has_slot_0() {
     assert_eq!(run.json()["worktree"], serde_json::Value::Null);
     assert_eq!(
         (&run.json()["slot"], sandbox.ports("repo")),
-        (&0.into(), vec![8000])
+        (&0.into(), vec![sandbox.port(0)])
     );
 }
 
@@ -36,14 +35,10 @@ fn the_main_worktree_has_slot_0() {
 fn a_bundle_of_ones_own_is_answered_without_the_lock() {
     let sandbox = Sandbox::new();
     sandbox.add("a");
-    let lock = OpenOptions::new()
-        .write(true)
-        .open(sandbox.path("repo/.git/worktree-ports/lock"))
-        .unwrap();
-    lock.lock().unwrap();
+    let _lock = sandbox.hold_lock();
     assert_eq!(
         sandbox.run("a", &["--get", "cloud"]).exits(0).stdout,
-        "8100\n"
+        sandbox.with_ports("@1\n")
     );
 }
 
@@ -53,10 +48,10 @@ fn reallocate_keeps_the_bundle_where_it_is_the_lowest_free_one() {
     sandbox.add("a");
     sandbox.add("b");
     sandbox.run("b", &["--reallocate"]).exits(0);
-    assert_eq!(sandbox.ports("b"), [8200]);
+    assert_eq!(sandbox.ports("b"), [sandbox.port(2)]);
     sandbox.git("repo", &["worktree", "remove", "../a"]);
     sandbox.run("b", &["--reallocate"]).exits(0);
-    assert_eq!(sandbox.ports("b"), [8100]);
+    assert_eq!(sandbox.ports("b"), [sandbox.port(1)]);
 }
 
 #[test]
@@ -66,23 +61,20 @@ fn it_works_from_a_subdirectory_and_with_c() {
     fs::create_dir_all(sandbox.path("a/deep/er")).unwrap();
     assert_eq!(
         sandbox.run("a/deep/er", &["--get", "cloud"]).stdout,
-        "8100\n"
+        sandbox.with_ports("@1\n")
     );
     assert_eq!(
         sandbox
             .run(".", &["-C", "a", "-C", "deep", "--get", "cloud"])
             .stdout,
-        "8100\n"
+        sandbox.with_ports("@1\n")
     );
 }
 
 #[test]
 fn get_names_the_services_where_one_is_not_declared() {
     let sandbox = Sandbox::new();
-    sandbox.write(
-        format!("repo/{CONFIG}"),
-        config(&[("web", 8000), ("api", 8001)]),
-    );
+    sandbox.configure("repo", sandbox.config(&["web", "api"]));
     let run = sandbox.run("repo", &["--get", "wbe"]).exits(1);
     assert_eq!(run.stdout, "");
     run.tells(&["`wbe`", "web, api"]);
@@ -155,11 +147,7 @@ fn a_wait_for_the_lock_ends_and_names_the_holder() {
     let sandbox = Sandbox::new();
     sandbox.add("a");
     let before = sandbox.port_file("a");
-    let lock = OpenOptions::new()
-        .write(true)
-        .open(sandbox.path("repo/.git/worktree-ports/lock"))
-        .unwrap();
-    lock.lock().unwrap();
+    let _lock = sandbox.hold_lock();
     for (timeout, waits) in [("0", false), ("2", true)] {
         let mut command = sandbox.command(PROGRAM, "a");
         command
@@ -178,12 +166,12 @@ fn a_wait_for_the_lock_ends_and_names_the_holder() {
 #[test]
 fn a_port_file_is_written_with_the_mode_that_a_new_file_gets() {
     use std::os::unix::fs::PermissionsExt;
-    let sandbox = Sandbox::bare_of_hooks();
+    let sandbox = Sandbox::without_hook();
     for (umask, mode) in [("022", 0o644), ("077", 0o600), ("002", 0o664)] {
         let mut command = sandbox.command("sh", "repo");
         command.args([
             "-c",
-            "umask $1; exec \"$2\" --reallocate",
+            r#"umask $1; exec "$2" --reallocate"#,
             "sh",
             umask,
             PROGRAM,

@@ -3,11 +3,12 @@
 use std::fs;
 use std::path::Path;
 
-use crate::support::{CONFIG, PORT_FILE, PROGRAM, Run, Sandbox, config};
+use crate::support::{CONFIG, Config, PORT_FILE, PROGRAM, Run, Sandbox, config, set_mode};
 
 /// A sandbox with two worktrees that have ports, and no problem.
 fn content() -> Sandbox {
-    let sandbox = Sandbox::bare_of_hooks();
+    let sandbox = Sandbox::without_hook();
+    sandbox.configure("repo", base_config(&sandbox));
     // By the real git's version, a hook file or a hook in the config.
     sandbox.run("repo", &["--install"]).exits(0);
     sandbox.add("a");
@@ -15,6 +16,11 @@ fn content() -> Sandbox {
     sandbox.run("repo", &[]).exits(0);
     assert_content(&sandbox);
     sandbox
+}
+
+/// A config that leaves ports below its own for what a test adds to it.
+fn base_config(sandbox: &Sandbox) -> Config {
+    config(&[("cloud", sandbox.port(10))]).step(1)
 }
 
 #[track_caller]
@@ -65,16 +71,14 @@ fn port_file_in(sandbox: &Sandbox, worktree: &str) -> String {
 fn name_the_ports_of_b_in_a(sandbox: &Sandbox) {
     let file = sandbox
         .port_file("b")
-        .replace("\"worktree\": \"b\"", "\"worktree\": \"a\"");
+        .replace(r#""worktree": "b""#, r#""worktree": "a""#);
     sandbox.write(format!("a/{PORT_FILE}"), file);
 }
 
 /// A new service in the config, which all but `a` have a port for.
 fn gain_a_service(sandbox: &Sandbox, base: u16) {
-    sandbox.write(
-        format!("repo/{CONFIG}"),
-        config(&[("cloud", 8000), ("new", base)]),
-    );
+    let config = config(&[("cloud", sandbox.port(10)), ("new", base)]);
+    sandbox.configure("repo", config.step(1));
     sandbox.run("repo", &[]).exits(0);
     sandbox.run("b", &["--reallocate"]).exits(0);
 }
@@ -96,14 +100,14 @@ const PROBLEMS: &[Problem] = &[
     (
         "a directory",
         |sandbox| {
-            fs::remove_file(sandbox.path("a").join(PORT_FILE)).unwrap();
+            sandbox.remove_port_file("a");
             fs::create_dir(sandbox.path("a").join(PORT_FILE)).unwrap();
         },
         "{A} is damaged",
     ),
     (
         "foreign",
-        |sandbox| sandbox.write(format!("a/{PORT_FILE}"), "{\"app\": 3010}"),
+        |sandbox| sandbox.write(format!("a/{PORT_FILE}"), r#"{"app": 3010}"#),
         "{A} is another tool's",
     ),
     (
@@ -130,8 +134,8 @@ const PROBLEMS: &[Problem] = &[
         "not ignored",
         |sandbox| {
             fs::remove_dir_all(sandbox.path("repo/.git/info")).unwrap();
-            fs::remove_file(sandbox.path("b").join(PORT_FILE)).unwrap();
-            fs::remove_file(sandbox.path("repo").join(PORT_FILE)).unwrap();
+            sandbox.remove_port_file("b");
+            sandbox.remove_port_file("repo");
         },
         "git does not ignore {A}",
     ),
@@ -139,28 +143,26 @@ const PROBLEMS: &[Problem] = &[
         "not ignored, and the list ends without a newline",
         |sandbox| {
             sandbox.write("repo/.git/info/exclude", "*.log");
-            fs::remove_file(sandbox.path("b").join(PORT_FILE)).unwrap();
-            fs::remove_file(sandbox.path("repo").join(PORT_FILE)).unwrap();
+            sandbox.remove_port_file("b");
+            sandbox.remove_port_file("repo");
         },
         "git does not ignore {A}",
     ),
     (
         "a service that can join",
-        |sandbox| gain_a_service(sandbox, 9000),
+        |sandbox| gain_a_service(sandbox, sandbox.port(50)),
         "{A} has no port for `new`",
     ),
     (
         "a service that cannot join, since another has its port",
-        |sandbox| gain_a_service(sandbox, 7900),
+        |sandbox| gain_a_service(sandbox, sandbox.port(9)),
         "{A} has no port for `new`",
     ),
     (
         "a service that cannot join, since the config has moved",
         |sandbox| {
-            sandbox.write(
-                format!("a/{CONFIG}"),
-                config(&[("cloud", 8001), ("new", 9000)]),
-            );
+            let config = config(&[("cloud", sandbox.port(12)), ("new", sandbox.port(50))]);
+            sandbox.configure("a", config.step(1));
         },
         "{A} has no port for `new`",
     ),
@@ -233,13 +235,13 @@ fn of_those_that_name_one_port_the_main_worktree_and_the_first_stay() {
     let sandbox = content();
     sandbox.add("c");
     for name in ["b", "c"] {
-        let id = |name: &str| format!("\"worktree\": \"{name}\"");
+        let id = |name: &str| format!(r#""worktree": "{name}""#);
         let file = sandbox.port_file("a").replace(&id("a"), &id(name));
         sandbox.write(format!("{name}/{PORT_FILE}"), file);
     }
     sandbox.write(
         format!("repo/{PORT_FILE}"),
-        sandbox.port_file("a").replace("\"a\"", "null"),
+        sandbox.port_file("a").replace(r#""a""#, "null"),
     );
     let run = sandbox.run("a", &["--check"]).exits(1);
     assert_eq!(run.stdout.lines().count(), 3, "{run}");
@@ -248,13 +250,13 @@ fn of_those_that_name_one_port_the_main_worktree_and_the_first_stay() {
     }
     assert_content(&sandbox);
     let ports = ["repo", "a", "b", "c"].map(|name| sandbox.ports(name));
-    assert_eq!(ports, [[8100], [8200], [8300], [8400]]);
+    assert_eq!(ports, [11, 12, 13, 14].map(|port| [sandbox.port(port)]));
 }
 
 #[test]
 fn every_problem_is_named_at_once_also_in_a_path_that_a_shell_would_split() {
     let sandbox = content();
-    let name = "it's a $HOME of \"worktrees\"";
+    let name = r#"it's a $HOME of "worktrees""#;
     let path = format!("../{name}");
     sandbox.git("repo", &["worktree", "add", "-b", "spaced", &path]);
     sandbox.write(format!("{name}/{PORT_FILE}"), "{");
@@ -279,16 +281,13 @@ fn a_worktree_that_was_moved_by_hand_is_named_until_git_repairs_it() {
     );
     sandbox.git("elsewhere", &["worktree", "repair"]);
     assert_content(&sandbox);
-    assert_eq!(sandbox.ports("elsewhere"), [8100]);
+    assert_eq!(sandbox.ports("elsewhere"), [sandbox.port(11)]);
 }
 
 #[test]
 fn a_config_that_is_not_valid_is_named_once_wherever_it_is_used() {
     let sandbox = content();
-    sandbox.write(
-        format!("repo/{CONFIG}"),
-        "{ \"services\": { \"web\": 80 } }",
-    );
+    sandbox.configure("repo", r#"{ "services": { "web": 80 } }"#);
     let problem = problem_of(&sandbox);
     let path = sandbox.path("repo").join(CONFIG);
     for part in [
@@ -299,16 +298,16 @@ fn a_config_that_is_not_valid_is_named_once_wherever_it_is_used() {
     ] {
         assert!(problem.contains(part), "no {part:?} in {problem}");
     }
-    fs::remove_file(path).unwrap();
+    sandbox.configure("repo", base_config(&sandbox));
     assert_content(&sandbox);
 
-    sandbox.write(format!("a/{CONFIG}"), "{");
+    sandbox.configure("a", "{");
     assert!(problem_of(&sandbox).contains(&sandbox.path("a").join(CONFIG).display().to_string()));
 }
 
 #[test]
 fn a_hooks_path_that_hides_the_hook_is_named_and_what_install_prints_mends_it() {
-    let sandbox = Sandbox::bare_of_hooks();
+    let sandbox = Sandbox::without_hook();
     sandbox.run("repo", &["--install"]).exits(0);
     if !sandbox.path("repo/.git/hooks/post-checkout").exists() {
         // From 2.54 on, git runs the hook of the config whatever the hooks path is.
@@ -326,9 +325,11 @@ fn a_hooks_path_that_hides_the_hook_is_named_and_what_install_prints_mends_it() 
     let hook = sandbox.path("repo/.githooks/post-checkout");
     assert!(told.stderr.contains(&hook.display().to_string()), "{told}");
     sandbox.write(&hook, format!("#!/bin/sh\n{}", told.stdout));
-    crate::support::make_executable(&hook);
+    set_mode(&hook, 0o755);
     assert_content(&sandbox);
     sandbox.git("repo", &["add", "."]);
     sandbox.git("repo", &["commit", "--quiet", "--message=hooks"]);
-    sandbox.add("a").tells(&["worktree-ports: cloud 8100"]);
+    sandbox
+        .add("a")
+        .tells(&[&sandbox.with_ports("worktree-ports: cloud @1")]);
 }

@@ -1,98 +1,124 @@
 //! Which slot is chosen.
 
-use std::fs;
-use std::net::TcpListener;
+use crate::support::{Config, PORT_FILE, Sandbox, can_bind, close, config, listen};
 
-use crate::support::{CONFIG, PORT_FILE, PortBlock, Sandbox, close, config};
-
-/// A sandbox with the worktree `a`, and this config in the main worktree.
-fn sandbox(config: &str) -> Sandbox {
-    let sandbox = Sandbox::bare_of_hooks();
-    sandbox.add("a");
-    sandbox.write(format!("repo/{CONFIG}"), config);
-    sandbox
+/// A sandbox with the worktree `a`, which asks.
+fn sandbox() -> Sandbox {
+    Sandbox::with_worktrees(&["a"])
 }
 
-fn config_of(base: u16, step: u16) -> String {
-    format!("{{\"services\": {{\"web\": {base}}}, \"step\": {step}}}")
+fn one_service(base: u16, step: u16) -> Config {
+    config(&[("web", base)]).step(step)
+}
+
+/// Two services on ports next to each other.
+fn two_services(web: u16, step: u16) -> Config {
+    config(&[("web", web), ("api", web + 1)]).step(step)
+}
+
+/// Lets `a` choose where this port is the only one left, of the machine and not of the sandbox:
+/// whether something listens there is not the test's to say.
+#[track_caller]
+fn assert_chooses_if_free(sandbox: &Sandbox, port: u16) {
+    let run = sandbox.run("a", &["--reallocate"]);
+    if can_bind(port) {
+        run.exits(0);
+        assert_eq!(sandbox.ports("a"), [port]);
+    } else {
+        run.exits(1).tells(&["of 2 slots", "1 have busy ones"]);
+    }
 }
 
 #[test]
 fn a_slot_with_a_port_that_browsers_block_is_skipped_whole() {
-    // Base, step, and the port that is got.
     let blocked = [
         1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668,
         6669, 6679, 6697, 10080,
     ];
-    let mut table: Vec<(u16, u16, u16)> = blocked
-        .into_iter()
-        .map(|port| (port - 200, 200, port + 200))
-        .collect();
+    let mut table: Vec<(u16, u16)> = blocked.into_iter().map(|port| (port - 200, 200)).collect();
     // From one blocked port to the next.
-    table.extend([(5059, 1, 5062), (6664, 1, 6670), (1718, 1, 1721)]);
-    for (base, step, port) in table {
-        let sandbox = sandbox(&config_of(base, step));
+    table.extend([(5059, 1), (6664, 1), (1718, 1)]);
+    for (base, step) in table {
+        let sandbox = sandbox();
+        sandbox.configure("repo", one_service(base, step));
         sandbox.run("a", &[]).exits(0).tells_nothing();
-        assert_eq!(sandbox.ports("a"), [port], "{base} + {step}");
+        // Of these ports others may have some.
+        let mut ports = (1..).map(|slot| base + slot * step);
+        let expected = ports.find(|port| !blocked.contains(port) && can_bind(*port));
+        assert_eq!(sandbox.ports("a"), [expected.unwrap()], "{base} + {step}");
     }
     // Whole: the other service of that slot is free.
-    let sandbox = sandbox(&config(&[("api", 5900), ("web", 9000)]));
+    let sandbox = sandbox();
+    let services = [("api", 5950), ("web", sandbox.port(0))];
+    sandbox.configure("repo", config(&services).step(50));
     sandbox.run("a", &[]).exits(0);
-    assert_eq!(sandbox.ports("a"), [6100, 9200]);
+    let slot = (2..4).find(|slot| can_bind(5950 + slot * 50)).unwrap();
+    let ports = [5950 + slot * 50, sandbox.port(slot * 50)];
+    assert_eq!(sandbox.ports("a"), ports);
 }
 
 #[test]
 fn a_base_port_is_the_users_own_choice() {
-    let sandbox = sandbox(&config_of(6000, 100));
+    let sandbox = sandbox();
+    sandbox.configure("repo", one_service(6000, 100));
     sandbox.run("repo", &[]).exits(0).tells_nothing();
     assert_eq!(sandbox.ports("repo"), [6000]);
 }
 
 #[test]
 fn no_port_above_32767_is_allocated_unless_the_base_port_is_itself_above() {
-    let sandbox = sandbox(&config_of(32_766, 1));
-    sandbox.run("a", &[]).exits(0);
-    assert_eq!(sandbox.ports("a"), [32_767]);
+    let sandbox = sandbox();
     sandbox.add("b");
-    sandbox
-        .run("b", &[])
-        .exits(1)
-        .tells(&["no ports are left: of 2 slots, 2 have reserved ports, and 0 have busy ones"]);
-
-    sandbox.write(format!("repo/{CONFIG}"), config_of(65_534, 1));
-    sandbox.run("a", &["--reallocate"]).exits(0);
-    assert_eq!(sandbox.ports("a"), [65_535]);
-    sandbox.run("b", &[]).exits(1).tells(&["of 2 slots"]);
+    for (base, last) in [(32_766, 32_767), (65_534, 65_535)] {
+        sandbox.configure("repo", one_service(base, 1));
+        assert_chooses_if_free(&sandbox, last);
+        sandbox.write(format!("a/{PORT_FILE}"), format!("[{last}]"));
+        sandbox
+            .run("b", &[])
+            .exits(1)
+            .tells(&["no ports are left: of 2 slots, 2 have reserved ports, and 0 have busy ones"]);
+    }
 
     // Of two services each has its own ceiling.
-    sandbox.write(
-        format!("repo/{CONFIG}"),
-        "{\"services\": {\"low\": 30767, \"high\": 40000}, \"step\": 1000}",
-    );
-    for (name, ports) in [("a", [41_000, 31_767]), ("b", [42_000, 32_767])] {
-        sandbox.run(name, &["--reallocate"]).exits(0);
-        assert_eq!(sandbox.ports(name), ports);
+    let low = sandbox.port(0);
+    let step = (32_767 - low) / 3;
+    // `low` has three more slots. On ports that are not the sandbox's, somebody may listen.
+    let is_free = |high: &u16| (1..4).all(|slot| can_bind(high + slot * step));
+    let high = (33_000..65_535 - 3 * step).step_by(100).find(is_free);
+    let high = high.unwrap();
+    let services = [("high", high), ("low", low)];
+    sandbox.configure("repo", config(&services).step(step));
+    let mut reserved = Vec::new();
+    for slot in 1..4 {
+        let ports = [high, low].map(|base| base + slot * step);
+        if can_bind(ports[1]) {
+            sandbox.remove_port_file("a");
+            sandbox.run("a", &[]).exits(0);
+            assert_eq!(sandbox.ports("a"), ports);
+        }
+        reserved.extend(ports);
+        sandbox.write(format!("b/{PORT_FILE}"), format!("{reserved:?}"));
     }
-    sandbox.add("c");
-    sandbox.run("c", &[]).exits(1).tells(&["of 3 slots"]);
+    sandbox
+        .run("a", &["--reallocate"])
+        .exits(1)
+        .tells(&["of 4 slots"]);
 }
 
 #[test]
 fn where_none_is_left_the_error_counts_the_slots_and_names_the_remedy() {
-    let block = PortBlock::reserve();
-    let base = block.port(10);
+    let sandbox = sandbox();
+    let base = sandbox.port(10);
     // `edge` is usable in the slots 0 to 2 alone.
-    let sandbox = sandbox(&format!(
-        "{{\"services\": {{\"web\": {base}, \"edge\": 32765}}, \"step\": 1}}"
-    ));
+    let services = [("web", base), ("edge", 32_765)];
+    sandbox.configure("repo", config(&services).step(1));
     let told = |reserved, busy| {
         format!(
             "no ports are left: of 3 slots, {reserved} have reserved ports, and {busy} have busy ones; \
              a smaller `step` in the config makes more slots"
         )
     };
-    let listen = |slot| TcpListener::bind(("127.0.0.1", base + slot)).unwrap();
-    let listeners = [listen(1), listen(2)];
+    let listeners = [listen(base + 1), listen(base + 2)];
     sandbox.run("a", &[]).exits(1).tells(&[&told(1, 2)]);
     sandbox.run_hook("a").exits(0).tells(&[&told(1, 2)]);
     assert!(!sandbox.has_port_file("a"));
@@ -107,14 +133,13 @@ fn where_none_is_left_the_error_counts_the_slots_and_names_the_remedy() {
 
 #[test]
 fn a_file_that_names_more_than_100_ports_is_named_where_none_is_left() {
-    let sandbox = sandbox(&config_of(30_000, 10_000));
+    let sandbox = sandbox();
+    sandbox.configure("repo", one_service(30_000, 10_000));
     sandbox.add("b");
     // 30000 is the one slot that there is, and the main worktree's.
     for (count, is_named) in [(100, false), (101, true)] {
-        let ports: Vec<String> = (9000..9000 + count)
-            .map(|port: u16| port.to_string())
-            .collect();
-        sandbox.write(format!("b/{PORT_FILE}"), format!("[{}]", ports.join(",")));
+        let ports: Vec<u16> = (9000..9000 + count).collect();
+        sandbox.write(format!("b/{PORT_FILE}"), format!("{ports:?}"));
         let run = sandbox.run("a", &[]).exits(1);
         let named = format!(
             "`{}` names 101 ports",
@@ -127,10 +152,10 @@ fn a_file_that_names_more_than_100_ports_is_named_where_none_is_left() {
 
 #[test]
 fn the_main_worktree_takes_slot_0_without_a_probe() {
-    let block = PortBlock::reserve();
-    let base = block.port(1);
-    let _stack = TcpListener::bind(("127.0.0.1", base)).unwrap();
-    let sandbox = sandbox(&config_of(base, 10));
+    let sandbox = sandbox();
+    let base = sandbox.port(0);
+    let _stack = listen(base);
+    sandbox.configure("repo", one_service(base, 10));
     sandbox.run("repo", &[]).exits(0).tells_nothing();
     assert_eq!(sandbox.ports("repo"), [base]);
     sandbox.run("repo", &["--reallocate"]).exits(0);
@@ -139,13 +164,11 @@ fn the_main_worktree_takes_slot_0_without_a_probe() {
 
 #[test]
 fn the_main_worktree_takes_another_slot_where_a_port_file_names_one_of_its_ports() {
-    let block = PortBlock::reserve();
-    let (web, api) = (block.port(1), block.port(2));
-    let sandbox = sandbox(&format!(
-        "{{\"services\": {{\"web\": {web}, \"api\": {api}}}, \"step\": 10}}"
-    ));
-    sandbox.write(format!("a/{PORT_FILE}"), format!("{{\"app\": {api}}}"));
-    let listener = TcpListener::bind(("127.0.0.1", web + 10)).unwrap();
+    let sandbox = sandbox();
+    let (web, api) = (sandbox.port(0), sandbox.port(1));
+    sandbox.configure("repo", two_services(web, 10));
+    sandbox.write(format!("a/{PORT_FILE}"), format!(r#"{{"app": {api}}}"#));
+    let listener = listen(web + 10);
     sandbox.run("repo", &[]).exits(0).tells_nothing();
     // What is not slot 0 is probed.
     assert_eq!(sandbox.ports("repo"), [api + 20, web + 20]);
@@ -154,62 +177,65 @@ fn the_main_worktree_takes_another_slot_where_a_port_file_names_one_of_its_ports
 
 #[test]
 fn slot_0_is_the_main_worktrees_by_its_config_and_by_the_config_in_question() {
-    let sandbox = sandbox(&config_of(9100, 100));
-    sandbox.write(format!("a/{CONFIG}"), config_of(9000, 50));
+    let sandbox = sandbox();
+    let port = |offset| sandbox.port(offset);
+    sandbox.configure("repo", one_service(port(10), 10));
+    sandbox.configure("a", one_service(port(0), 5));
     sandbox.run("a", &[]).exits(0).tells_nothing();
-    assert_eq!(sandbox.ports("a"), [9050]);
+    assert_eq!(sandbox.ports("a"), [port(5)]);
     sandbox.add("b");
-    sandbox.write(format!("b/{CONFIG}"), config_of(9000, 50));
+    sandbox.configure("b", one_service(port(0), 5));
     sandbox.run("b", &[]).exits(0).tells_nothing();
-    // Not 9000, slot 0 by its own config, nor 9100, slot 0 by the main worktree's.
-    assert_eq!(sandbox.ports("b"), [9150]);
+    // Neither slot 0 by its own config, 0, nor slot 0 by the main worktree's, 10.
+    assert_eq!(sandbox.ports("b"), [port(15)]);
 }
 
 #[test]
 fn what_the_main_worktrees_port_file_names_is_reserved() {
-    let sandbox = sandbox(&config_of(9000, 100));
+    let sandbox = sandbox();
     sandbox.write(
         format!("repo/{PORT_FILE}"),
-        "{\"worktree\": null, \"slot\": 1, \"ports\": {\"web\": 9100}}",
+        sandbox.with_ports(r#"{"worktree": null, "slot": 1, "ports": {"cloud": @1}}"#),
     );
     sandbox.run("a", &[]).exits(0);
-    assert_eq!(sandbox.ports("a"), [9200]);
+    assert_eq!(sandbox.ports("a"), [sandbox.port(2)]);
 }
 
 #[test]
 fn ones_own_port_file_never_blocks() {
-    let sandbox = sandbox(&config_of(9000, 100));
+    let sandbox = sandbox();
     for content in [
-        "{\"app\": 9100}",
-        "{\"worktree\": \"b\", \"slot\": 1, \"ports\": {\"web\": 9100}}",
-        "9100,",
+        r#"{"app": @1}"#,
+        r#"{"worktree": "b", "slot": 1, "ports": {"cloud": @1}}"#,
+        "@1,",
     ] {
-        sandbox.write(format!("a/{PORT_FILE}"), content);
+        sandbox.write(format!("a/{PORT_FILE}"), sandbox.with_ports(content));
         sandbox.run("a", &["--reallocate"]).exits(0);
-        assert_eq!(sandbox.ports("a"), [9100], "{content}");
+        assert_eq!(sandbox.ports("a"), [sandbox.port(1)], "{content}");
     }
-    sandbox.write(format!("repo/{PORT_FILE}"), "{\"app\": 9000}");
+    sandbox.write(
+        format!("repo/{PORT_FILE}"),
+        sandbox.with_ports(r#"{"app": @0}"#),
+    );
     sandbox.run("repo", &["--reallocate"]).exits(0);
-    assert_eq!(sandbox.ports("repo"), [9000]);
+    assert_eq!(sandbox.ports("repo"), [sandbox.port(0)]);
 }
 
 #[test]
 fn a_slot_one_of_whose_ports_is_reserved_or_busy_is_passed_over() {
-    let block = PortBlock::reserve();
-    let (web, api) = (block.port(1), block.port(2));
-    let sandbox = sandbox(&format!(
-        "{{\"services\": {{\"web\": {web}, \"api\": {api}}}, \"step\": 10}}"
-    ));
+    let sandbox = sandbox();
+    let (web, api) = (sandbox.port(0), sandbox.port(1));
+    sandbox.configure("repo", two_services(web, 10));
     sandbox.add("b");
     sandbox.write(
         format!("b/{PORT_FILE}"),
-        format!("{{\"app\": {}}}", api + 10),
+        format!(r#"{{"app": {}}}"#, api + 10),
     );
-    let listener = TcpListener::bind(("127.0.0.1", api + 20)).unwrap();
+    let listener = listen(api + 20);
     sandbox.run("a", &[]).exits(0).tells_nothing();
     assert_eq!(sandbox.ports("a"), [api + 30, web + 30]);
     close(listener);
-    fs::remove_file(sandbox.path("b").join(PORT_FILE)).unwrap();
+    sandbox.remove_port_file("b");
     // Both are free now, and a bundle of one's own does not move.
     sandbox.run("a", &[]).exits(0);
     assert_eq!(sandbox.ports("a"), [api + 30, web + 30]);

@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use crate::support::{PROGRAM, Run, Sandbox, can_bind};
+use crate::support::{LOCK, PROGRAM, Run, Sandbox, can_bind};
 
 #[test]
 fn sixty_four_calls_at_once_never_share_a_port_and_none_is_lost() {
-    let sandbox = Sandbox::bare_of_hooks();
+    let sandbox = Sandbox::without_hook();
     let names: Vec<String> = (0..64).map(|i| format!("w{i}")).collect();
     for name in &names {
         sandbox.add(name);
@@ -39,7 +39,7 @@ fn sixty_four_calls_at_once_never_share_a_port_and_none_is_lost() {
 
 #[test]
 fn sixty_four_calls_in_a_few_worktrees_at_once_leave_whole_files() {
-    let sandbox = Sandbox::bare_of_hooks();
+    let sandbox = Sandbox::without_hook();
     let names: Vec<String> = (0..4).map(|i| format!("w{i}")).collect();
     for name in &names {
         sandbox.add(name);
@@ -134,8 +134,8 @@ fn sixty_four_adds_beside_moves_prunes_and_gcs_never_share_a_port_and_none_is_lo
         .flat_map(|name| sandbox.ports(name))
         .collect();
     sandbox.add("last");
-    let free = (8100..)
-        .step_by(100)
+    let free = (1..)
+        .map(|slot| sandbox.port(slot))
         .filter(|port| !held.contains(port))
         .find(|port| can_bind(*port));
     assert_eq!(free, sandbox.ports("last").pop());
@@ -157,9 +157,9 @@ fn an_entry_that_stays_empty_is_no_reservation_and_stops_nobody() {
 fn call(sandbox: &Sandbox, name: &str, anew: bool) -> Child {
     let mut command = sandbox.command("sh", name);
     let script = if anew {
-        "\"$1\" --reallocate >/dev/null && exec \"$1\" --json"
+        r#""$1" --reallocate >/dev/null && exec "$1" --json"#
     } else {
-        "exec \"$1\" --json"
+        r#"exec "$1" --json"#
     };
     command.args(["-c", script, "sh", PROGRAM]);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -180,7 +180,7 @@ fn assert_tells_of_waiting_alone(run: &Run) {
 /// Takes the repository's lock that many times and looks at the port files under it, as the
 /// program does: at no time do two of them name one port.
 fn watch(sandbox: &Sandbox, names: &[String], times: usize) {
-    let path = sandbox.path("repo/.git/worktree-ports/lock");
+    let path = sandbox.path(LOCK);
     for _ in 0..times {
         let Ok(lock) = OpenOptions::new().write(true).open(&path) else {
             continue;

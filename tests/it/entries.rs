@@ -8,13 +8,11 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Stdio;
 
-use crate::support::{PORT_FILE, Sandbox};
+use crate::support::{Nobody, PORT_FILE, Sandbox, set_mode};
 
-/// A sandbox with the worktree `a`, which asks, and `b`, which has 8100.
+/// A sandbox with the worktree `a`, which asks, and `b`, which has slot 1.
 fn sandbox() -> Sandbox {
-    let sandbox = Sandbox::bare_of_hooks();
-    sandbox.add("a");
-    sandbox.add("b");
+    let sandbox = Sandbox::with_worktrees(&["a", "b"]);
     sandbox.run("b", &[]).exits(0);
     sandbox
 }
@@ -25,7 +23,7 @@ fn assert_gets(sandbox: &Sandbox, port: u16, case: &str) {
     let run = sandbox.run("a", &["--reallocate"]).exits(0);
     assert_eq!(sandbox.ports("a"), [port], "{case}\n{run}");
     assert_eq!(run.stderr, "", "{case}");
-    fs::remove_file(sandbox.path("a").join(PORT_FILE)).unwrap();
+    sandbox.remove_port_file("a");
     let run = sandbox.run_hook("a").exits(0);
     assert_eq!(sandbox.ports("a"), [port], "{case}\n{run}");
     assert_eq!(run.stderr.lines().count(), 1, "{case}\n{run}");
@@ -35,7 +33,7 @@ fn assert_gets(sandbox: &Sandbox, port: u16, case: &str) {
 #[track_caller]
 fn assert_warns(sandbox: &Sandbox, case: &str) {
     let run = sandbox.run("a", &["--reallocate"]).exits(0);
-    assert_eq!(sandbox.ports("a"), [8200], "{case}\n{run}");
+    assert_eq!(sandbox.ports("a"), [sandbox.port(2)], "{case}\n{run}");
     run.tells(&["warning: ", "/gitdir` cannot be read", "ports are unknown"]);
 }
 
@@ -68,11 +66,14 @@ fn an_entry_that_names_no_worktree_is_passed_over() {
     ];
     fs::create_dir(&entry).unwrap();
     // What is not the `.git` of a worktree does not lead to a port file either.
-    sandbox.write(format!("elsewhere/{PORT_FILE}"), "{\"app\": 8200}");
+    sandbox.write(
+        format!("elsewhere/{PORT_FILE}"),
+        sandbox.with_ports(r#"{"app": @2}"#),
+    );
     let elsewhere = sandbox.path("elsewhere/x").display().to_string();
     for content in contents.into_iter().chain([&*elsewhere]) {
         fs::write(entry.join("gitdir"), content).unwrap();
-        assert_gets(&sandbox, 8200, content);
+        assert_gets(&sandbox, sandbox.port(2), content);
     }
 }
 
@@ -81,15 +82,15 @@ fn an_entry_that_is_being_made_is_passed_over() {
     let sandbox = sandbox();
     let entries = sandbox.path("repo/.git/worktrees");
     fs::create_dir(entries.join("x")).unwrap();
-    assert_gets(&sandbox, 8200, "no gitdir yet");
+    assert_gets(&sandbox, sandbox.port(2), "no gitdir yet");
     fs::create_dir(entries.join("y")).unwrap();
-    assert_gets(&sandbox, 8200, "two of these");
+    assert_gets(&sandbox, sandbox.port(2), "two of these");
     fs::write(entries.join("x/gitdir"), "").unwrap();
-    assert_gets(&sandbox, 8200, "an empty gitdir");
+    assert_gets(&sandbox, sandbox.port(2), "an empty gitdir");
     fs::write(entries.join("x/commondir"), "").unwrap();
-    assert_gets(&sandbox, 8200, "an empty commondir");
+    assert_gets(&sandbox, sandbox.port(2), "an empty commondir");
     fs::write(entries.join("z"), "no directory").unwrap();
-    assert_gets(&sandbox, 8200, "a file");
+    assert_gets(&sandbox, sandbox.port(2), "a file");
 }
 
 #[test]
@@ -109,7 +110,7 @@ fn an_entry_whose_gitdir_is_no_regular_file_is_passed_over_with_a_warning() {
     let mut mkfifo = sandbox.command("mkfifo", ".");
     mkfifo.arg(&gitdir);
     Sandbox::finish(mkfifo).exits(0);
-    assert_gets(&sandbox, 8200, "a FIFO");
+    assert_gets(&sandbox, sandbox.port(2), "a FIFO");
 }
 
 #[test]
@@ -120,22 +121,22 @@ fn an_entry_that_is_a_link_is_followed_to_its_worktree() {
     symlink("/nowhere", entries.join("y")).unwrap();
     symlink("/dev", entries.join("z")).unwrap();
     let run = sandbox.run("a", &["--reallocate"]).exits(0);
-    assert_eq!(sandbox.ports("a"), [8200], "{run}");
+    assert_eq!(sandbox.ports("a"), [sandbox.port(2)], "{run}");
 }
 
 #[test]
 fn a_worktree_whose_directory_is_gone_reserves_nothing_locked_or_not() {
     let sandbox = sandbox();
     fs::rename(sandbox.path("b"), sandbox.path("unmounted")).unwrap();
-    assert_gets(&sandbox, 8100, "gone");
+    assert_gets(&sandbox, sandbox.port(1), "gone");
     sandbox.git("repo", &["worktree", "lock", "../b"]);
-    assert_gets(&sandbox, 8100, "gone and locked");
+    assert_gets(&sandbox, sandbox.port(1), "gone and locked");
     fs::rename(sandbox.path("unmounted"), sandbox.path("b")).unwrap();
-    assert_gets(&sandbox, 8200, "there and locked");
+    assert_gets(&sandbox, sandbox.port(2), "there and locked");
     sandbox.git("repo", &["worktree", "unlock", "../b"]);
     fs::remove_dir_all(sandbox.path("b")).unwrap();
     fs::write(sandbox.path("b"), "a file now").unwrap();
-    assert_gets(&sandbox, 8100, "a file in its place");
+    assert_gets(&sandbox, sandbox.port(1), "a file in its place");
 }
 
 #[test]
@@ -146,22 +147,25 @@ fn two_entries_of_one_worktree_count_once_and_ones_own_never() {
     for name in ["b", "a", "repo"] {
         let content = format!("{}/.git\n", sandbox.path(name).display());
         fs::write(entry.join("gitdir"), content).unwrap();
-        assert_gets(&sandbox, 8200, name);
+        assert_gets(&sandbox, sandbox.port(2), name);
     }
 
     // Its entry may lead to it by another way.
     symlink(".", sandbox.path("way")).unwrap();
     let content = format!("{}/.git\n", sandbox.path("way/a").display());
     sandbox.write("repo/.git/worktrees/a/gitdir", content);
-    sandbox.write(format!("a/{PORT_FILE}"), "{\"app\": 8200}");
+    sandbox.write(
+        format!("a/{PORT_FILE}"),
+        sandbox.with_ports(r#"{"app": @2}"#),
+    );
     sandbox.run("a", &["--reallocate"]).exits(0);
-    assert_eq!(sandbox.ports("a"), [8200]);
+    assert_eq!(sandbox.ports("a"), [sandbox.port(2)]);
 }
 
 #[test]
 fn a_warning_is_told_once_however_many_entries_lead_to_it() {
     let sandbox = sandbox();
-    sandbox.write(format!("b/{PORT_FILE}"), "8100,");
+    sandbox.write(format!("b/{PORT_FILE}"), sandbox.with_ports("@1,"));
     let content = format!("{}/.git\n", sandbox.path("b").display());
     sandbox.write("repo/.git/worktrees/x/gitdir", content);
     let run = sandbox.run("a", &[]).exits(0).tells(&["is not JSON"]);
@@ -173,19 +177,16 @@ fn the_port_file_of_an_entrys_root_counts_whatever_else_is_there() {
     let sandbox = sandbox();
     // The root has no `.git` any more: who works there may still have its servers up.
     fs::remove_file(sandbox.path("b/.git")).unwrap();
-    assert_gets(&sandbox, 8200, "no .git");
+    assert_gets(&sandbox, sandbox.port(2), "no .git");
 }
 
 #[test]
 fn an_entry_that_cannot_be_read_is_a_warning() {
-    use std::os::unix::fs::PermissionsExt;
     let sandbox = sandbox();
-    let Some(nobody) = crate::support::Nobody::owning(&sandbox) else {
-        return;
-    };
+    let nobody = Nobody::owning(&sandbox);
     let gitdir = sandbox.path("repo/.git/worktrees/b/gitdir");
     for closed in [gitdir.as_path(), gitdir.parent().unwrap()] {
-        fs::set_permissions(closed, fs::Permissions::from_mode(0o000)).unwrap();
+        set_mode(closed, 0o000);
         let run = nobody.run("a", &["--reallocate"]).exits(0);
         let run = run.tells(&["warning: ", "worktrees/b/gitdir", "are unknown"]);
         assert_eq!(run.stderr.lines().count(), 1, "{run}");
@@ -222,12 +223,12 @@ fn a_worktree_that_is_being_made_or_removed_stops_nobody() {
         );
     }
     sandbox.run("stays", &[]).exits(0).tells_nothing();
-    assert_eq!(sandbox.ports("stays"), [8100]);
+    assert_eq!(sandbox.ports("stays"), [sandbox.port(1)]);
 }
 
 #[test]
 fn the_listing_agrees_with_gits_own() {
-    let sandbox = Sandbox::bare_of_hooks();
+    let sandbox = Sandbox::without_hook();
     sandbox.write("repo/file", "x");
     sandbox.git("repo", &["add", "."]);
     sandbox.git("repo", &["commit", "--quiet", "--message=file"]);
@@ -236,7 +237,7 @@ fn the_listing_agrees_with_gits_own() {
         b"with space",
         b"deep/er",
         b"new\nline",
-        b"quo\"te",
+        br#"quo"te"#,
         b"not-utf-8-\xff",
         b"8100",
         b"locked",
@@ -262,26 +263,25 @@ fn the_listing_agrees_with_gits_own() {
         .collect();
     assert_eq!(roots.len(), 1 + names.len());
     // Each that git lists reserves one slot; whoever comes last must have met them all.
-    for (slot, root) in roots.iter().enumerate().skip(1) {
-        let port = 8000 + slot * 100;
-        fs::write(root.join(PORT_FILE), format!("{{\"app\": {port}}}")).unwrap();
+    for (slot, root) in (0..).zip(&roots).skip(1) {
+        let port = sandbox.port(slot);
+        fs::write(root.join(PORT_FILE), format!(r#"{{"app": {port}}}"#)).unwrap();
     }
     sandbox.git("repo", &["worktree", "add", "--detach", "../last"]);
     sandbox.run("last", &[]).exits(0).tells_nothing();
-    assert_eq!(sandbox.ports("last"), [8900]);
+    assert_eq!(sandbox.ports("last"), [sandbox.port(9)]);
 
     // And what git no longer lists, is not met.
     sandbox.git("repo", &["worktree", "remove", "--force", "../deep/er"]);
     sandbox.run("last", &["--reallocate"]).exits(0);
     let gone = roots.iter().position(|root| root.ends_with("deep/er"));
-    let port = 8000 + 100 * u16::try_from(gone.unwrap()).unwrap();
-    assert_eq!(sandbox.ports("last"), [port]);
+    let slot = u16::try_from(gone.unwrap()).unwrap();
+    assert_eq!(sandbox.ports("last"), [sandbox.port(slot)]);
 }
 
 #[test]
 fn each_of_a_hundred_worktrees_is_met() {
-    let sandbox = Sandbox::bare_of_hooks();
-    sandbox.add("a");
+    let sandbox = Sandbox::with_worktrees(&["a"]);
     // As git makes them, but faster.
     for i in 1..=100 {
         let root = format!("many/w{i}");
@@ -289,14 +289,14 @@ fn each_of_a_hundred_worktrees_is_met() {
             format!("repo/.git/worktrees/w{i}/gitdir"),
             format!("{}/.git\n", sandbox.path(&root).display()),
         );
-        let port = 8000 + i * 100;
+        let port = sandbox.port(i);
         sandbox.write(
             format!("{root}/{PORT_FILE}"),
-            format!("{{\"worktree\": \"w{i}\", \"slot\": {i}, \"ports\": {{\"cloud\": {port}}}}}"),
+            format!(r#"{{"worktree": "w{i}", "slot": {i}, "ports": {{"cloud": {port}}}}}"#),
         );
     }
     sandbox.run("a", &[]).exits(0).tells_nothing();
-    assert_eq!(sandbox.ports("a"), [18_100]);
+    assert_eq!(sandbox.ports("a"), [sandbox.port(101)]);
     let distinct: BTreeSet<u16> = (1..=100)
         .flat_map(|i| sandbox.ports(format!("many/w{i}")))
         .chain(sandbox.ports("a"))

@@ -5,7 +5,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::process::Stdio;
 
-use crate::support::{CONFIG, PORT_FILE, PROGRAM, PortBlock, Sandbox, close, config};
+use crate::support::{CONFIG, PORT_FILE, PROGRAM, Sandbox, close, config, set_mode};
 
 #[test]
 fn worktree_add_leaves_a_port_file_and_tells_one_line() {
@@ -16,11 +16,23 @@ fn worktree_add_leaves_a_port_file_and_tells_one_line() {
         .lines()
         .filter(|line| line.starts_with("worktree-ports"))
         .collect();
-    assert_eq!(told, ["worktree-ports: cloud 8100 (.worktree-ports.json)"]);
+    assert_eq!(
+        told,
+        [sandbox.with_ports("worktree-ports: cloud @1 (.worktree-ports.json)")]
+    );
     assert_eq!(
         sandbox.port_file("fix-favicon"),
-        "{\n  \"worktree\": \"fix-favicon\",\n  \"slot\": 1,\n  \"ports\": {\n    \"cloud\": 8100\n  },\n  \
-         \"cloud_url\": \"http://127.0.0.1:8100\"\n}\n"
+        sandbox.with_ports(
+            r#"{
+  "worktree": "fix-favicon",
+  "slot": 1,
+  "ports": {
+    "cloud": @1
+  },
+  "cloud_url": "http://127.0.0.1:@1"
+}
+"#
+        )
     );
     sandbox.assert_no_leftovers("fix-favicon");
 }
@@ -32,7 +44,7 @@ fn the_second_worktree_gets_the_next_bundle_though_nothing_listens() {
     sandbox.add("b");
     assert_eq!(
         (sandbox.ports("a"), sandbox.ports("b")),
-        (vec![8100], vec![8200])
+        (vec![sandbox.port(1)], vec![sandbox.port(2)])
     );
 }
 
@@ -46,7 +58,7 @@ fn removing_a_worktree_is_the_release() {
     sandbox.add("d");
     assert_eq!(
         (sandbox.ports("c"), sandbox.ports("d")),
-        (vec![8100], vec![8300])
+        (vec![sandbox.port(1)], vec![sandbox.port(3)])
     );
 }
 
@@ -87,10 +99,11 @@ fn an_exclude_file_that_cannot_be_written_is_a_warning() {
     let sandbox = Sandbox::new();
     fs::remove_dir_all(sandbox.path("repo/.git/info")).unwrap();
     sandbox.write("repo/.git/info", "not a directory");
-    sandbox
-        .add("a")
-        .tells(&["warning: could not add the port file to", "cloud 8100"]);
-    assert_eq!(sandbox.ports("a"), [8100]);
+    sandbox.add("a").tells(&[
+        "warning: could not add the port file to",
+        &sandbox.with_ports("cloud @1"),
+    ]);
+    assert_eq!(sandbox.ports("a"), [sandbox.port(1)]);
 }
 
 #[test]
@@ -106,9 +119,9 @@ fn a_moved_worktree_keeps_its_bundle() {
             .run("elsewhere", &["--get", "cloud"])
             .exits(0)
             .stdout,
-        "8100\n"
+        sandbox.with_ports("@1\n")
     );
-    assert_eq!(sandbox.ports("b"), [8200]);
+    assert_eq!(sandbox.ports("b"), [sandbox.port(2)]);
 }
 
 #[test]
@@ -136,7 +149,7 @@ fn every_other_checkout_and_a_clone_print_nothing_and_change_nothing() {
         "templates/hooks/post-checkout",
         format!("#!/bin/sh\n'{PROGRAM}' \"$@\"\n"),
     );
-    crate::support::make_executable(&sandbox.path("templates/hooks/post-checkout"));
+    set_mode(&sandbox.path("templates/hooks/post-checkout"), 0o755);
     sandbox
         .git(
             ".",
@@ -153,8 +166,8 @@ fn a_worktree_made_without_checkout_gets_its_bundle_at_its_first_checkout() {
     assert!(!sandbox.has_port_file("a"));
     sandbox
         .git("a", &["checkout"])
-        .tells(&["worktree-ports: cloud 8100"]);
-    assert_eq!(sandbox.ports("a"), [8100]);
+        .tells(&[&sandbox.with_ports("worktree-ports: cloud @1")]);
+    assert_eq!(sandbox.ports("a"), [sandbox.port(1)]);
 }
 
 #[test]
@@ -163,7 +176,7 @@ fn a_worktree_made_without_checkout_gets_its_bundle_at_the_first_call_by_hand() 
     sandbox.git("repo", &["worktree", "add", "--no-checkout", "../a"]);
     assert_eq!(
         sandbox.run("a", &["--get", "cloud"]).exits(0).stdout,
-        "8100\n"
+        sandbox.with_ports("@1\n")
     );
 }
 
@@ -193,7 +206,7 @@ fn thirty_two_parallel_adds_never_share_a_port() {
 
 #[test]
 fn thirty_two_parallel_calls_on_ready_worktrees_all_succeed() {
-    let sandbox = Sandbox::bare_of_hooks();
+    let sandbox = Sandbox::without_hook();
     let names: Vec<String> = (0..32).map(|i| format!("w{i}")).collect();
     for name in &names {
         sandbox.add(name);
@@ -216,16 +229,10 @@ fn thirty_two_parallel_calls_on_ready_worktrees_all_succeed() {
 #[test]
 fn a_listener_on_any_address_of_the_probe_makes_its_bundle_be_skipped() {
     for address in ["127.0.0.1", "0.0.0.0", "::1", "::"] {
-        let block = PortBlock::reserve();
         let sandbox = Sandbox::new();
-        let base = block.port(10);
-        sandbox.write(
-            format!("repo/{CONFIG}"),
-            format!(
-                "{{ \"services\": {{ \"api\": {base}, \"web\": {} }}, \"step\": 2 }}",
-                base + 1
-            ),
-        );
+        let base = sandbox.port(10);
+        let services = [("api", base), ("web", base + 1)];
+        sandbox.configure("repo", config(&services).step(2));
         let listener = match TcpListener::bind((address, base + 3)) {
             Ok(listener) => listener,
             Err(error) if error.kind() == std::io::ErrorKind::AddrNotAvailable => continue,
@@ -242,56 +249,54 @@ fn a_listener_on_any_address_of_the_probe_makes_its_bundle_be_skipped() {
 #[test]
 fn every_port_in_a_siblings_file_of_another_shape_is_reserved() {
     let others = [
-        "{\"app\": 8100, \"db\": 8200}",
-        "{\"port\": \"8100\", \"url\": \"postgres://localhost:8200/x\"}",
-        "{\"a\": 8100.0, \"b\": [8200]}",
-        "{\"deep\": [{\"er\": {\"8100\": null}}, \"x8200y\"]}",
-        "{\"port\": 8100, \"port\": 8200}",
-        "[8100, 8200]",
-        "{\"worktree\": \"other\", \"slot\": 1, \"ports\": {\"cloud\": 8100}, \"note\": 8200}",
-        "{\"worktree\": \"other\", \"slot\": 1, \"ports\": {\"cloud\": 8100, \"cloud\": 8200}}",
+        r#"{"app": @1, "db": @2}"#,
+        r#"{"port": "@1", "url": "postgres://localhost:@2/x"}"#,
+        r#"{"a": @1.0, "b": [@2]}"#,
+        r#"{"deep": [{"er": {"@1": null}}, "x@2y"]}"#,
+        r#"{"port": @1, "port": @2}"#,
+        "[@1, @2]",
+        r#"{"worktree": "other", "slot": 1, "ports": {"cloud": @1}, "note": @2}"#,
+        r#"{"worktree": "other", "slot": 1, "ports": {"cloud": @1, "cloud": @2}}"#,
     ];
     for other in others {
-        let sandbox = Sandbox::bare_of_hooks();
-        sandbox.add("other");
-        sandbox.add("a");
-        sandbox.write(format!("other/{PORT_FILE}"), other);
+        let sandbox = Sandbox::with_worktrees(&["other", "a"]);
+        sandbox.write(format!("other/{PORT_FILE}"), sandbox.with_ports(other));
         sandbox.run_hook("a").exits(0);
-        assert_eq!(sandbox.ports("a"), [8300], "{other}");
+        assert_eq!(sandbox.ports("a"), [sandbox.port(3)], "{other}");
     }
 }
 
 #[test]
 fn only_the_ports_of_a_siblings_file_of_our_shape_are_reserved() {
-    let sandbox = Sandbox::bare_of_hooks();
-    sandbox.add("other");
-    sandbox.add("a");
+    let sandbox = Sandbox::with_worktrees(&["other", "a"]);
     sandbox.write(
         format!("other/{PORT_FILE}"),
-        "{\"worktree\": \"8100\", \"slot\": 3, \"ports\": {\"cloud\": 8300}, \"x_url\": \"http://localhost:8200\"}",
+        sandbox.with_ports(
+            r#"{"worktree": "@1", "slot": 3, "ports": {"cloud": @3}, "x_url": "http://localhost:@2"}"#,
+        ),
     );
     sandbox.run_hook("a").exits(0);
-    assert_eq!(sandbox.ports("a"), [8100]);
+    assert_eq!(sandbox.ports("a"), [sandbox.port(1)]);
 }
 
 #[test]
 fn worktrees_with_different_configs_never_share_a_port() {
     let sandbox = Sandbox::new();
+    let port = |offset| sandbox.port(offset);
+    sandbox.configure("repo", config(&[("cloud", port(10))]).step(1));
     sandbox.add("a");
     sandbox.git("repo", &["worktree", "add", "--no-checkout", "../b"]);
-    sandbox.write(
-        format!("b/{CONFIG}"),
-        config(&[("web", 7900), ("api", 8100)]),
-    );
+    let services = [("web", port(9)), ("api", port(11))];
+    sandbox.configure("b", config(&services).step(1));
     sandbox.run("b", &[]).exits(0);
-    // Slot 1 has 8000, the main worktree's, and slot 2 has 8100, that of `a`: api 8400, web 8200.
-    assert_eq!(sandbox.ports("b"), [8400, 8200]);
+    // `web` in slot 1 would have the port of the main worktree, and in slot 2 that of `a`.
+    assert_eq!(sandbox.ports("b"), [port(14), port(12)]);
 }
 
 #[test]
 fn the_hook_exits_0_whatever_goes_wrong() {
     let sandbox = Sandbox::new();
-    sandbox.write(format!("repo/{CONFIG}"), "{");
+    sandbox.configure("repo", "{");
     sandbox.add("a").tells(&[
         "worktree-ports: error: the config",
         CONFIG,

@@ -1,48 +1,12 @@
 //! `--install` and `--uninstall`, whatever hooks a clone has, and what git sees of them.
 
-use std::fs::{self, OpenOptions, Permissions};
-use std::io::Write;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::fs;
+use std::os::unix::fs::symlink;
 
-use crate::support::{PROGRAM, Run, Sandbox, has_tool};
-
-/// A git that runs hook files alone, and the first one that runs what its config names too.
-const OLD: &str = "2.53.0";
-const NEW: &str = "2.54.0";
-
-const COPY: &str = "repo/.git/worktree-ports/worktree-ports-hook";
-const HOOK: &str = "repo/.git/hooks/post-checkout";
-
-/// A hook that somebody has: it counts its runs, with their arguments, in the file `ran`.
-const THEIRS: &str = "echo \"own $*\" >>\"$(dirname \"$(git rev-parse --path-format=absolute --git-common-dir)\")/../ran\"";
-
-fn sandbox(git: &str) -> Sandbox {
-    let sandbox = Sandbox::bare_of_hooks();
-    sandbox.pretend_git(git);
-    sandbox
-}
-
-/// Runs the hook that the clone's config names as git 2.54 runs it, in a fresh worktree.
-fn run_config_hook(sandbox: &Sandbox, at: &str) -> Run {
-    let get = ["config", "--get", "hook.worktree-ports.command"];
-    let command = sandbox.git(at, &get).stdout;
-    let command = command.strip_suffix('\n').unwrap();
-    let event = ["config", "--get-all", "hook.worktree-ports.event"];
-    assert_eq!(sandbox.git(at, &event).stdout, "post-checkout\n");
-    let mut shell = sandbox.command("sh", at);
-    shell
-        .arg("-c")
-        .arg(format!("{command} \"$@\""))
-        .arg(command);
-    shell.args(["0".repeat(40), "1".repeat(40), "1".to_owned()]);
-    Sandbox::finish(shell).exits(0)
-}
-
-/// Brings something about in a sandbox.
-type Prepare = fn(&Sandbox);
+use crate::support::hooks::{
+    COPY, HOOK, NEW, OLD, Prepare, THEIRS, run_config_hook, sandbox_with_git,
+};
+use crate::support::{Sandbox, set_mode};
 
 /// A state in which a clone may be met.
 struct State {
@@ -85,7 +49,7 @@ const STATES: &[State] = &[
                 sandbox,
                 &format!("#!/usr/bin/env -S sh -eu\n{THEIRS}\nexit 0"),
             );
-            fs::set_permissions(sandbox.path(HOOK), Permissions::from_mode(0o700)).unwrap();
+            set_mode(sandbox.path(HOOK), 0o700);
         },
         code_by_file: 0,
         theirs_runs: true,
@@ -191,7 +155,7 @@ const STATES: &[State] = &[
         name: "a config that is a link, of its owner alone",
         prepare: |sandbox| {
             let path = sandbox.path("repo/.git/config");
-            fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+            set_mode(&path, 0o600);
             fs::rename(&path, sandbox.path("repo/.git/config-elsewhere")).unwrap();
             symlink("config-elsewhere", path).unwrap();
         },
@@ -234,7 +198,7 @@ fn theirs_ran(sandbox: &Sandbox) -> usize {
 #[test]
 fn installed_into_every_state_by_a_hook_file_it_leaves_without_a_trace() {
     for state in STATES {
-        let sandbox = sandbox(OLD);
+        let sandbox = sandbox_with_git(OLD);
         (state.prepare)(&sandbox);
         let before = restored(&sandbox);
         let name = state.name;
@@ -283,7 +247,7 @@ fn installed_into_every_state_by_a_hook_file_it_leaves_without_a_trace() {
 #[test]
 fn installed_into_every_state_by_the_config_it_touches_no_hook_and_leaves_without_a_trace() {
     for state in STATES {
-        let sandbox = sandbox(NEW);
+        let sandbox = sandbox_with_git(NEW);
         (state.prepare)(&sandbox);
         let before = restored(&sandbox);
         let hooks = sandbox.path("repo/.git/hooks");
@@ -299,7 +263,7 @@ fn installed_into_every_state_by_the_config_it_touches_no_hook_and_leaves_withou
 
         sandbox.add("a");
         run_config_hook(&sandbox, "a");
-        assert_eq!(sandbox.ports("a"), [8100], "{name}");
+        assert_eq!(sandbox.ports("a"), [sandbox.port(1)], "{name}");
         assert_eq!(
             theirs_ran(&sandbox),
             usize::from(state.theirs_runs),
@@ -315,7 +279,7 @@ fn installed_into_every_state_by_the_config_it_touches_no_hook_and_leaves_withou
 #[test]
 fn uninstalled_before_any_worktree_it_leaves_no_directory() {
     for git in [OLD, NEW] {
-        let sandbox = sandbox(git);
+        let sandbox = sandbox_with_git(git);
         let before = sandbox.content_of("repo");
         sandbox.run("repo", &["--install"]).exits(0);
         assert_ne!(sandbox.content_of("repo"), before);
@@ -330,18 +294,19 @@ fn uninstalled_before_any_worktree_it_leaves_no_directory() {
 #[test]
 fn it_installs_from_a_linked_worktree_into_a_bare_repository_and_into_a_submodule() {
     for git in [OLD, NEW] {
-        let sandbox = sandbox(git);
+        let sandbox = sandbox_with_git(git);
         sandbox.add("linked");
         sandbox.run("linked", &["--install"]).exits(0);
         assert!(sandbox.path(COPY).is_file());
 
+        sandbox.commit_config("repo");
         sandbox.git(".", &["clone", "--quiet", "--bare", "repo", "bare.git"]);
         sandbox.run("bare.git", &["--install"]).exits(0);
         sandbox.git("bare.git", &["worktree", "add", "../a"]);
         if git == NEW {
             run_config_hook(&sandbox, "a");
         }
-        assert_eq!(sandbox.ports("a"), [8000]);
+        assert_eq!(sandbox.ports("a"), [sandbox.port(0)]);
 
         sandbox.git(".", &["init", "--quiet", "super"]);
         let source = sandbox.path("repo");
@@ -366,16 +331,6 @@ fn it_installs_from_a_linked_worktree_into_a_bare_repository_and_into_a_submodul
 }
 
 #[test]
-fn a_hook_that_cannot_run_is_an_error_that_says_so_and_changes_nothing() {
-    let sandbox = sandbox(OLD);
-    sandbox.write(HOOK, "#!/bin/sh\nexit 0\n");
-    let before = sandbox.content_of("repo");
-    let run = sandbox.run("repo", &["--install"]).exits(1);
-    run.tells(&["is not executable", "chmod +x"]);
-    assert_eq!(sandbox.content_of("repo"), before);
-}
-
-#[test]
 fn what_to_add_is_for_the_config_that_the_manager_reads() {
     let cases = [
         ("generated by prek", "prek.toml"),
@@ -386,7 +341,7 @@ fn what_to_add_is_for_the_config_that_the_manager_reads() {
         ("overcommit", ".overcommit.yml"),
     ];
     for (sign, config) in cases {
-        let sandbox = sandbox(OLD);
+        let sandbox = sandbox_with_git(OLD);
         theirs(&sandbox, &format!("#!/bin/sh\n# {sign}\n"));
         sandbox.write("repo/package.json", "{}");
         sandbox.write(format!("repo/{config}"), "");
@@ -397,79 +352,9 @@ fn what_to_add_is_for_the_config_that_the_manager_reads() {
 }
 
 #[test]
-fn a_newer_program_upgrades_in_place_also_while_the_old_one_runs() {
-    for git in [OLD, NEW] {
-        let sandbox = sandbox(git);
-        sandbox.run("repo", &["--install"]).exits(0);
-        sandbox.add("a");
-        sandbox.run("a", &[]).exits(0);
-        let hooks = sandbox.stamps_of("repo/.git/hooks");
-        let config = fs::read(sandbox.path("repo/.git/config")).unwrap();
-
-        let lock = sandbox.path("repo/.git/worktree-ports/lock");
-        let lock = OpenOptions::new().write(true).open(lock).unwrap();
-        lock.lock().unwrap();
-        let mut old = sandbox.command(sandbox.path(COPY), "a");
-        let mut old = old
-            .arg("--reallocate")
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-
-        sandbox.copy(PROGRAM, "newer");
-        let newer = "echo >>\"$1\"";
-        sandbox.shell(newer, &[&sandbox.path("newer")]).exits(0);
-        let mut install = sandbox.command(sandbox.path("newer"), "repo");
-        install.arg("--install");
-        Sandbox::finish(install).exits(0);
-        assert!(fs::read(sandbox.path(COPY)).unwrap().ends_with(b"\n"));
-        assert_eq!(sandbox.stamps_of("repo/.git/hooks"), hooks);
-        assert_eq!(fs::read(sandbox.path("repo/.git/config")).unwrap(), config);
-        drop(lock);
-        assert!(old.wait().unwrap().success());
-    }
-}
-
-#[test]
-fn our_block_of_an_older_version_is_brought_up_to_date() {
-    let older = "# >>> worktree-ports >>>\nold\n# <<< worktree-ports <<<\n";
-    let before = [
-        format!("#!/bin/sh\n{THEIRS}\n"),
-        format!("#!/bin/sh\n{THEIRS}; : worktree-ports-hook\n"),
-        "#!/bin/sh\n# The hook of worktree-ports alone: `worktree-ports-hook --uninstall` deletes this file.\n"
-            .to_owned(),
-    ];
-    for before in before {
-        let sandbox = sandbox(OLD);
-        let older = before.replacen('\n', &format!("\n{older}"), 1);
-        sandbox.write_script(HOOK, &older);
-        sandbox.run("repo", &["--install"]).exits(0);
-        let hook = fs::read_to_string(sandbox.path(HOOK)).unwrap();
-        assert!(!hook.contains("\nold\n"), "{hook}");
-        sandbox.add("a");
-        assert_eq!(sandbox.ports("a"), [8100], "{hook}");
-    }
-}
-
-#[test]
-fn a_newer_git_takes_the_place_of_the_hook_file() {
-    let sandbox = sandbox(OLD);
-    sandbox.write_script(HOOK, format!("#!/bin/sh\n{THEIRS}\n"));
-    let before = sandbox.content_of("repo/.git/hooks");
-    sandbox.run("repo", &["--install"]).exits(0);
-    assert_ne!(sandbox.content_of("repo/.git/hooks"), before);
-    sandbox.pretend_git(NEW);
-    sandbox.run("repo", &["--install"]).exits(0);
-    assert_eq!(sandbox.content_of("repo/.git/hooks"), before);
-    sandbox.add("a");
-    run_config_hook(&sandbox, "a");
-    assert_eq!(sandbox.ports("a"), [8100]);
-}
-
-#[test]
 fn uninstall_finds_our_file_where_a_manager_has_moved_it() {
     for moved in ["post-checkout.legacy", "post-checkout.old"] {
-        let sandbox = sandbox(OLD);
+        let sandbox = sandbox_with_git(OLD);
         let before = sandbox.content_of("repo/.git");
         sandbox.run("repo", &["--install"]).exits(0);
         let moved = sandbox.path("repo/.git/hooks").join(moved);
@@ -486,10 +371,10 @@ fn uninstall_finds_our_file_where_a_manager_has_moved_it() {
 
 #[test]
 fn what_another_adds_to_our_own_file_stays() {
-    let sandbox = sandbox(OLD);
+    let sandbox = sandbox_with_git(OLD);
     sandbox.run("repo", &["--install"]).exits(0);
     sandbox
-        .shell("echo 'echo more' >>\"$1\"", &[&sandbox.path(HOOK)])
+        .shell(r#"echo 'echo more' >>"$1""#, &[&sandbox.path(HOOK)])
         .exits(0);
     sandbox.run("repo", &["--uninstall"]).exits(0);
     let hook = fs::read_to_string(sandbox.path(HOOK)).unwrap();
@@ -511,7 +396,7 @@ fn whatever_git_does_to_the_config_meanwhile_uninstall_takes_out_ours_alone() {
     ];
     for (end, reinstalls) in [("\n", true), ("\n", false), ("", true), ("", false)] {
         for edit in edits {
-            let sandbox = sandbox(NEW);
+            let sandbox = sandbox_with_git(NEW);
             let path = sandbox.path("repo/.git/config");
             let config = fs::read_to_string(&path).unwrap() + "[last]\n\tkey = value" + end;
             fs::write(&path, &config).unwrap();
@@ -545,7 +430,7 @@ fn whatever_git_does_to_the_config_meanwhile_uninstall_takes_out_ours_alone() {
 
 #[test]
 fn the_ignored_lines_stay_while_a_worktree_has_a_port_file() {
-    let sandbox = sandbox(OLD);
+    let sandbox = sandbox_with_git(OLD);
     sandbox.write("repo/.git/info/exclude", "*.log");
     sandbox.run("repo", &["--install"]).exits(0);
     sandbox.add("a");
@@ -558,343 +443,4 @@ fn the_ignored_lines_stay_while_a_worktree_has_a_port_file() {
     sandbox.run("repo", &["--uninstall"]).exits(0);
     let exclude = fs::read_to_string(sandbox.path("repo/.git/info/exclude")).unwrap();
     assert_eq!(exclude, "*.log");
-}
-
-/// Runs the program as somebody who may not write what root owns.
-fn run_unprivileged(sandbox: &Sandbox, arguments: &[&str]) -> Run {
-    sandbox.copy(PROGRAM, "program");
-    let program = sandbox.path("program");
-    let mut command = if is_root() {
-        let mut command = sandbox.command("setpriv", "repo");
-        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
-        command.arg(program);
-        command
-    } else {
-        sandbox.command(program, "repo")
-    };
-    command.args(arguments);
-    Sandbox::finish(command)
-}
-
-fn is_root() -> bool {
-    let id = Command::new("id").arg("-u").output().unwrap();
-    id.stdout == b"0\n"
-}
-
-/// Gives everything to who runs [`run_unprivileged`], but for what is named, which nobody may
-/// write.
-fn protect(sandbox: &Sandbox, protected: &str) {
-    if is_root() {
-        let give = "chown -R 65534:65534 \"$1\" && chown -R 0:0 \"$2\"";
-        let paths = [&*sandbox.path("."), &*sandbox.path(protected)];
-        sandbox.shell(give, &paths).exits(0);
-    }
-    fs::set_permissions(sandbox.path(protected), Permissions::from_mode(0o555)).unwrap();
-}
-
-#[test]
-fn a_hooks_directory_that_cannot_be_written_is_an_error_that_leaves_what_was_there() {
-    if is_root() && !has_tool("setpriv") {
-        return;
-    }
-    let starts: [(&str, Prepare); 3] = [
-        (OLD, |_| {}),
-        (OLD, |sandbox| {
-            sandbox.write_script(HOOK, format!("#!/bin/sh\n{THEIRS}\n"));
-        }),
-        // Of an older git: it cannot be taken away.
-        (NEW, |sandbox| {
-            sandbox.pretend_git(OLD);
-            sandbox.run("repo", &["--install"]).exits(0);
-            sandbox.pretend_git(NEW);
-        }),
-    ];
-    for (git, prepare) in starts {
-        let sandbox = sandbox(git);
-        prepare(&sandbox);
-        protect(&sandbox, "repo/.git/hooks");
-        let before = sandbox.content_of("repo");
-        let run = run_unprivileged(&sandbox, &["--install"]);
-        // So that it can be removed, whoever runs this.
-        let hooks = sandbox.path("repo/.git/hooks");
-        fs::set_permissions(hooks, Permissions::from_mode(0o755)).unwrap();
-        run.exits(1).tells(&["could not", "post-checkout"]);
-        assert_eq!(sandbox.content_of("repo"), before);
-    }
-}
-
-#[test]
-fn a_git_directory_that_cannot_be_written_is_an_error_that_leaves_what_was_there() {
-    if is_root() && !has_tool("setpriv") {
-        return;
-    }
-    let sandbox = sandbox(NEW);
-    protect(&sandbox, "repo/.git");
-    let before = sandbox.content_of("repo");
-    let mut command = sandbox.command("git", "repo");
-    command.args(["config", "--global", "--add", "safe.directory", "*"]);
-    Sandbox::finish(command).exits(0);
-    make_readable(&sandbox.path("home/.gitconfig"));
-    let run = run_unprivileged(&sandbox, &["--install"]);
-    fs::set_permissions(sandbox.path("repo/.git"), Permissions::from_mode(0o755)).unwrap();
-    run.exits(1).tells(&["could not write"]);
-    assert_eq!(sandbox.content_of("repo"), before);
-}
-
-fn make_readable(path: &Path) {
-    fs::set_permissions(path, Permissions::from_mode(0o644)).unwrap();
-}
-
-#[test]
-fn a_config_that_git_has_locked_is_an_error_that_leaves_what_was_there() {
-    let sandbox = sandbox(NEW);
-    sandbox.write("repo/.git/config.lock", "");
-    let before = sandbox.content_of("repo");
-    let run = sandbox.run("repo", &["--install"]).exits(1);
-    run.tells(&["could not write the config", "config.lock"]);
-    assert_eq!(sandbox.content_of("repo"), before);
-    assert!(!sandbox.path("repo/.git/worktree-ports").exists());
-}
-
-/// Runs `script` where `$1` is the sandbox's `disk`, a file system of 64 MiB that ends with it.
-fn on_small_disk(sandbox: &Sandbox, script: &str) -> Option<Run> {
-    fs::create_dir(sandbox.path("disk")).unwrap();
-    let mounts = "mount -t tmpfs -o size=64m none \"$1\"";
-    let try_it = ["--mount", "--map-root-user", "sh", "-c", mounts, "sh"];
-    let mut command = sandbox.command("unshare", ".");
-    command.args(try_it).arg(sandbox.path("disk"));
-    if !has_tool("unshare") {
-        return None;
-    }
-    if !command.output().is_ok_and(|output| output.status.success()) {
-        assert!(
-            std::env::var_os("CI").is_none(),
-            "CI lets nothing be mounted"
-        );
-        // Past the test harness, which keeps what a passing test prints to itself.
-        let _ = writeln!(std::io::stderr(), "skipped: nothing can be mounted here");
-        return None;
-    }
-    let mut command = sandbox.command("unshare", ".");
-    let script = format!("set -e; {mounts}; {script}");
-    command.args(["--mount", "--map-root-user", "sh", "-c", &script, "sh"]);
-    command.arg(sandbox.path("disk")).arg(PROGRAM);
-    Some(Sandbox::finish(command))
-}
-
-#[test]
-fn a_full_disk_is_an_error_that_leaves_what_was_there() {
-    // Full before the program is copied; full before the hook is written, or the config.
-    let program_first = "\"$2\" --install; \"$2\" --uninstall; mkdir .git/worktree-ports; \
-                         cp \"$2\" .git/worktree-ports/worktree-ports-hook;";
-    for git in [OLD, NEW] {
-        for first in ["", program_first] {
-            let sandbox = sandbox(git);
-            let script = format!(
-                "cp -R repo \"$1/repo\"; cd \"$1/repo\"; {first}\
-                 list() {{ find .git | sort | xargs -d '\\n' ls -ld --time-style=+; cat .git/config; }};
-                 dd if=/dev/zero of=../fill 2>/dev/null || :; list >/dev/shm/$$.before;
-                 code=0; \"$2\" --install || code=$?; list >/dev/shm/$$.after;
-                 same=0; cmp /dev/shm/$$.before /dev/shm/$$.after || same=$?;
-                 rm /dev/shm/$$.before /dev/shm/$$.after; echo \"install $code, cmp $same\""
-            );
-            let Some(run) = on_small_disk(&sandbox, &script) else {
-                return;
-            };
-            assert!(
-                run.stdout.contains("install 1, cmp 0"),
-                "{git} {first}: {run}"
-            );
-            run.tells(&["could not write", "No space left on device"]);
-        }
-    }
-}
-
-/// The ways in which our hook comes to run, each with a clone in which it does.
-fn wired(git: &str) -> Sandbox {
-    let sandbox = sandbox(git);
-    sandbox.run("repo", &["--install"]).exits(0);
-    sandbox
-}
-
-/// `git worktree add`, and what the hook told.
-fn add_by(sandbox: &Sandbox, git: &str, name: &str) -> Run {
-    let run = sandbox.add(name);
-    if git == NEW && !sandbox.has_port_file(name) {
-        return run_config_hook(sandbox, name);
-    }
-    run
-}
-
-#[test]
-fn git_goes_on_and_one_line_says_what_to_run_whatever_becomes_of_the_program() {
-    let deaths: [(&str, Prepare, &str); 5] = [
-        (
-            "deleted",
-            |sandbox| fs::remove_file(sandbox.path(COPY)).unwrap(),
-            "is gone",
-        ),
-        (
-            "not executable",
-            |sandbox| {
-                fs::set_permissions(sandbox.path(COPY), Permissions::from_mode(0o644)).unwrap();
-            },
-            "is gone",
-        ),
-        (
-            "killed",
-            |sandbox| sandbox.write_script(COPY, "#!/bin/sh\nkill -KILL $$\n"),
-            "did not run",
-        ),
-        (
-            "failing",
-            |sandbox| sandbox.write_script(COPY, "#!/bin/sh\nexit 7\n"),
-            "did not run",
-        ),
-        (
-            "of another architecture",
-            |sandbox| {
-                // e_machine: one that nobody has.
-                let other =
-                    "printf '\\377\\376' | dd of=\"$1\" bs=1 seek=18 conv=notrunc 2>/dev/null";
-                sandbox.shell(other, &[&sandbox.path(COPY)]).exits(0);
-            },
-            "did not run",
-        ),
-    ];
-    for git in [OLD, NEW] {
-        for (what, kill, told) in deaths {
-            let sandbox = wired(git);
-            kill(&sandbox);
-            let run = add_by(&sandbox, git, "a");
-            let lines: Vec<&str> = run
-                .stderr
-                .lines()
-                .filter(|line| line.starts_with("worktree-ports: "))
-                .collect();
-            assert_eq!(lines.len(), 1, "{what}: {run}");
-            assert!(lines[0].contains(told), "{what}: {run}");
-            assert!(
-                lines[0].contains("run `worktree-ports-hook --install`"),
-                "{what}: {run}"
-            );
-            assert!(!sandbox.has_port_file("a"));
-            sandbox.git("a", &["checkout", "--quiet", "--detach"]);
-        }
-    }
-}
-
-#[test]
-fn a_clone_that_was_moved_goes_on_as_before() {
-    for git in [OLD, NEW] {
-        let sandbox = wired(git);
-        fs::rename(sandbox.path("repo"), sandbox.path("else where")).unwrap();
-        sandbox.git("else where", &["worktree", "add", "../a"]);
-        if git == NEW && !sandbox.has_port_file("a") {
-            run_config_hook(&sandbox, "a").tells(&["cloud 8100"]);
-        }
-        assert_eq!(sandbox.ports("a"), [8100]);
-    }
-}
-
-#[test]
-fn no_path_is_too_odd() {
-    for odd in [
-        "a b",
-        "'",
-        "\"",
-        "$HOME",
-        "`id`",
-        "\\",
-        "new\nline",
-        "tab\there",
-        "%s;#é",
-    ] {
-        for git in [OLD, NEW] {
-            let sandbox = sandbox(git);
-            let repo = Path::new(odd).join("repo");
-            fs::create_dir(sandbox.path(odd)).unwrap();
-            fs::rename(sandbox.path("repo"), sandbox.path(&repo)).unwrap();
-            let before = fs::read(sandbox.path(&repo).join(".git/config")).unwrap();
-            sandbox.run(&repo, &["--install"]).exits(0);
-            sandbox.git(&repo, &["worktree", "add", "../../a"]);
-            if git == NEW && !sandbox.has_port_file("a") {
-                run_config_hook(&sandbox, "a").tells(&["cloud 8100"]);
-            }
-            assert_eq!(sandbox.ports("a"), [8100], "{odd:?}");
-            sandbox.run(&repo, &["--uninstall"]).exits(0);
-            assert_eq!(
-                fs::read(sandbox.path(&repo).join(".git/config")).unwrap(),
-                before
-            );
-        }
-    }
-}
-
-#[test]
-fn without_git_on_the_path_install_says_that_it_needs_it() {
-    let sandbox = Sandbox::bare_of_hooks();
-    let before = sandbox.content_of("repo");
-    let mut command = sandbox.command(PROGRAM, "repo");
-    command.arg("--install").env("PATH", sandbox.path("home"));
-    Sandbox::finish(command)
-        .exits(1)
-        .tells(&["need git on the PATH"]);
-    assert_eq!(sandbox.content_of("repo"), before);
-}
-
-/// `install.sh` with a cargo that notes its arguments and installs the program under test.
-fn install_sh(sandbox: &Sandbox, at: &str, arguments: &[&str]) -> Run {
-    sandbox.write_script(
-        "bin/cargo",
-        format!(
-            "#!/bin/sh\nprintf '%s\\n' \"$@\" >'{}'\nmkdir -p \"$HOME/.cargo/bin\"\n\
-             cp '{PROGRAM}' \"$HOME/.cargo/bin/\"\n",
-            sandbox.path("cargo-arguments").display()
-        ),
-    );
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("install.sh");
-    let mut command = sandbox.command(script, at);
-    command.args(arguments);
-    command
-        .env_remove("CARGO_HOME")
-        .env_remove("CARGO_INSTALL_ROOT");
-    Sandbox::finish(command)
-}
-
-#[test]
-fn install_sh_installs_from_its_own_directory_and_wires_up_the_clone() {
-    for (at, arguments) in [
-        ("repo", &[] as &[&str]),
-        (".", &["repo"]),
-        ("repo/deep", &[]),
-    ] {
-        let sandbox = sandbox(OLD);
-        fs::create_dir(sandbox.path("repo/deep")).unwrap();
-        let run = install_sh(&sandbox, at, arguments).exits(0);
-        run.tells(&["is not on your PATH", "the hook is wired up by"]);
-        let told = fs::read(sandbox.path("cargo-arguments")).unwrap();
-        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).as_os_str().as_bytes();
-        assert_eq!(
-            told,
-            [b"install\n--locked\n--path\n", directory, b"\n"].concat()
-        );
-        sandbox.add("a");
-        assert_eq!(sandbox.ports("a"), [8100]);
-    }
-}
-
-#[test]
-fn install_sh_says_what_is_wrong_before_it_builds() {
-    let sandbox = sandbox(OLD);
-    let run = install_sh(&sandbox, ".", &[]).exits(1);
-    run.tells(&["is not in a git repository", "install.sh CLONE"]);
-    install_sh(&sandbox, ".", &["repo", "repo"])
-        .exits(2)
-        .tells(&["usage"]);
-    install_sh(&sandbox, ".", &["nowhere"]).exits(1);
-    assert!(!sandbox.path("cargo-arguments").exists());
-    // What is in the way is told by its exit status.
-    sandbox.write_script(HOOK, "#!/usr/bin/awk -f\nBEGIN { exit }\n");
-    install_sh(&sandbox, "repo", &[]).exits(3);
 }

@@ -4,22 +4,18 @@ use std::fs;
 use std::os::unix::process::ExitStatusExt;
 
 use crate::support::strace::{self, Call};
-use crate::support::{CONFIG, PORT_FILE, PortBlock, Sandbox, config, has_tool};
+use crate::support::{FIRST_CHECKOUT, PORT_FILE, Sandbox, TEMPORARY};
 
 const EXCLUDE: &str = "repo/.git/info/exclude";
-const TEMPORARY: &str = "b/.worktree-ports.json.tmp";
-const FIRST_CHECKOUT: [&str; 3] = ["0000", "1111", "1"];
 
 #[test]
+#[ignore = "needs strace"]
 fn an_allocation_killed_at_any_system_call_leaves_no_port_file_or_a_whole_one() {
-    if !has_tool("strace") {
-        return;
-    }
-    let (sandbox, _block) = two_worktrees();
+    let sandbox = Sandbox::with_worktrees(&["a", "b"]);
     let exclude = fs::read(sandbox.path(EXCLUDE)).unwrap();
     let start_anew = || {
-        for path in ["b/.worktree-ports.json", TEMPORARY] {
-            let _ = fs::remove_file(sandbox.path(path));
+        for name in [PORT_FILE, TEMPORARY] {
+            let _ = fs::remove_file(sandbox.path("b").join(name));
         }
         let _ = fs::remove_dir_all(sandbox.path("repo/.git/worktree-ports"));
         sandbox.write(EXCLUDE, &exclude);
@@ -50,11 +46,9 @@ fn an_allocation_killed_at_any_system_call_leaves_no_port_file_or_a_whole_one() 
 }
 
 #[test]
+#[ignore = "needs strace"]
 fn a_reallocation_killed_at_any_system_call_leaves_the_old_port_file_or_the_new_one() {
-    if !has_tool("strace") {
-        return;
-    }
-    let (sandbox, _block) = two_worktrees();
+    let sandbox = Sandbox::with_worktrees(&["a", "b"]);
     sandbox.run_hook("a");
     sandbox.run_hook("b");
     let old = sandbox.port_file("b");
@@ -84,19 +78,6 @@ fn a_reallocation_killed_at_any_system_call_leaves_the_old_port_file_or_the_new_
     sandbox.assert_no_leftovers("b");
 }
 
-/// A sandbox with worktrees `a` and `b` that have no port files yet, and ports of their own.
-fn two_worktrees() -> (Sandbox, PortBlock) {
-    let block = PortBlock::reserve();
-    let sandbox = Sandbox::bare_of_hooks();
-    sandbox.write(
-        format!("repo/{CONFIG}"),
-        config(&[("web", block.port(1))]).replace("} }", "}, \"step\": 1 }"),
-    );
-    sandbox.add("a");
-    sandbox.add("b");
-    (sandbox, block)
-}
-
 #[track_caller]
 fn kill_at(sandbox: &Sandbox, call: &Call, arguments: &[&str]) {
     let run = strace::inject(sandbox, "b", &call.inject("signal=KILL"), arguments);
@@ -105,5 +86,5 @@ fn kill_at(sandbox: &Sandbox, call: &Call, arguments: &[&str]) {
 
 #[track_caller]
 fn assert_no_temporary_file(sandbox: &Sandbox, call: &Call) {
-    assert!(!sandbox.path(TEMPORARY).exists(), "{call:?}");
+    assert!(!sandbox.path("b").join(TEMPORARY).exists(), "{call:?}");
 }

@@ -7,15 +7,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::support::strace;
-use crate::support::{PROGRAM, Sandbox, has_tool};
-
-const FIRST_CHECKOUT: [&str; 3] = ["0000", "1111", "1"];
+use crate::support::{FIRST_CHECKOUT, LOCK, PROGRAM, Sandbox, TEMPORARY};
 
 #[test]
+#[cfg_attr(not(target_os = "linux"), ignore = "needs flock")]
 fn a_stopped_holder_is_named_and_the_wait_for_it_ends_in_time() {
-    if !has_tool("flock") {
-        return;
-    }
     let sandbox = two_worktrees();
     let holder = Holder::take(&sandbox);
     holder.signal("STOP");
@@ -41,38 +37,32 @@ fn a_stopped_holder_is_named_and_the_wait_for_it_ends_in_time() {
 }
 
 #[test]
+#[cfg_attr(not(target_os = "linux"), ignore = "needs flock")]
 fn killing_the_holder_frees_the_lock_and_the_waiter_succeeds() {
-    if !has_tool("flock") {
-        return;
-    }
     let sandbox = two_worktrees();
     let mut holder = Holder::take(&sandbox);
     holder.signal("STOP");
     let waiter = Waiter::start(&sandbox, "a");
     holder.child.kill().unwrap();
     waiter.succeeds();
-    assert_eq!(sandbox.ports("a"), [8100]);
+    assert_eq!(sandbox.ports("a"), [sandbox.port(1)]);
 }
 
 #[test]
+#[cfg_attr(not(target_os = "linux"), ignore = "needs flock")]
 fn a_slow_holder_is_waited_for() {
-    if !has_tool("flock") {
-        return;
-    }
     let sandbox = two_worktrees();
     let mut holder = Holder::take(&sandbox);
     let waiter = Waiter::start(&sandbox, "a");
     // It ends of its own accord.
     drop(holder.child.stdin.take());
     waiter.succeeds();
-    assert_eq!(sandbox.ports("a"), [8100]);
+    assert_eq!(sandbox.ports("a"), [sandbox.port(1)]);
 }
 
 #[test]
+#[ignore = "needs strace"]
 fn all_waiters_succeed_when_a_stopped_allocation_goes_on() {
-    if !has_tool("strace") {
-        return;
-    }
     let sandbox = two_worktrees();
     let stopped = StoppedAllocation::start(&sandbox, "a");
     for i in 0..6 {
@@ -87,39 +77,35 @@ fn all_waiters_succeed_when_a_stopped_allocation_goes_on() {
     for waiter in waiters {
         waiter.succeeds();
     }
-    assert_eq!(sandbox.ports("a"), [8100]);
+    assert_eq!(sandbox.ports("a"), [sandbox.port(1)]);
     let mut others: Vec<u16> = (0..6)
         .flat_map(|i| sandbox.ports(format!("w{i}")))
         .collect();
     others.sort_unstable();
     others.dedup();
     assert_eq!(others.len(), 6);
-    assert!(!others.contains(&8100));
+    assert!(!others.contains(&sandbox.port(1)));
 }
 
 #[test]
+#[ignore = "needs strace"]
 fn an_allocation_that_is_killed_while_others_wait_reserves_nothing() {
-    if !has_tool("strace") {
-        return;
-    }
     let sandbox = two_worktrees();
     let stopped = StoppedAllocation::start(&sandbox, "a");
     let waiter = Waiter::start(&sandbox, "b");
     stopped.signal("KILL");
     stopped.ends();
     waiter.succeeds();
-    assert_eq!(sandbox.ports("b"), [8100]);
-    assert!(sandbox.path("a/.worktree-ports.json.tmp").exists());
+    assert_eq!(sandbox.ports("b"), [sandbox.port(1)]);
+    assert!(sandbox.path("a").join(TEMPORARY).exists());
     sandbox.run_hook("a").exits(0);
-    assert_eq!(sandbox.ports("a"), [8200]);
+    assert_eq!(sandbox.ports("a"), [sandbox.port(2)]);
     sandbox.assert_no_leftovers("a");
 }
 
 #[test]
+#[cfg_attr(not(target_os = "linux"), ignore = "needs flock")]
 fn worktree_add_succeeds_without_ports_where_the_lock_cannot_be_had() {
-    if !has_tool("flock") {
-        return;
-    }
     let sandbox = Sandbox::new();
     sandbox.run("repo", &[]).exits(0);
     let _holder = Holder::take(&sandbox);
@@ -133,10 +119,8 @@ fn worktree_add_succeeds_without_ports_where_the_lock_cannot_be_had() {
 }
 
 #[test]
+#[ignore = "needs strace"]
 fn a_file_system_without_locks_is_an_error_with_a_way_out() {
-    if !has_tool("strace") {
-        return;
-    }
     let sandbox = two_worktrees();
     sandbox.run_hook("b").exits(0);
     let old = sandbox.port_file("b");
@@ -159,10 +143,8 @@ fn a_file_system_without_locks_is_an_error_with_a_way_out() {
 }
 
 #[test]
+#[ignore = "needs strace"]
 fn a_lock_call_that_a_signal_interrupts_is_made_again() {
-    if !has_tool("strace") {
-        return;
-    }
     let sandbox = two_worktrees();
     strace::inject(
         &sandbox,
@@ -171,14 +153,14 @@ fn a_lock_call_that_a_signal_interrupts_is_made_again() {
         &FIRST_CHECKOUT,
     )
     .exits(0);
-    assert_eq!(sandbox.ports("a"), [8100]);
+    assert_eq!(sandbox.ports("a"), [sandbox.port(1)]);
 }
 
 #[test]
 fn the_lock_file_is_made_once_and_stays() {
     use std::os::unix::fs::MetadataExt;
     let sandbox = two_worktrees();
-    let lock = sandbox.path("repo/.git/worktree-ports/lock");
+    let lock = sandbox.path(LOCK);
     let before = fs::metadata(&lock).unwrap();
     assert_eq!(before.mode() & 0o777, 0o600);
     for arguments in [&[][..], &["--reallocate"], &["--json"]] {
@@ -189,9 +171,7 @@ fn the_lock_file_is_made_once_and_stays() {
 
 /// Worktrees `a` and `b` without port files, the lock file made.
 fn two_worktrees() -> Sandbox {
-    let sandbox = Sandbox::bare_of_hooks();
-    sandbox.add("a");
-    sandbox.add("b");
+    let sandbox = Sandbox::with_worktrees(&["a", "b"]);
     sandbox.run("repo", &[]).exits(0);
     sandbox
 }
@@ -270,7 +250,7 @@ struct StoppedAllocation {
 
 impl StoppedAllocation {
     fn start(sandbox: &Sandbox, at: &str) -> StoppedAllocation {
-        let temporary = sandbox.path(at).join(".worktree-ports.json.tmp");
+        let temporary = sandbox.path(at).join(TEMPORARY);
         let path = temporary.to_str().unwrap();
         // The signal arrives when the call is done.
         let options = ["-P", path, "-e", "inject=write:signal=STOP"];

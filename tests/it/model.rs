@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use proptest::test_runner::Config as Proptest;
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
 
-use crate::support::{CONFIG, PORT_FILE, PortBlock, Sandbox, can_bind, close};
+use crate::support::{Config, PORT_FILE, Sandbox, TEMPORARY, can_bind, close, config, listen};
 
 prop_state_machine! {
     #![proptest_config(Proptest { cases: 40, max_shrink_iters: 200, ..Proptest::default() })]
@@ -112,12 +112,12 @@ impl Lies {
                 let (one, other) = (first + one, first + other);
                 match kind {
                     Other::Empty => String::new(),
-                    Other::Truncated => format!("{{\"ports\": {{\"web\": {one}, \"api\": {other}"),
+                    Other::Truncated => format!(r#"{{"ports": {{"web": {one}, "api": {other}"#),
                     Other::Conflict => format!("<<<<<<< a\n{one}\n=======\n{other}\n>>>>>>> b\n"),
                     Other::Impossible => format!(
-                        "{{\"worktree\": null, \"slot\": 1, \"ports\": {{\"web\": {one}, \"api\": \"{other}\"}}}}"
+                        r#"{{"worktree": null, "slot": 1, "ports": {{"web": {one}, "api": "{other}"}}}}"#
                     ),
-                    Other::AnotherTools => format!("{{\"app\": {one}, \"urls\": [\"x:{other}\"]}}"),
+                    Other::AnotherTools => format!(r#"{{"app": {one}, "urls": ["x:{other}"]}}"#),
                     Other::Link | Other::Directory => return None,
                 }
             }
@@ -129,12 +129,12 @@ impl Lies {
 impl Ours {
     fn text(&self, first: u16) -> String {
         let id = match &self.id {
-            Some(id) => format!("\"{id}\""),
+            Some(id) => format!(r#""{id}""#),
             None => "null".to_owned(),
         };
         let ports = self.ports.iter();
         let ports: Vec<String> = ports
-            .map(|(service, port)| format!("    \"{service}\": {}", first + port))
+            .map(|(service, port)| format!(r#"    "{service}": {}"#, first + port))
             .collect();
         let urls = self.urls.iter();
         let urls: Vec<String> = urls
@@ -442,14 +442,13 @@ fn git(arguments: &[&str]) -> Step {
 /// The real thing.
 struct System {
     sandbox: Sandbox,
-    block: PortBlock,
     listeners: BTreeMap<Offset, TcpListener>,
 }
 
 impl System {
     /// The number from which offsets are counted.
     fn first(&self) -> u16 {
-        self.block.port(1) - 1
+        self.sandbox.port(0)
     }
 
     fn take(&mut self, model: &Model) {
@@ -474,11 +473,13 @@ impl System {
             Step::PutConfig(tree) => {
                 let tree = &model.trees[*tree];
                 let config = CONFIGS[tree.config.unwrap()].as_ref();
-                let text = config.map_or("{".to_owned(), |config| config.text(self.first()));
-                self.sandbox.write(format!("{}/{CONFIG}", tree.path), text);
+                let text = config.map_or("{".to_owned(), |plain| {
+                    plain.config(self.first()).to_string()
+                });
+                self.sandbox.configure(&tree.path, text);
             }
             Step::Listen(port) => {
-                let listener = TcpListener::bind(("127.0.0.1", self.first() + port)).unwrap();
+                let listener = listen(self.first() + port);
                 self.listeners.insert(*port, listener);
             }
             Step::Close(port) => {
@@ -540,21 +541,14 @@ impl System {
 }
 
 impl Plain {
-    fn text(&self, first: u16) -> String {
+    fn config(&self, first: u16) -> Config {
         let services = self.services.iter();
-        let services: Vec<String> = services
-            .map(|(service, base)| format!("\"{service}\": {}", first + base))
-            .collect();
-        let urls = self.urls.iter();
-        let urls: Vec<String> = urls
-            .map(|service| format!("\"{service}_url\": \"http://localhost:{{{service}}}/\""))
-            .collect();
-        format!(
-            "{{ \"services\": {{ {} }}, \"step\": {}, \"urls\": {{ {} }} }}",
-            services.join(", "),
-            self.step,
-            urls.join(", ")
-        )
+        let services: Vec<_> = services.map(|(name, base)| (*name, first + base)).collect();
+        let plain = config(&services).step(self.step);
+        self.urls.iter().fold(plain, |config, service| {
+            let template = format!("http://localhost:{{{service}}}/");
+            config.url(&format!("{service}_url"), &template)
+        })
     }
 }
 
@@ -565,7 +559,6 @@ impl StateMachineTest for System {
     fn init_test(model: &Model) -> System {
         let mut system = System {
             sandbox: Sandbox::new(),
-            block: PortBlock::reserve(),
             listeners: BTreeMap::new(),
         };
         system.take(model);
@@ -581,7 +574,7 @@ impl StateMachineTest for System {
         for tree in &model.trees {
             let root = system.sandbox.path(&tree.path);
             let path = root.join(PORT_FILE);
-            assert!(!root.join(".worktree-ports.json.tmp").exists());
+            assert!(!root.join(TEMPORARY).exists());
             match (&tree.lies, tree.lies.text(system.first())) {
                 (_, Some(text)) => {
                     assert!(!path.is_symlink());

@@ -6,12 +6,12 @@ use std::os::unix::ffi::OsStrExt;
 
 use serde_json::Value;
 
-use crate::support::{PORT_FILE, PROGRAM, Sandbox};
+use crate::support::{PORT_FILE, PROGRAM, Sandbox, config};
 
 const NAMES: [&[u8]; 13] = [
     b"a space",
     b" led and trailed ",
-    b"quo'te \"s\" `and` ticks",
+    br#"quo'te "s" `and` ticks"#,
     b"$(touch hit)",
     b"new\nline",
     b"trailing newline\n",
@@ -66,7 +66,7 @@ fn a_worktree_of_any_name_gets_and_keeps_its_bundle() {
 #[test]
 fn a_main_worktree_of_any_name_is_found_from_its_linked_ones() {
     for name in NAMES {
-        let sandbox = Sandbox::bare_of_hooks();
+        let sandbox = Sandbox::without_hook();
         let main = OsStr::from_bytes(name);
         fs::rename(sandbox.path("repo"), sandbox.path(main)).unwrap();
         let mut git = sandbox.command("git", main);
@@ -76,30 +76,28 @@ fn a_main_worktree_of_any_name_is_found_from_its_linked_ones() {
         }
         // It is found where its port file counts and its config is taken.
         let path = sandbox.path(main);
-        fs::write(path.join(PORT_FILE), "{\"app\": 8100}").unwrap();
+        fs::write(path.join(PORT_FILE), sandbox.with_ports(r#"{"app": @1}"#)).unwrap();
         sandbox.run("a", &[]).exits(0).tells_nothing();
-        assert_eq!(sandbox.ports("a"), [8200], "{main:?}");
-        fs::write(
-            path.join(crate::support::CONFIG),
-            "{\"services\": {\"web\": 9000}}",
-        )
-        .unwrap();
+        assert_eq!(sandbox.ports("a"), [sandbox.port(2)], "{main:?}");
+        let base = sandbox.port(50);
+        sandbox.configure(main, config(&[("web", base)]).step(1));
         sandbox.run("a", &["--reallocate"]).exits(0).tells_nothing();
-        assert_eq!(sandbox.ports("a"), [9100], "{main:?}");
+        assert_eq!(sandbox.ports("a"), [base + 1], "{main:?}");
     }
 }
 
 #[test]
 fn an_id_that_is_a_number_is_no_reserved_port() {
     let sandbox = Sandbox::new();
-    sandbox.add("8100");
-    assert_eq!(sandbox.ports("8100"), [8100]);
-    sandbox.add("8300");
-    assert_eq!(sandbox.ports("8300"), [8200]);
-    let json = sandbox.run("8300", &["--json"]).exits(0).json();
-    assert_eq!(json["worktree"], "8300");
+    let [one, three] = [1, 3].map(|slot| sandbox.port(slot).to_string());
+    sandbox.add(&one);
+    assert_eq!(sandbox.ports(&one), [sandbox.port(1)]);
+    sandbox.add(&three);
+    assert_eq!(sandbox.ports(&three), [sandbox.port(2)]);
+    let json = sandbox.run(&three, &["--json"]).exits(0).json();
+    assert_eq!(json["worktree"], *three);
     sandbox.add("b");
-    assert_eq!(sandbox.ports("b"), [8300]);
+    assert_eq!(sandbox.ports("b"), [sandbox.port(3)]);
 }
 
 #[test]

@@ -1,15 +1,16 @@
 //! What counts as reserved in another worktree's port file, whatever lies there.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 use std::process::Stdio;
 
-use crate::support::{PORT_FILE, PROGRAM, Run, Sandbox};
+use crate::support::{Nobody, PORT_FILE, PROGRAM, PortBlock, Run, Sandbox, config, set_mode};
 
-/// A sandbox with the worktrees `other`, whose port file a test makes, and `a`, which asks.
+/// A sandbox with the worktrees `other`, whose port file a test makes, and `a`, which asks. Its ports
+/// have four digits, so that a fifth one makes another port of them.
 fn sandbox() -> Sandbox {
-    let sandbox = Sandbox::bare_of_hooks();
+    let sandbox = Sandbox::on(PortBlock::reserve_of_four_digits());
     sandbox.add("other");
     sandbox.add("a");
     sandbox
@@ -46,18 +47,20 @@ fn utf_16(text: &str, to_bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {
 
 #[test]
 fn every_number_that_could_be_a_port_counts_in_what_is_not_json() {
-    let text =
-        "{\"worktree\": \"other\", \"slot\": 1, \"ports\": {\"cloud\": 8100, \"api\": 8200}}";
+    let sandbox = sandbox();
+    let [one, two] = [sandbox.port(1), sandbox.port(2)];
+    let text = sandbox
+        .with_ports(r#"{"worktree": "other", "slot": 1, "ports": {"cloud": @1, "api": @2}}"#);
     let damaged: [(&str, Vec<u8>); 11] = [
         ("truncated", text[..text.len() - 2].into()),
-        ("torn in a string", b"{\"a\": 8100, \"b\": \"8200".into()),
         (
-            "a trailing comma",
-            text.replace("8200}", "8200,}").into_bytes(),
+            "torn in a string",
+            format!(r#"{{"a": {one}, "b": "{two}"#).into(),
         ),
+        ("a trailing comma", text.replace("}}", ",}}").into_bytes()),
         (
             "conflict markers",
-            b"<<<<<<< HEAD\n  \"cloud\": 8100\n=======\n  \"cloud\": 8200\n>>>>>>> b\n".into(),
+            format!("<<<<<<< HEAD\n  {one}\n=======\n  {two}\n>>>>>>> b\n").into(),
         ),
         ("two documents", format!("{text}{text}").into_bytes()),
         ("bad UTF-8", [b"\xff\xc0", text.as_bytes()].concat()),
@@ -66,14 +69,16 @@ fn every_number_that_could_be_a_port_counts_in_what_is_not_json() {
             "UTF-8 with its mark",
             format!("\u{feff}{text}").into_bytes(),
         ),
-        ("UTF-16 LE", utf_16(text, u16::to_le_bytes)),
-        ("UTF-16 BE", utf_16(text, u16::to_be_bytes)),
-        ("another tool's format", b"CLOUD=8100\nAPI=08200".into()),
+        ("UTF-16 LE", utf_16(&text, u16::to_le_bytes)),
+        ("UTF-16 BE", utf_16(&text, u16::to_be_bytes)),
+        (
+            "another tool's format",
+            format!("CLOUD={one}\nAPI=0{two}").into(),
+        ),
     ];
-    let sandbox = sandbox();
     for (name, content) in damaged {
         sandbox.write(format!("other/{PORT_FILE}"), content);
-        let run = choose(&sandbox, 8300, name);
+        let run = choose(&sandbox, sandbox.port(3), name);
         assert_warned(&sandbox, &run, &["is not JSON"]);
     }
 }
@@ -81,14 +86,21 @@ fn every_number_that_could_be_a_port_counts_in_what_is_not_json() {
 #[test]
 fn only_runs_of_four_or_five_digits_that_are_ports_count() {
     let sandbox = sandbox();
+    let one = sandbox.port(1).to_string();
+    let split = format!("{} {}", &one[..2], &one[2..]);
     sandbox.write(
         format!("other/{PORT_FILE}"),
-        "{\"short\": 810, \"long\": 810000, \"date\": \"20268100\", \"low\": 1023, \"high\": 65536, \
-         \"split\": \"81 00\", \"id\": \"a8200b\"}",
+        sandbox.with_ports(&format!(
+            r#"{{"short": 810, "long": 12@1, "date": "2026@1", "low": 1023, "high": 65536,
+            "split": "{split}", "id": "a@2b"}}"#
+        )),
     );
-    assert_chooses(&sandbox, 8100, &[]);
-    sandbox.write(format!("other/{PORT_FILE}"), "{\"id\": \"a8100b\"}");
-    assert_chooses(&sandbox, 8200, &[]);
+    assert_chooses(&sandbox, sandbox.port(1), &[]);
+    sandbox.write(
+        format!("other/{PORT_FILE}"),
+        sandbox.with_ports(r#"{"id": "a@1b"}"#),
+    );
+    assert_chooses(&sandbox, sandbox.port(2), &[]);
 }
 
 #[test]
@@ -96,18 +108,18 @@ fn a_later_version_of_our_own_shape_counts_in_full() {
     let sandbox = sandbox();
     let later = [
         // A key that we do not write, a port of another form, no slot, ports that cannot be.
-        "{\"worktree\": \"other\", \"slot\": 1, \"ports\": {\"cloud\": 8100}, \"udp\": {\"dns\": 8200}}",
-        "{\"worktree\": \"other\", \"slot\": 1, \"ports\": {\"cloud\": 8100, \"api\": \"8200\"}}",
-        "{\"worktree\": \"other\", \"ports\": {\"cloud\": 8100}, \"x_url\": \"http://localhost:8200\"}",
-        "{\"worktree\": \"other\", \"slot\": 1, \"ports\": {}, \"a_url\": \":8100\", \"b_url\": \":8200\"}",
-        "{\"worktree\": 8100, \"slot\": 1, \"ports\": {\"cloud\": 8200}}",
-        "{\"worktree\": \"other\", \"slot\": 8100, \"slot\": 1, \"ports\": {\"cloud\": 8200}}",
-        "{\"worktree\": \"other\", \"slot\": 1, \"ports\": {\"cloud\": 8100, \"x\": 80}, \"a_url\": \":8200\"}",
-        "{\"worktree\": \"other\", \"slot\": 1, \"ports\": {\"cloud\": 8100}, \"a_url\": 8200}",
+        r#"{"worktree": "other", "slot": 1, "ports": {"cloud": @1}, "udp": {"dns": @2}}"#,
+        r#"{"worktree": "other", "slot": 1, "ports": {"cloud": @1, "api": "@2"}}"#,
+        r#"{"worktree": "other", "ports": {"cloud": @1}, "x_url": "http://localhost:@2"}"#,
+        r#"{"worktree": "other", "slot": 1, "ports": {}, "a_url": ":@1", "b_url": ":@2"}"#,
+        r#"{"worktree": @1, "slot": 1, "ports": {"cloud": @2}}"#,
+        r#"{"worktree": "other", "slot": @1, "slot": 1, "ports": {"cloud": @2}}"#,
+        r#"{"worktree": "other", "slot": 1, "ports": {"cloud": @1, "x": 80}, "a_url": ":@2"}"#,
+        r#"{"worktree": "other", "slot": 1, "ports": {"cloud": @1}, "a_url": @2}"#,
     ];
     for content in later {
-        sandbox.write(format!("other/{PORT_FILE}"), content);
-        choose(&sandbox, 8300, content).tells_nothing();
+        sandbox.write(format!("other/{PORT_FILE}"), sandbox.with_ports(content));
+        choose(&sandbox, sandbox.port(3), content).tells_nothing();
     }
 }
 
@@ -116,7 +128,11 @@ fn a_file_that_is_empty_or_all_nul_is_a_warning() {
     let sandbox = sandbox();
     for content in [&b""[..], b"\0", &[0; 4096]] {
         sandbox.write(format!("other/{PORT_FILE}"), content);
-        assert_chooses(&sandbox, 8100, &["is empty, so its ports are unknown"]);
+        assert_chooses(
+            &sandbox,
+            sandbox.port(1),
+            &["is empty, so its ports are unknown"],
+        );
     }
 }
 
@@ -125,29 +141,29 @@ fn of_a_large_file_the_first_256_kib_count() {
     const LIMIT: usize = 256 * 1024;
     let sandbox = sandbox();
     let path = sandbox.path("other").join(PORT_FILE);
-    let mut content = b"{\"a\": 8100".to_vec();
+    let mut content = sandbox.with_ports(r#"{"a": @1"#).into_bytes();
     content.resize(LIMIT - 5, b' ');
-    content.extend(b"8200}");
+    content.extend(sandbox.with_ports("@2}").bytes());
     assert_eq!(content.len(), LIMIT);
     fs::write(&path, &content).unwrap();
     // All of it is read, though it is not JSON.
-    assert_chooses(&sandbox, 8300, &["is not JSON"]);
+    assert_chooses(&sandbox, sandbox.port(3), &["is not JSON"]);
     content.insert(20, b' ');
-    content.extend(b" 8300");
+    content.extend(sandbox.with_ports(" @3").bytes());
     fs::write(&path, &content).unwrap();
-    assert_chooses(&sandbox, 8300, &["is larger than 256 KiB"]);
+    assert_chooses(&sandbox, sandbox.port(3), &["is larger than 256 KiB"]);
     // Nobody has the memory to read this one.
     let file = fs::File::create(&path).unwrap();
-    std::io::Write::write_all(&mut &file, b"8100").unwrap();
+    std::io::Write::write_all(&mut &file, sandbox.with_ports("@1").as_bytes()).unwrap();
     file.set_len(1 << 40).unwrap();
-    assert_chooses(&sandbox, 8200, &["is larger than 256 KiB"]);
+    assert_chooses(&sandbox, sandbox.port(2), &["is larger than 256 KiB"]);
 }
 
 #[test]
 fn what_is_no_regular_file_is_not_opened_and_a_warning() {
     let sandbox = sandbox();
     let path = sandbox.path("other").join(PORT_FILE);
-    sandbox.write("elsewhere", "{\"app\": 8100}");
+    sandbox.write("elsewhere", sandbox.with_ports(r#"{"app": @1}"#));
     let unknown = |kind: &str| format!("is {kind}, so its ports are unknown");
 
     for target in [
@@ -158,24 +174,24 @@ fn what_is_no_regular_file_is_not_opened_and_a_warning() {
         "/dev/stdin",
     ] {
         symlink(target, &path).unwrap();
-        assert_chooses(&sandbox, 8100, &[&unknown("a symbolic link")]);
+        assert_chooses(&sandbox, sandbox.port(1), &[&unknown("a symbolic link")]);
         fs::remove_file(&path).unwrap();
     }
 
     fs::create_dir(&path).unwrap();
-    assert_chooses(&sandbox, 8100, &[&unknown("a directory")]);
+    assert_chooses(&sandbox, sandbox.port(1), &[&unknown("a directory")]);
     fs::remove_dir(&path).unwrap();
 
     let socket = UnixListener::bind(&path).unwrap();
     socket.set_nonblocking(true).unwrap();
-    assert_chooses(&sandbox, 8100, &[&unknown("a socket")]);
+    assert_chooses(&sandbox, sandbox.port(1), &[&unknown("a socket")]);
     assert!(socket.accept().is_err());
     fs::remove_file(&path).unwrap();
 
     let mut mknod = sandbox.command("mknod", "other");
     mknod.args([PORT_FILE, "c", "1", "5"]).stderr(Stdio::null());
     if mknod.status().is_ok_and(|status| status.success()) {
-        assert_chooses(&sandbox, 8100, &[&unknown("a device")]);
+        assert_chooses(&sandbox, sandbox.port(1), &[&unknown("a device")]);
     }
 }
 
@@ -189,10 +205,14 @@ fn a_fifo_is_not_opened() {
     let mut writer = sandbox.command("sh", "other");
     writer.args([
         "-c",
-        "echo '{\"cloud\": 8100}' > .worktree-ports.json; : > opened",
+        &sandbox.with_ports(r#"echo '{"cloud": @1}' > .worktree-ports.json; : > opened"#),
     ]);
     let mut writer = writer.spawn().unwrap();
-    assert_chooses(&sandbox, 8100, &["is a FIFO, so its ports are unknown"]);
+    assert_chooses(
+        &sandbox,
+        sandbox.port(1),
+        &["is a FIFO, so its ports are unknown"],
+    );
     sandbox.run_hook("a").exits(0);
     let still_blocked = writer.try_wait().unwrap().is_none();
     writer.kill().unwrap();
@@ -203,51 +223,49 @@ fn a_fifo_is_not_opened() {
 #[test]
 fn a_file_that_cannot_be_read_is_a_warning() {
     let sandbox = sandbox();
-    let Some(nobody) = crate::support::Nobody::owning(&sandbox) else {
-        return;
-    };
+    let nobody = Nobody::owning(&sandbox);
     let file = sandbox.path("other").join(PORT_FILE);
-    fs::write(&file, "{\"app\": 8100}").unwrap();
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o000)).unwrap();
+    fs::write(&file, sandbox.with_ports(r#"{"app": @1}"#)).unwrap();
+    set_mode(&file, 0o000);
     let run = nobody.run("a", &["--reallocate"]).exits(0);
     run.tells(&["warning: ", PORT_FILE, "cannot be read", "are unknown"]);
-    assert_eq!(sandbox.ports("a"), [8100]);
+    assert_eq!(sandbox.ports("a"), [sandbox.port(1)]);
     // The directory of the worktree may be closed too.
-    fs::set_permissions(sandbox.path("other"), fs::Permissions::from_mode(0o000)).unwrap();
+    set_mode(sandbox.path("other"), 0o000);
     let run = nobody.run("a", &["--reallocate"]).exits(0);
     run.tells(&["warning: ", PORT_FILE, "cannot be read", "are unknown"]);
 }
 
 #[test]
 fn each_damaged_file_is_one_warning_with_its_control_characters_escaped() {
-    let sandbox = Sandbox::bare_of_hooks();
+    let sandbox = Sandbox::without_hook();
     let name = "o\u{1b}[2Jt\nh\u{202e}er";
     sandbox.git(
         "repo",
         &["worktree", "add", "--detach", &format!("../{name}")],
     );
     sandbox.add("a");
-    sandbox.write(format!("{name}/{PORT_FILE}"), "{\"cloud\": 8100,}");
+    sandbox.write(
+        format!("{name}/{PORT_FILE}"),
+        sandbox.with_ports(r#"{"cloud": @1,}"#),
+    );
     for _ in 0..2 {
         let run = sandbox.run("a", &["--reallocate"]).exits(0);
         assert_eq!(run.stderr.lines().count(), 1, "{run}");
         let run = run.tells(&["o\\u{1b}[2Jt\\nh\\u{202e}er", "is not JSON"]);
         assert!(!run.stderr.contains(['\u{1b}', '\u{202e}']));
-        assert_eq!(sandbox.ports("a"), [8200]);
+        assert_eq!(sandbox.ports("a"), [sandbox.port(2)]);
     }
 }
 
 #[test]
 fn one_file_that_names_every_port_is_named_by_the_error() {
     let sandbox = sandbox();
+    let base = sandbox.port(0);
+    sandbox.configure("repo", config(&[("cloud", base)]).step(100));
     // All ports are more than 256 KiB hold: those of the slots are enough.
-    let slots: Vec<String> = (0..300)
-        .map(|slot| (8000 + slot * 100).to_string())
-        .collect();
-    sandbox.write(
-        format!("other/{PORT_FILE}"),
-        format!("[{}]", slots.join(",")),
-    );
+    let slots: Vec<u16> = (base..32_768).step_by(100).collect();
+    sandbox.write(format!("other/{PORT_FILE}"), format!("{slots:?}"));
     sandbox
         .run("a", &["--reallocate"])
         .exits(1)
@@ -263,21 +281,24 @@ fn one_file_that_names_every_port_is_named_by_the_error() {
 #[test]
 fn a_want_of_descriptors_is_an_error_and_nothing_is_allocated() {
     let sandbox = sandbox();
-    sandbox.write(format!("other/{PORT_FILE}"), "{\"app\": 8100}");
+    sandbox.write(
+        format!("other/{PORT_FILE}"),
+        sandbox.with_ports(r#"{"app": @1}"#),
+    );
     let mut failed = 0;
     for limit in 3..24 {
         let mut command = sandbox.command("sh", "a");
         command.args([
             "-c",
-            "ulimit -n \"$1\"; exec \"$2\" --reallocate",
+            r#"ulimit -n "$1"; exec "$2" --reallocate"#,
             "sh",
             &limit.to_string(),
             PROGRAM,
         ]);
         let run = Sandbox::finish(command);
         if run.code() == Some(0) {
-            assert_eq!(sandbox.ports("a"), [8200], "{limit} {run}");
-            fs::remove_file(sandbox.path("a").join(PORT_FILE)).unwrap();
+            assert_eq!(sandbox.ports("a"), [sandbox.port(2)], "{limit} {run}");
+            sandbox.remove_port_file("a");
         } else {
             assert!(!sandbox.has_port_file("a"), "{limit} {run}");
             sandbox.assert_no_leftovers("a");

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::{CONFIG, PORT_FILE, PROGRAM, Sandbox, close, config};
+use crate::support::{PORT_FILE, PROGRAM, Sandbox, close, config, listen};
 
 /// What counts as `damaged` in the worktree `a`.
 const DAMAGED: [&[u8]; 25] = [
@@ -11,53 +11,61 @@ const DAMAGED: [&[u8]; 25] = [
     b"\0\0\0\0",
     b"{",
     b"cloud=8700",
-    b"{\"worktree\": \"a\", \"slot\": 7, \"ports\": {\"cloud\": 8700",
-    b"{\"worktree\": \"a\", \"slot\": 7, \"ports\": {\"cloud\": 8700},}",
-    b"{\"worktree\": \"a\", \"slot\": 7, \"ports\": {\"cloud\": 8700}} {}",
+    br#"{"worktree": "a", "slot": 7, "ports": {"cloud": 8700"#,
+    br#"{"worktree": "a", "slot": 7, "ports": {"cloud": 8700},}"#,
+    br#"{"worktree": "a", "slot": 7, "ports": {"cloud": 8700}} {}"#,
     b"<<<<<<< HEAD\n{\"worktree\": \"a\", \"ports\": {\"cloud\": 8700}}\n=======\n>>>>>>> b\n",
     b"{\"worktree\": \"a\xff\", \"slot\": 7, \"ports\": {\"cloud\": 8700}}",
     b"\xff\xfe{\0}\0",
-    b"{\"worktree\": \"a\", \"slot\": 7, \"ports\": {}}",
-    b"{\"worktree\": \"a\", \"slot\": 7, \"ports\": [8700]}",
-    b"{\"worktree\": \"a\", \"slot\": 7, \"ports\": {\"cloud\": 80}}",
-    b"{\"worktree\": \"a\", \"slot\": 7, \"ports\": {\"cloud\": 1023}}",
-    b"{\"worktree\": \"a\", \"slot\": 7, \"ports\": {\"cloud\": 65536}}",
-    b"{\"worktree\": \"a\", \"slot\": 7, \"ports\": {\"cloud\": -8700}}",
-    b"{\"worktree\": \"a\", \"slot\": 7, \"ports\": {\"cloud\": 8700.5}}",
-    b"{\"worktree\": \"a\", \"slot\": 7, \"ports\": {\"cloud\": \"8700\"}}",
-    b"{\"worktree\": \"a\", \"slot\": 7, \"ports\": {\"cloud\": null}}",
-    b"{\"worktree\": \"a\", \"slot\": 7, \"ports\": {\"cloud\": 8700, \"cloud\": 8701}}",
-    b"{\"worktree\": \"a\", \"worktree\": \"b\", \"slot\": 7, \"ports\": {\"cloud\": 8700}}",
-    b"{\"worktree\": 1, \"slot\": 7, \"ports\": {\"cloud\": 8700}}",
-    b"{\"worktree\": \"a\", \"slot\": -1, \"ports\": {\"cloud\": 8700}}",
-    b"{\"worktree\": \"a\", \"slot\": \"7\", \"ports\": {\"cloud\": 8700}}",
+    br#"{"worktree": "a", "slot": 7, "ports": {}}"#,
+    br#"{"worktree": "a", "slot": 7, "ports": [8700]}"#,
+    br#"{"worktree": "a", "slot": 7, "ports": {"cloud": 80}}"#,
+    br#"{"worktree": "a", "slot": 7, "ports": {"cloud": 1023}}"#,
+    br#"{"worktree": "a", "slot": 7, "ports": {"cloud": 65536}}"#,
+    br#"{"worktree": "a", "slot": 7, "ports": {"cloud": -8700}}"#,
+    br#"{"worktree": "a", "slot": 7, "ports": {"cloud": 8700.5}}"#,
+    br#"{"worktree": "a", "slot": 7, "ports": {"cloud": "8700"}}"#,
+    br#"{"worktree": "a", "slot": 7, "ports": {"cloud": null}}"#,
+    br#"{"worktree": "a", "slot": 7, "ports": {"cloud": 8700, "cloud": 8701}}"#,
+    br#"{"worktree": "a", "worktree": "b", "slot": 7, "ports": {"cloud": 8700}}"#,
+    br#"{"worktree": 1, "slot": 7, "ports": {"cloud": 8700}}"#,
+    br#"{"worktree": "a", "slot": -1, "ports": {"cloud": 8700}}"#,
+    br#"{"worktree": "a", "slot": "7", "ports": {"cloud": 8700}}"#,
 ];
 
 /// What counts as `copied` there.
 const COPIED: [&str; 3] = [
-    "{\"worktree\": \"b\", \"slot\": 7, \"ports\": {\"cloud\": 8700}, \"cloud_url\": \"http://127.0.0.1:8700\"}",
-    "{\"worktree\": null, \"slot\": 0, \"ports\": {\"cloud\": 8700}}",
-    "{\"worktree\": \"A\", \"ports\": {\"cloud\": 8700}}",
+    r#"{"worktree": "b", "slot": 7, "ports": {"cloud": 8700}, "cloud_url": "http://127.0.0.1:8700"}"#,
+    r#"{"worktree": null, "slot": 0, "ports": {"cloud": 8700}}"#,
+    r#"{"worktree": "A", "ports": {"cloud": 8700}}"#,
 ];
 
 /// What counts as `foreign`.
 const FOREIGN: [&str; 7] = [
-    "{\"app\": 3010, \"db\": 5442}",
-    "{\"worktree\": \"a\", \"slot\": 7}",
-    "{\"ports\": {\"cloud\": 8700}}",
+    r#"{"app": 3010, "db": 5442}"#,
+    r#"{"worktree": "a", "slot": 7}"#,
+    r#"{"ports": {"cloud": 8700}}"#,
     "{}",
     "[8700]",
     "8700",
     "null",
 ];
 
-const OWN: &str = "{\"worktree\": \"a\", \"slot\": 7, \"ports\": {\"cloud\": 8700}, \"cloud_url\": \"http://127.0.0.1:8700\"}";
+/// The worktree's own, for [`Sandbox::with_ports`].
+const OWN: &str =
+    r#"{"worktree": "a", "slot": 7, "ports": {"cloud": @7}, "cloud_url": "http://127.0.0.1:@7"}"#;
 
 /// A sandbox with the worktree `a`, which has no port file.
 fn sandbox() -> Sandbox {
-    let sandbox = Sandbox::bare_of_hooks();
-    sandbox.add("a");
-    sandbox
+    Sandbox::with_worktrees(&["a"])
+}
+
+/// A sandbox with the worktree `a`, whose port file is [`OWN`], and that file's content.
+fn sandbox_with_own_file() -> (Sandbox, String) {
+    let sandbox = sandbox();
+    let own = sandbox.with_ports(OWN);
+    put(&sandbox, &own);
+    (sandbox, own)
 }
 
 fn put(sandbox: &Sandbox, content: impl AsRef<[u8]>) {
@@ -68,16 +76,16 @@ fn put(sandbox: &Sandbox, content: impl AsRef<[u8]>) {
 fn a_file_of_its_own_is_left_as_it_is_and_answered_from() {
     let sandbox = sandbox();
     // In whatever order, with keys of others, and with an id and a service in other characters.
-    let reordered = "{\"x\":1,\"ports\":{\"\\u0063loud\":8700},\"cloud_url\":\"http://127.0.0.1:8700\",\
-                     \"slot\":7,\"worktree\":\"\\u0061\"}\n";
+    let reordered = r#"{"x":1,"ports":{"\u0063loud":@7},"cloud_url":"http://127.0.0.1:@7","slot":7,"worktree":"\u0061"}"#;
     for own in [OWN, reordered] {
-        put(&sandbox, own);
+        let own = sandbox.with_ports(own);
+        put(&sandbox, &own);
         sandbox.run_hook("a").exits(0).tells_nothing();
         let get = sandbox
             .run("a", &["--get", "cloud"])
             .exits(0)
             .tells_nothing();
-        assert_eq!(get.stdout, "8700\n", "{own}");
+        assert_eq!(get.stdout, sandbox.with_ports("@7\n"), "{own}");
         let bare = sandbox.run("a", &[]).exits(0).tells_nothing();
         assert!(bare.stdout.starts_with("a, slot 7\n"), "{bare}");
         assert_eq!(sandbox.run("a", &["--json"]).json()["slot"], 7, "{own}");
@@ -87,35 +95,35 @@ fn a_file_of_its_own_is_left_as_it_is_and_answered_from() {
 
 #[test]
 fn a_bundle_of_its_own_is_moved_by_nothing_but_reallocate() {
-    let sandbox = sandbox();
-    put(&sandbox, OWN);
+    let (sandbox, own) = sandbox_with_own_file();
     sandbox.add("b");
     sandbox.write(
         format!("b/{PORT_FILE}"),
-        "{\"worktree\": \"b\", \"slot\": 7, \"ports\": {\"cloud\": 8700}}",
+        sandbox.with_ports(r#"{"worktree": "b", "slot": 7, "ports": {"cloud": @7}}"#),
     );
     sandbox.run_hook("a").exits(0).tells_nothing();
     sandbox.run("a", &[]).exits(0).tells_nothing();
-    assert_eq!(sandbox.port_file("a"), OWN);
+    assert_eq!(sandbox.port_file("a"), own);
     sandbox.run("a", &["--reallocate"]).exits(0).tells_nothing();
-    assert_eq!(sandbox.ports("a"), [8100]);
+    assert_eq!(sandbox.ports("a"), [sandbox.port(1)]);
 }
 
 #[test]
 fn the_hook_allocates_where_the_file_is_missing_copied_or_damaged() {
     let sandbox = sandbox();
     sandbox.run_hook("a").exits(0);
-    assert_eq!(sandbox.ports("a"), [8100]);
+    assert_eq!(sandbox.ports("a"), [sandbox.port(1)]);
     let copied = COPIED.map(str::as_bytes);
     for content in copied.iter().chain(&DAMAGED) {
         put(&sandbox, content);
         let run = sandbox.run_hook("a").exits(0);
         let shown = String::from_utf8_lossy(content);
         assert_eq!(
-            run.stderr, "worktree-ports: cloud 8100 (.worktree-ports.json)\n",
+            run.stderr,
+            sandbox.with_ports("worktree-ports: cloud @1 (.worktree-ports.json)\n"),
             "{shown}"
         );
-        assert_eq!(sandbox.ports("a"), [8100], "{shown}");
+        assert_eq!(sandbox.ports("a"), [sandbox.port(1)], "{shown}");
         sandbox.assert_no_leftovers("a");
     }
 }
@@ -140,8 +148,8 @@ fn by_hand_a_copied_or_a_damaged_file_is_replaced_and_that_is_said() {
             "{call:?} {}",
             String::from_utf8_lossy(content)
         );
-        assert!(run.stdout.contains("8100"), "{run}");
-        assert_eq!(sandbox.ports("a"), [8100]);
+        assert!(run.stdout.contains(&sandbox.port(1).to_string()), "{run}");
+        assert_eq!(sandbox.ports("a"), [sandbox.port(1)]);
     }
 }
 
@@ -152,7 +160,7 @@ fn every_call_by_hand_allocates_where_the_file_is_missing() {
     for call in calls {
         let _ = fs::remove_file(sandbox.path("a").join(PORT_FILE));
         sandbox.run("a", call).exits(0).tells_nothing();
-        assert_eq!(sandbox.ports("a"), [8100], "{call:?}");
+        assert_eq!(sandbox.ports("a"), [sandbox.port(1)], "{call:?}");
     }
 }
 
@@ -178,7 +186,7 @@ fn another_tools_file_is_left_alone_until_reallocate_replaces_it() {
             .run("a", &["--reallocate"])
             .exits(0)
             .tells(&[PORT_FILE, "was another tool's, and has been replaced"]);
-        assert_eq!(sandbox.ports("a"), [8100], "{content}");
+        assert_eq!(sandbox.ports("a"), [sandbox.port(1)], "{content}");
     }
 }
 
@@ -229,7 +237,8 @@ fn a_port_file_that_a_branch_commits_can_at_worst_be_reported() {
 #[test]
 fn a_link_that_a_branch_commits_is_neither_followed_nor_written_through() {
     let sandbox = Sandbox::new();
-    sandbox.write("victim", OWN);
+    let own = sandbox.with_ports(OWN);
+    sandbox.write("victim", &own);
     std::os::unix::fs::symlink("../victim", sandbox.path("repo").join(PORT_FILE)).unwrap();
     sandbox.git("repo", &["add", "--force", PORT_FILE]);
     sandbox.git("repo", &["commit", "--quiet", "--message=link"]);
@@ -238,7 +247,7 @@ fn a_link_that_a_branch_commits_is_neither_followed_nor_written_through() {
     // Once it is no longer tracked, it is replaced itself.
     sandbox.git("a", &["rm", "--quiet", "--cached", PORT_FILE]);
     sandbox.run("a", &[]).exits(0).tells(&["was damaged"]);
-    assert_eq!(sandbox.ports("a"), [8100]);
+    assert_eq!(sandbox.ports("a"), [sandbox.port(1)]);
     assert!(
         !sandbox
             .path("a")
@@ -247,7 +256,7 @@ fn a_link_that_a_branch_commits_is_neither_followed_nor_written_through() {
             .unwrap()
             .is_symlink()
     );
-    assert_eq!(fs::read_to_string(sandbox.path("victim")).unwrap(), OWN);
+    assert_eq!(fs::read_to_string(sandbox.path("victim")).unwrap(), own);
 }
 
 #[test]
@@ -264,11 +273,11 @@ fn a_tracked_port_file_is_told_of_where_the_index_is_sparse_or_split() {
         ),
     ];
     for (kind, commands) in kinds {
-        let sandbox = Sandbox::bare_of_hooks();
+        let sandbox = Sandbox::without_hook();
         sandbox.write("repo/kept/file", "x");
         sandbox.write("repo/dropped/deep/file", "x");
         sandbox.git("repo", &["add", "."]);
-        commit_port_file(&sandbox, OWN);
+        commit_port_file(&sandbox, sandbox.with_ports(OWN));
         sandbox.add("a");
         for command in commands {
             sandbox.git("a", command);
@@ -280,41 +289,40 @@ fn a_tracked_port_file_is_told_of_where_the_index_is_sparse_or_split() {
         assert_tracked_and_left_alone(&sandbox);
         sandbox.git("a", &["rm", "--quiet", "--cached", PORT_FILE]);
         let get = sandbox.run("a", &["--get", "cloud"]).exits(0);
-        assert_eq!(get.stdout, "8700\n", "{kind}");
+        assert_eq!(get.stdout, sandbox.with_ports("@7\n"), "{kind}");
     }
 }
 
 #[test]
 fn the_hook_looks_into_the_index_only_at_a_first_checkout() {
-    let sandbox = Sandbox::bare_of_hooks();
-    commit_port_file(&sandbox, OWN);
+    let sandbox = Sandbox::without_hook();
+    let own = sandbox.with_ports(OWN);
+    commit_port_file(&sandbox, &own);
     sandbox.add("a");
     let (old, new) = ("2".repeat(40), "1".repeat(40));
     sandbox
         .run("a", &[&old, &new, "1"])
         .exits(0)
         .tells_nothing();
-    assert_eq!(sandbox.port_file("a"), OWN);
+    assert_eq!(sandbox.port_file("a"), own);
 }
 
 #[test]
 fn a_service_that_the_config_has_gained_joins_in_the_same_slot() {
-    let sandbox = sandbox();
-    put(&sandbox, OWN);
-    sandbox.write(
-        format!("a/{CONFIG}"),
-        config(&[("api", 9000), ("cloud", 8000), ("db", 5400)]),
-    );
+    let (sandbox, _) = sandbox_with_own_file();
+    let port = |offset| sandbox.port(offset);
+    let services = [("api", port(60)), ("cloud", port(0)), ("db", port(120))];
+    sandbox.configure("a", config(&services).step(1));
     sandbox.run("a", &[]).exits(0).tells_nothing();
-    let file: serde_json::Value = serde_json::from_str(&sandbox.port_file("a")).unwrap();
+    let file = sandbox.port_json("a");
     assert_eq!(
         file["ports"],
-        serde_json::json!({"api": 9700, "cloud": 8700, "db": 6100})
+        serde_json::json!({"api": port(67), "cloud": port(7), "db": port(127)})
     );
     assert_eq!(file["slot"], 7);
     // In the order of the config, which serde_json's map does not keep.
     let text = sandbox.port_file("a");
-    let places = ["api", "cloud", "db"].map(|name| text.find(&format!("\"{name}\"")));
+    let places = ["api", "cloud", "db"].map(|name| text.find(&format!(r#""{name}""#)));
     assert!(places.is_sorted(), "{text}");
 }
 
@@ -322,25 +330,25 @@ fn a_service_that_the_config_has_gained_joins_in_the_same_slot() {
 fn a_service_that_cannot_join_is_told_of_and_the_others_stay() {
     // The port that `api` would get at slot 7 is another worktree's; or one that browsers refuse;
     // or past the last; or the port that stands there fits no slot of the config.
-    let cases = [
-        (OWN, config(&[("cloud", 8000), ("api", 9000)])),
-        (OWN, config(&[("cloud", 8000), ("api", 5300)])),
-        (OWN, config(&[("cloud", 8000), ("api", 32_500)])),
-        (OWN, config(&[("cloud", 8001), ("api", 9100)])),
-    ];
-    for (own, services) in cases {
-        let sandbox = sandbox();
+    for case in 0..4 {
+        let (sandbox, _) = sandbox_with_own_file();
+        let (cloud, api) = [
+            (sandbox.port(0), sandbox.port(60)),
+            (sandbox.port(0), 6000 - 7),
+            (sandbox.port(0), 32_768 - 7),
+            (sandbox.port(1), sandbox.port(61)),
+        ][case];
         sandbox.add("b");
         sandbox.write(
             format!("b/{PORT_FILE}"),
-            "{\"worktree\": \"b\", \"slot\": 1, \"ports\": {\"api\": 9700}}",
+            sandbox.with_ports(r#"{"worktree": "b", "slot": 1, "ports": {"api": @67}}"#),
         );
-        put(&sandbox, own);
-        sandbox.write(format!("a/{CONFIG}"), &services);
+        let services = [("cloud", cloud), ("api", api)];
+        sandbox.configure("a", config(&services).step(1));
         let run = sandbox.run("a", &[]).exits(0);
         let run = run.tells(&["warning: api is new", "--reallocate"]);
         assert!(!run.stdout.contains("api"), "{run}");
-        assert_eq!(sandbox.ports("a"), [8700], "{services}");
+        assert_eq!(sandbox.ports("a"), [sandbox.port(7)], "{services:?}");
         sandbox.run("a", &["--get", "api"]).exits(1);
         sandbox.run("a", &["--reallocate"]).exits(0).tells_nothing();
         assert_eq!(sandbox.ports("a").len(), 2);
@@ -349,22 +357,13 @@ fn a_service_that_cannot_join_is_told_of_and_the_others_stay() {
 
 #[test]
 fn a_service_whose_port_is_busy_does_not_join() {
-    let block = crate::support::PortBlock::reserve();
     let sandbox = sandbox();
-    let base = block.port(1);
-    sandbox.write(
-        format!("a/{CONFIG}"),
-        format!("{{\"services\": {{\"cloud\": {base}}}, \"step\": 2}}"),
-    );
+    let base = sandbox.port(0);
+    sandbox.configure("a", config(&[("cloud", base)]).step(2));
     sandbox.run("a", &[]).exits(0);
-    sandbox.write(
-        format!("a/{CONFIG}"),
-        format!(
-            "{{\"services\": {{\"cloud\": {base}, \"api\": {}}}, \"step\": 2}}",
-            base + 1
-        ),
-    );
-    let listener = std::net::TcpListener::bind(("127.0.0.1", base + 3)).unwrap();
+    let services = [("cloud", base), ("api", base + 1)];
+    sandbox.configure("a", config(&services).step(2));
+    let listener = listen(base + 3);
     sandbox
         .run("a", &[])
         .exits(0)
@@ -377,14 +376,13 @@ fn a_service_whose_port_is_busy_does_not_join() {
 
 #[test]
 fn a_bundle_none_of_whose_services_is_left_is_an_error_where_none_can_join() {
-    let sandbox = sandbox();
-    put(&sandbox, OWN);
-    sandbox.write(format!("a/{CONFIG}"), config(&[("web", 32_500)]));
+    let (sandbox, own) = sandbox_with_own_file();
+    sandbox.configure("a", config(&[("web", 32_768 - 7)]).step(1));
     sandbox
         .run("a", &[])
         .exits(1)
         .tells(&["error: web is new", "--reallocate"]);
-    assert_eq!(sandbox.port_file("a"), OWN);
+    assert_eq!(sandbox.port_file("a"), own);
 }
 
 #[test]
@@ -392,15 +390,15 @@ fn a_service_that_the_config_has_lost_is_dropped() {
     let sandbox = sandbox();
     put(
         &sandbox,
-        "{\"worktree\": \"a\", \"slot\": 7, \"ports\": {\"cloud\": 8700, \"db\": 6100}}",
+        sandbox.with_ports(r#"{"worktree": "a", "slot": 7, "ports": {"cloud": @7, "db": @100}}"#),
     );
     sandbox.run("a", &[]).exits(0).tells_nothing();
-    assert_eq!(sandbox.ports("a"), [8700]);
+    assert_eq!(sandbox.ports("a"), [sandbox.port(7)]);
     // Dropped is released.
     sandbox.add("b");
-    sandbox.write(format!("b/{CONFIG}"), config(&[("web", 6000)]));
+    sandbox.configure("b", config(&[("web", sandbox.port(99))]).step(1));
     sandbox.run("b", &[]).exits(0);
-    assert_eq!(sandbox.ports("b"), [6100]);
+    assert_eq!(sandbox.ports("b"), [sandbox.port(100)]);
 }
 
 #[test]
@@ -408,21 +406,25 @@ fn urls_are_rendered_from_the_config_and_never_read_back() {
     let sandbox = sandbox();
     put(
         &sandbox,
-        "{\"worktree\": \"a\", \"slot\": 7, \"ports\": {\"cloud\": 8700}, \
-         \"cloud_url\": \"http://evil.example\", \"more_url\": \"http://evil.example\"}",
+        sandbox.with_ports(
+            r#"{"worktree": "a", "slot": 7, "ports": {"cloud": @7},
+            "cloud_url": "http://evil.example", "more_url": "http://evil.example"}"#,
+        ),
     );
     for call in [&[][..], &["--json"]] {
         let run = sandbox.run("a", call).exits(0).tells_nothing();
-        assert!(run.stdout.contains("http://127.0.0.1:8700"), "{run}");
+        let url = sandbox.with_ports("http://127.0.0.1:@7");
+        assert!(run.stdout.contains(&url), "{run}");
         assert!(!run.stdout.contains("evil"), "{run}");
     }
     assert!(!sandbox.port_file("a").contains("evil"));
-    sandbox.write(
-        format!("a/{CONFIG}"),
-        "{\"services\": {\"cloud\": 8000}, \"urls\": {\"web_url\": \"https://a.localhost:{cloud}/x\"}}",
-    );
+    let config = sandbox.config(&["cloud"]);
+    sandbox.configure("a", config.url("web_url", "https://a.localhost:{cloud}/x"));
     let json = sandbox.run("a", &["--json"]).exits(0).json();
-    assert_eq!(json["web_url"], "https://a.localhost:8700/x");
+    assert_eq!(
+        json["web_url"],
+        sandbox.with_ports("https://a.localhost:@7/x")
+    );
     assert_eq!(json.get("cloud_url"), None);
     assert_eq!(sandbox.run("a", &["--json"]).stdout, sandbox.port_file("a"));
 }
@@ -430,7 +432,7 @@ fn urls_are_rendered_from_the_config_and_never_read_back() {
 #[test]
 fn what_a_kill_left_at_the_temporary_name_is_removed() {
     let sandbox = sandbox();
-    sandbox.write("a/.worktree-ports.json.tmp", "{\"worktree\": \"a\", \"po");
+    sandbox.write("a/.worktree-ports.json.tmp", r#"{"worktree": "a", "po"#);
     sandbox.run("a", &[]).exits(0).tells_nothing();
     sandbox.assert_no_leftovers("a");
     // A directory is nobody's leftover.
@@ -439,7 +441,7 @@ fn what_a_kill_left_at_the_temporary_name_is_removed() {
         .run("a", &["--reallocate"])
         .exits(1)
         .tells(&[".worktree-ports.json.tmp", "by hand"]);
-    assert_eq!(sandbox.ports("a"), [8100]);
+    assert_eq!(sandbox.ports("a"), [sandbox.port(1)]);
 }
 
 #[test]
@@ -459,14 +461,17 @@ fn something_that_is_no_regular_file_is_damaged_and_replaced() {
             if by_hand {
                 sandbox.run("a", &[]).exits(0).tells(&["was damaged"]);
             } else {
-                sandbox.run_hook("a").exits(0).tells(&["cloud 8100"]);
+                sandbox
+                    .run_hook("a")
+                    .exits(0)
+                    .tells(&[&sandbox.with_ports("cloud @1")]);
             }
-            assert_eq!(sandbox.ports("a"), [8100], "{script}");
+            assert_eq!(sandbox.ports("a"), [sandbox.port(1)], "{script}");
         }
     }
     assert!(!sandbox.path("nowhere").exists());
     // What somebody put into a directory is not ours to remove.
-    fs::remove_file(sandbox.path("a").join(PORT_FILE)).unwrap();
+    sandbox.remove_port_file("a");
     sandbox.write(format!("a/{PORT_FILE}/kept"), "");
     sandbox
         .run("a", &[])

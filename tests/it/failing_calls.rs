@@ -1,0 +1,158 @@
+//! System calls that fail: one clear message, no port file or the old one, nothing left; the hook
+//! exits 0, a call by hand 1.
+
+use std::fs;
+
+use crate::support::strace::{self, Call};
+use crate::support::{FIRST_CHECKOUT, PORT_FILE, PROGRAM, Sandbox, TEMPORARY, is_one_error};
+
+#[test]
+fn too_few_descriptors_are_told_and_nothing_is_written() {
+    let sandbox = Sandbox::with_worktrees(&["a", "b"]);
+    sandbox.run_hook("a").exits(0);
+    let mut refused = 0;
+    for descriptors in 4..64 {
+        let mut command = sandbox.command("sh", "b");
+        let limit = format!(r#"ulimit -n {descriptors}; exec "$@""#);
+        command
+            .args(["-c", &limit, "sh", PROGRAM])
+            .args(FIRST_CHECKOUT);
+        let run = Sandbox::finish(command).exits(0);
+        if sandbox.has_port_file("b") {
+            assert_eq!(sandbox.ports("b"), [sandbox.port(2)]);
+            break;
+        }
+        refused += 1;
+        assert!(is_one_error(&run.stderr), "{descriptors}: {run}");
+        sandbox.assert_no_leftovers("b");
+    }
+    assert!(refused > 0);
+    assert!(sandbox.has_port_file("b"));
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn an_error_in_writing_or_renaming_leaves_the_old_port_file_and_says_why() {
+    let sandbox = Sandbox::with_worktrees(&["a", "b"]);
+    sandbox.run_hook("a").exits(0);
+    sandbox.run_hook("b").exits(0);
+    sandbox.git("repo", &["worktree", "remove", "../a"]);
+    let old = sandbox.port_file("b");
+    let temporary = sandbox.path("b").join(TEMPORARY);
+    let temporary = temporary.to_str().unwrap();
+    for (calls, error, why) in [
+        ("/^rename", "ENOSPC", "No space left"),
+        ("/^rename", "EIO", "Input/output error"),
+        ("/^rename", "EXDEV", "cross-device"),
+        ("write", "ENOSPC", "No space left"),
+        ("write", "EDQUOT", "quota"),
+        ("write", "EIO", "Input/output error"),
+        ("/^open", "EROFS", "Read-only file system"),
+        ("/^open", "EMFILE", "Too many open files"),
+    ] {
+        let what = format!("inject={calls}:error={error}");
+        let options = ["-P", temporary, "-e", &what];
+        let run = Sandbox::finish(strace::command(&sandbox, "b", &options, &["--reallocate"]));
+        let run = run.exits(1);
+        let run = run
+            .tells_one_error()
+            .tells(&["error: could not write", PORT_FILE]);
+        assert!(
+            run.stderr.to_lowercase().contains(&why.to_lowercase()),
+            "{run}"
+        );
+        assert_eq!(sandbox.port_file("b"), old, "{calls} {error}");
+        sandbox.assert_no_leftovers("b");
+    }
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn a_lock_directory_that_cannot_be_made_is_told_and_nothing_is_written() {
+    let sandbox = Sandbox::with_worktrees(&["a"]);
+    for error in ["ENOSPC", "EROFS", "EACCES", "EMLINK"] {
+        let what = format!("/^mkdir:error={error}");
+        let run = strace::inject(&sandbox, "a", &what, &FIRST_CHECKOUT).exits(0);
+        run.tells_one_error()
+            .tells(&["error: could not lock", "worktree-ports/lock"]);
+        assert!(!sandbox.has_port_file("a"));
+        sandbox.assert_no_leftovers("a");
+    }
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn an_answer_of_the_probe_means_what_the_kernel_means_by_it() {
+    let sandbox = Sandbox::with_worktrees(&["a"]);
+    let (first, second) = (vec![sandbox.port(1)], vec![sandbox.port(2)]);
+    // The first probe meets the error; the answers of the later ones are the kernel's own.
+    for (call, error, expected) in [
+        ("bind", "EADDRINUSE", Some(&second)),
+        ("bind", "EACCES", Some(&second)),
+        ("bind", "EADDRNOTAVAIL", Some(&first)),
+        ("bind", "EAFNOSUPPORT", Some(&first)),
+        ("socket", "EAFNOSUPPORT", Some(&first)),
+        ("bind", "ENOBUFS", None),
+        ("bind", "ENOMEM", None),
+        ("socket", "EMFILE", None),
+        ("socket", "ENFILE", None),
+        ("socket", "ENOBUFS", None),
+        ("socket", "ENOMEM", None),
+        ("bind", "EINVAL", Some(&first)),
+        ("socket", "EPROTONOSUPPORT", Some(&first)),
+    ] {
+        let what = format!("{call}:error={error}:when=1");
+        let run = strace::inject(&sandbox, "a", &what, &FIRST_CHECKOUT).exits(0);
+        if let Some(expected) = expected {
+            assert_eq!(&sandbox.ports("a"), expected, "{call} {error}: {run}");
+            let is_doubtful = matches!(error, "EINVAL" | "EPROTONOSUPPORT");
+            assert_eq!(run.stderr.contains("warning"), is_doubtful, "{run}");
+            sandbox.remove_port_file("a");
+        } else {
+            run.tells_one_error().tells(&["could not ask whether port"]);
+            assert!(!sandbox.has_port_file("a"), "{call} {error}");
+        }
+        sandbox.assert_no_leftovers("a");
+    }
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn an_error_in_any_system_call_is_told_and_hands_out_no_port_twice() {
+    let sandbox = Sandbox::with_worktrees(&["a", "b"]);
+    sandbox.run_hook("a").exits(0);
+    let taken = sandbox.ports("a");
+
+    for call in &strace::calls_from_the_lock(&sandbox, "b", &FIRST_CHECKOUT) {
+        for error in errors_for(call) {
+            let _ = fs::remove_file(sandbox.path("b").join(PORT_FILE));
+            let what = call.inject(&format!("error={error}"));
+            let run = strace::inject(&sandbox, "b", &what, &FIRST_CHECKOUT).exits(0);
+            let context = || format!("{error} in {call:?}: {run}");
+            if sandbox.has_port_file("b") {
+                let unknown = run.stderr.contains("ports are unknown");
+                assert!(unknown || sandbox.ports("b") != taken, "{}", context());
+                assert!(!run.stderr.contains("error:"), "{}", context());
+            } else {
+                assert!(is_one_error(&run.stderr), "{}", context());
+            }
+            assert!(!sandbox.path("b").join(TEMPORARY).exists(), "{}", context());
+
+            let _ = fs::remove_file(sandbox.path("b").join(PORT_FILE));
+            sandbox.run_hook("b").exits(0);
+            assert_ne!(sandbox.ports("b"), taken, "{}", context());
+        }
+    }
+    sandbox.assert_no_leftovers("b");
+}
+
+/// The errors that are worth trying at that call; none where failing is no error of a file's or a
+/// socket's.
+fn errors_for(call: &Call) -> &'static [&'static str] {
+    match call.name.as_str() {
+        "exit_group" | "mmap" | "munmap" | "mprotect" | "brk" | "sigaltstack" | "close" => &[],
+        // What libgit2 asks before it opens a file.
+        "readlink" | "access" | "faccessat2" | "newfstatat" | "fcntl" => &["EIO"],
+        _ => &["EIO", "EACCES", "EMFILE", "ENOSPC"],
+    }
+}

@@ -1,0 +1,245 @@
+//! Full, read-only and immutable file systems, and other users: one clear message, no port file or
+//! the old one, nothing left; the hook exits 0, a call by hand 1.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::support::{
+    FIRST_CHECKOUT, LOCK, Nobody, PORT_FILE, PROGRAM, Run, Sandbox, TEMPORARY, is_one_error,
+    set_mode,
+};
+
+#[test]
+#[ignore = "needs root"]
+fn a_full_file_system_leaves_no_port_file_and_nothing_else() {
+    on_a_tmpfs(
+        "size=64k",
+        "dd if=/dev/zero of=filler 2>/dev/null || :",
+        "No space left",
+    );
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_file_system_without_inodes_leaves_no_port_file_and_nothing_else() {
+    let fill = "i=0; while ( : >filler$i ) 2>/dev/null; do i=$((i+1)); done || :";
+    on_a_tmpfs("nr_inodes=16", fill, "No space left");
+}
+
+/// Fills a file system that holds the worktree `w` and nothing else.
+fn on_a_tmpfs(options: &str, fill: &str, why: &str) {
+    let sandbox = Sandbox::without_hook();
+    fs::create_dir(sandbox.path("mount")).unwrap();
+    let run = in_private_mounts(
+        &sandbox,
+        &format!(
+            r#"mount -t tmpfs -o {options} tmpfs mount
+            git -C repo worktree add --quiet ../mount/w
+            git -C repo worktree add --quiet ../b
+            cd mount/w
+            ( {fill} )
+            "$program" $first_checkout 2>"$top/as-hook" || echo "the hook exits $?"
+            ls -A >"$top/left"
+            "$program" 2>"$top/by-hand" && echo "by hand it exits 0" || echo "by hand it exits $?"
+            rm -f filler*
+            "$program" --json >"$top/old"
+            ( cd ../../b; "$program" $first_checkout 2>&1 )
+            ( {fill} )
+            "$program" --reallocate 2>"$top/reallocate" && echo "it reallocates" || :
+            cmp .worktree-ports.json "$top/old"
+            rm -f filler*
+            ls -A
+            git status --short"#
+        ),
+    );
+    assert_eq!(
+        run.stdout,
+        sandbox.with_ports("by hand it exits 1\nworktree-ports: cloud @2 (.worktree-ports.json)\n.git\n.worktree-ports.json\n"),
+        "{run}"
+    );
+    let left = fs::read_to_string(sandbox.path("left")).unwrap();
+    assert!(!left.contains("worktree-ports"), "{left}");
+    for told in ["as-hook", "by-hand", "reallocate"] {
+        let told = fs::read_to_string(sandbox.path(told)).unwrap();
+        assert!(is_one_error(&told), "{told}");
+        assert!(told.contains(PORT_FILE) && told.contains(why), "{told}");
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_worktree_that_is_mounted_read_only_gets_no_ports_and_is_told_why() {
+    let sandbox = Sandbox::with_worktrees(&["a"]);
+    let run = in_private_mounts(
+        &sandbox,
+        r#"mount --bind -o ro a a
+        cd a
+        "$program" $first_checkout && "$program" || echo "by hand it exits $?""#,
+    );
+    assert_eq!(run.stdout, "by hand it exits 1\n");
+    let told = run.stderr.lines().filter(|line| {
+        line.contains("error: could not write") && line.contains("Read-only file system")
+    });
+    assert_eq!(told.count(), 2, "{run}");
+    sandbox.assert_no_leftovers("a");
+    assert!(!sandbox.has_port_file("a"));
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_common_dir_that_is_mounted_read_only_is_enough_once_the_lock_file_is_there() {
+    let sandbox = Sandbox::with_worktrees(&["a"]);
+    let mount = "mount --bind -o ro repo/.git repo/.git; cd a\n";
+    let script = mount.to_owned()
+        + r#""$program" $first_checkout && "$program" || echo "by hand it exits $?""#;
+    let run = in_private_mounts(&sandbox, &script);
+    assert_eq!(run.stdout, "by hand it exits 1\n");
+    let told = run.stderr.lines().filter(|line| {
+        line.contains("error: could not lock") && line.contains("the lock file is made once")
+    });
+    assert_eq!(told.count(), 2, "{run}");
+    assert!(!sandbox.has_port_file("a"));
+
+    sandbox.run("repo", &[]).exits(0);
+    let run = in_private_mounts(
+        &sandbox,
+        &(mount.to_owned() + r#""$program" $first_checkout"#),
+    );
+    assert!(!run.stderr.contains("warning"), "{run}");
+    assert_eq!(sandbox.ports("a"), [sandbox.port(1)]);
+    sandbox.assert_no_leftovers("a");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn an_immutable_port_file_stays_and_an_immutable_temporary_file_is_named() {
+    let sandbox = Sandbox::with_worktrees(&["a", "b"]);
+    sandbox.run_hook("a").exits(0);
+    sandbox.run_hook("b").exits(0);
+    sandbox.git("repo", &["worktree", "remove", "../a"]);
+    let old = sandbox.port_file("b");
+
+    let port_file = sandbox.path("b").join(PORT_FILE);
+    let immutable = Immutable::make(&port_file);
+    let run = sandbox.run("b", &["--reallocate"]).exits(1);
+    run.tells_one_error()
+        .tells(&["error: could not write", PORT_FILE]);
+    assert_eq!(sandbox.port_file("b"), old);
+    sandbox.assert_no_leftovers("b");
+    drop(immutable);
+
+    let temporary = sandbox.path("b").join(TEMPORARY);
+    fs::write(&temporary, "").unwrap();
+    let _immutable = Immutable::make(&temporary);
+    let run = sandbox.run("b", &["--reallocate"]).exits(1);
+    run.tells_one_error()
+        .tells(&["an earlier run left", TEMPORARY, "by hand"]);
+    assert_eq!(sandbox.port_file("b"), old);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn an_immutable_worktree_gets_no_ports_and_is_told_why() {
+    let sandbox = Sandbox::with_worktrees(&["a"]);
+    let worktree = sandbox.path("a");
+    let _immutable = Immutable::make(&worktree);
+    for run in [
+        sandbox.run_hook("a").exits(0),
+        sandbox.run("a", &[]).exits(1),
+    ] {
+        run.tells_one_error()
+            .tells(&["error: could not write", PORT_FILE]);
+    }
+    sandbox.assert_no_leftovers("a");
+    assert!(!sandbox.has_port_file("a"));
+}
+
+/// A file that not even root can write, rename or remove, until this is dropped.
+struct Immutable<'a>(&'a Path);
+
+impl Immutable<'_> {
+    #[track_caller]
+    fn make(path: &Path) -> Immutable<'_> {
+        assert!(chattr("+i", path), "no immutable files here");
+        Immutable(path)
+    }
+}
+
+impl Drop for Immutable<'_> {
+    fn drop(&mut self) {
+        chattr("-i", self.0);
+    }
+}
+
+fn chattr(change: &str, path: &Path) -> bool {
+    let status = Command::new("chattr").arg(change).arg(path).status();
+    status.is_ok_and(|status| status.success())
+}
+
+#[test]
+#[ignore = "needs root"]
+fn in_another_users_repository_nothing_is_written_and_the_owner_is_named() {
+    let sandbox = Sandbox::with_worktrees(&["a"]);
+    let nobody = Nobody::reading(&sandbox);
+    let by_hand = nobody.run("a", &[]).exits(1);
+    by_hand
+        .tells_one_error()
+        .tells(&["belongs to another user", "safe.directory"]);
+    let as_hook = nobody.run_hook("a").exits(0);
+    as_hook
+        .tells_one_error()
+        .tells(&["error: could not lock", "Permission denied"]);
+    assert!(!sandbox.has_port_file("a"));
+    sandbox.assert_no_leftovers("a");
+}
+
+#[test]
+fn a_worktree_directory_that_refuses_writing_keeps_its_old_port_file() {
+    let sandbox = Sandbox::with_worktrees(&["a", "b"]);
+    sandbox.run_hook("a").exits(0);
+    sandbox.run_hook("b").exits(0);
+    sandbox.git("repo", &["worktree", "remove", "../a"]);
+    let nobody = Nobody::owning(&sandbox);
+    let old = sandbox.port_file("b");
+    set_mode(&sandbox.path("b"), 0o555);
+    let run = nobody.run("b", &["--reallocate"]).exits(1);
+    run.tells_one_error()
+        .tells(&["error: could not write", "Permission denied"]);
+    assert_eq!(sandbox.port_file("b"), old);
+}
+
+#[test]
+fn a_read_only_lock_file_still_locks() {
+    let sandbox = Sandbox::with_worktrees(&["a"]);
+    sandbox.run("repo", &[]).exits(0);
+    let nobody = Nobody::owning(&sandbox);
+    let lock = sandbox.path(LOCK);
+    set_mode(&lock, 0o400);
+    set_mode(lock.parent().unwrap(), 0o555);
+
+    let held = fs::File::open(&lock).unwrap();
+    held.lock().unwrap();
+    let mut hook = nobody.command("a");
+    hook.args(FIRST_CHECKOUT)
+        .env("WORKTREE_PORTS_LOCK_TIMEOUT", "0");
+    Sandbox::finish(hook)
+        .exits(0)
+        .tells(&["error: gave up", "the lock"]);
+    assert!(!sandbox.has_port_file("a"));
+
+    held.unlock().unwrap();
+    nobody.run_hook("a").exits(0);
+    assert_eq!(sandbox.ports("a"), [sandbox.port(1)]);
+}
+
+/// Runs a script in the sandbox, with `$program`, `$first_checkout` and `$top`, in mounts that nobody else sees. It
+/// must succeed.
+#[track_caller]
+fn in_private_mounts(sandbox: &Sandbox, script: &str) -> Run {
+    let mut command = sandbox.command("unshare", ".");
+    command.args(["-m", "sh", "-euc", script]);
+    command.env("program", PROGRAM).env("top", sandbox.path(""));
+    command.env("first_checkout", FIRST_CHECKOUT.join(" "));
+    Sandbox::finish(command).exits(0)
+}

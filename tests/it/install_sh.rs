@@ -1,0 +1,64 @@
+//! `install.sh`.
+
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use crate::support::hooks::{HOOK, OLD, sandbox_with_git};
+use crate::support::{PROGRAM, Run, Sandbox};
+
+/// `install.sh` with a cargo that notes its arguments and installs the program under test.
+fn install_sh(sandbox: &Sandbox, at: &str, arguments: &[&str]) -> Run {
+    sandbox.write_script(
+        "bin/cargo",
+        format!(
+            "#!/bin/sh\nprintf '%s\\n' \"$@\" >'{}'\nmkdir -p \"$HOME/.cargo/bin\"\n\
+             cp '{PROGRAM}' \"$HOME/.cargo/bin/\"\n",
+            sandbox.path("cargo-arguments").display()
+        ),
+    );
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("install.sh");
+    let mut command = sandbox.command(script, at);
+    command.args(arguments);
+    command
+        .env_remove("CARGO_HOME")
+        .env_remove("CARGO_INSTALL_ROOT");
+    Sandbox::finish(command)
+}
+
+#[test]
+fn install_sh_installs_from_its_own_directory_and_wires_up_the_clone() {
+    for (at, arguments) in [
+        ("repo", &[] as &[&str]),
+        (".", &["repo"]),
+        ("repo/deep", &[]),
+    ] {
+        let sandbox = sandbox_with_git(OLD);
+        fs::create_dir(sandbox.path("repo/deep")).unwrap();
+        let run = install_sh(&sandbox, at, arguments).exits(0);
+        run.tells(&["is not on your PATH", "the hook is wired up by"]);
+        let told = fs::read(sandbox.path("cargo-arguments")).unwrap();
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).as_os_str().as_bytes();
+        assert_eq!(
+            told,
+            [b"install\n--locked\n--path\n", directory, b"\n"].concat()
+        );
+        sandbox.add("a");
+        assert_eq!(sandbox.ports("a"), [sandbox.port(1)]);
+    }
+}
+
+#[test]
+fn install_sh_says_what_is_wrong_before_it_builds() {
+    let sandbox = sandbox_with_git(OLD);
+    let run = install_sh(&sandbox, ".", &[]).exits(1);
+    run.tells(&["is not in a git repository", "install.sh CLONE"]);
+    install_sh(&sandbox, ".", &["repo", "repo"])
+        .exits(2)
+        .tells(&["usage"]);
+    install_sh(&sandbox, ".", &["nowhere"]).exits(1);
+    assert!(!sandbox.path("cargo-arguments").exists());
+    // What is in the way is told by its exit status.
+    sandbox.write_script(HOOK, "#!/usr/bin/awk -f\nBEGIN { exit }\n");
+    install_sh(&sandbox, "repo", &[]).exits(3);
+}

@@ -1,0 +1,198 @@
+//! What `--install` has left in a clone, as time goes by.
+
+use std::fs;
+use std::path::Path;
+use std::process::Stdio;
+
+use crate::support::hooks::{
+    COPY, HOOK, NEW, OLD, Prepare, THEIRS, run_config_hook, sandbox_with_git,
+};
+use crate::support::{PROGRAM, Run, Sandbox, set_mode};
+
+/// A sandbox in which the program is installed.
+fn installed(git: &str) -> Sandbox {
+    let sandbox = sandbox_with_git(git);
+    sandbox.run("repo", &["--install"]).exits(0);
+    sandbox
+}
+
+/// `git worktree add`, and what the hook told.
+fn add_by(sandbox: &Sandbox, git: &str, name: &str) -> Run {
+    let run = sandbox.add(name);
+    if git == NEW && !sandbox.has_port_file(name) {
+        return run_config_hook(sandbox, name);
+    }
+    run
+}
+
+#[test]
+fn git_goes_on_and_one_line_says_what_to_run_whatever_becomes_of_the_program() {
+    let deaths: [(&str, Prepare, &str); 5] = [
+        (
+            "deleted",
+            |sandbox| fs::remove_file(sandbox.path(COPY)).unwrap(),
+            "is gone",
+        ),
+        (
+            "not executable",
+            |sandbox| {
+                set_mode(sandbox.path(COPY), 0o644);
+            },
+            "is gone",
+        ),
+        (
+            "killed",
+            |sandbox| sandbox.write_script(COPY, "#!/bin/sh\nkill -KILL $$\n"),
+            "did not run",
+        ),
+        (
+            "failing",
+            |sandbox| sandbox.write_script(COPY, "#!/bin/sh\nexit 7\n"),
+            "did not run",
+        ),
+        (
+            "of another architecture",
+            |sandbox| {
+                // e_machine: one that nobody has.
+                let other =
+                    "printf '\\377\\376' | dd of=\"$1\" bs=1 seek=18 conv=notrunc 2>/dev/null";
+                sandbox.shell(other, &[&sandbox.path(COPY)]).exits(0);
+            },
+            "did not run",
+        ),
+    ];
+    for git in [OLD, NEW] {
+        for (what, kill, told) in deaths {
+            let sandbox = installed(git);
+            kill(&sandbox);
+            let run = add_by(&sandbox, git, "a");
+            let lines: Vec<&str> = run
+                .stderr
+                .lines()
+                .filter(|line| line.starts_with("worktree-ports: "))
+                .collect();
+            assert_eq!(lines.len(), 1, "{what}: {run}");
+            assert!(lines[0].contains(told), "{what}: {run}");
+            assert!(
+                lines[0].contains("run `worktree-ports-hook --install`"),
+                "{what}: {run}"
+            );
+            assert!(!sandbox.has_port_file("a"));
+            sandbox.git("a", &["checkout", "--quiet", "--detach"]);
+        }
+    }
+}
+
+#[test]
+fn a_clone_that_was_moved_goes_on_as_before() {
+    for git in [OLD, NEW] {
+        let sandbox = installed(git);
+        fs::rename(sandbox.path("repo"), sandbox.path("else where")).unwrap();
+        sandbox.git("else where", &["worktree", "add", "../a"]);
+        if git == NEW && !sandbox.has_port_file("a") {
+            run_config_hook(&sandbox, "a").tells(&[&sandbox.with_ports("cloud @1")]);
+        }
+        assert_eq!(sandbox.ports("a"), [sandbox.port(1)]);
+    }
+}
+
+#[test]
+fn no_path_is_too_odd() {
+    for odd in [
+        "a b",
+        "'",
+        r#"""#,
+        "$HOME",
+        "`id`",
+        "\\",
+        "new\nline",
+        "tab\there",
+        "%s;#é",
+    ] {
+        for git in [OLD, NEW] {
+            let sandbox = sandbox_with_git(git);
+            let repo = Path::new(odd).join("repo");
+            fs::create_dir(sandbox.path(odd)).unwrap();
+            fs::rename(sandbox.path("repo"), sandbox.path(&repo)).unwrap();
+            let before = fs::read(sandbox.path(&repo).join(".git/config")).unwrap();
+            sandbox.run(&repo, &["--install"]).exits(0);
+            sandbox.git(&repo, &["worktree", "add", "../../a"]);
+            if git == NEW && !sandbox.has_port_file("a") {
+                run_config_hook(&sandbox, "a").tells(&[&sandbox.with_ports("cloud @1")]);
+            }
+            assert_eq!(sandbox.ports("a"), [sandbox.port(1)], "{odd:?}");
+            sandbox.run(&repo, &["--uninstall"]).exits(0);
+            assert_eq!(
+                fs::read(sandbox.path(&repo).join(".git/config")).unwrap(),
+                before
+            );
+        }
+    }
+}
+
+#[test]
+fn a_newer_program_upgrades_in_place_also_while_the_old_one_runs() {
+    for git in [OLD, NEW] {
+        let sandbox = installed(git);
+        sandbox.add("a");
+        sandbox.run("a", &[]).exits(0);
+        let hooks = sandbox.stamps_of("repo/.git/hooks");
+        let config = fs::read(sandbox.path("repo/.git/config")).unwrap();
+
+        let lock = sandbox.hold_lock();
+        let mut old = sandbox.command(sandbox.path(COPY), "a");
+        let mut old = old
+            .arg("--reallocate")
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+
+        sandbox.copy(PROGRAM, "newer");
+        let newer = r#"echo >>"$1""#;
+        sandbox.shell(newer, &[&sandbox.path("newer")]).exits(0);
+        let mut install = sandbox.command(sandbox.path("newer"), "repo");
+        install.arg("--install");
+        Sandbox::finish(install).exits(0);
+        assert!(fs::read(sandbox.path(COPY)).unwrap().ends_with(b"\n"));
+        assert_eq!(sandbox.stamps_of("repo/.git/hooks"), hooks);
+        assert_eq!(fs::read(sandbox.path("repo/.git/config")).unwrap(), config);
+        drop(lock);
+        assert!(old.wait().unwrap().success());
+    }
+}
+
+#[test]
+fn our_block_of_an_older_version_is_brought_up_to_date() {
+    let older = "# >>> worktree-ports >>>\nold\n# <<< worktree-ports <<<\n";
+    let before = [
+        format!("#!/bin/sh\n{THEIRS}\n"),
+        format!("#!/bin/sh\n{THEIRS}; : worktree-ports-hook\n"),
+        "#!/bin/sh\n# The hook of worktree-ports alone: `worktree-ports-hook --uninstall` deletes this file.\n"
+            .to_owned(),
+    ];
+    for before in before {
+        let sandbox = sandbox_with_git(OLD);
+        let older = before.replacen('\n', &format!("\n{older}"), 1);
+        sandbox.write_script(HOOK, &older);
+        sandbox.run("repo", &["--install"]).exits(0);
+        let hook = fs::read_to_string(sandbox.path(HOOK)).unwrap();
+        assert!(!hook.contains("\nold\n"), "{hook}");
+        sandbox.add("a");
+        assert_eq!(sandbox.ports("a"), [sandbox.port(1)], "{hook}");
+    }
+}
+
+#[test]
+fn a_newer_git_takes_the_place_of_the_hook_file() {
+    let sandbox = sandbox_with_git(OLD);
+    sandbox.write_script(HOOK, format!("#!/bin/sh\n{THEIRS}\n"));
+    let before = sandbox.content_of("repo/.git/hooks");
+    sandbox.run("repo", &["--install"]).exits(0);
+    assert_ne!(sandbox.content_of("repo/.git/hooks"), before);
+    sandbox.pretend_git(NEW);
+    sandbox.run("repo", &["--install"]).exits(0);
+    assert_eq!(sandbox.content_of("repo/.git/hooks"), before);
+    sandbox.add("a");
+    run_config_hook(&sandbox, "a");
+    assert_eq!(sandbox.ports("a"), [sandbox.port(1)]);
+}

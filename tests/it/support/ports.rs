@@ -1,0 +1,92 @@
+//! Ports of a test's own, that nothing listens on.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+
+use socket2::{Domain, Socket, Type};
+
+/// A row of ports that nothing listens on, and that no other test uses while this lives, also one
+/// of another process: the port behind the last one is listened on for a sign.
+pub struct PortBlock {
+    first: u16,
+    size: u16,
+    _sign: TcpListener,
+}
+
+impl PortBlock {
+    /// 199 ports of five digits, which browsers allow and which are below the ephemeral ones.
+    pub fn reserve() -> PortBlock {
+        PortBlock::among(10_200, 32_600, 200)
+    }
+
+    /// 49 ports of four digits, for what depends on the number of digits.
+    pub fn reserve_of_four_digits() -> PortBlock {
+        PortBlock::among(7_000, 10_000, 50)
+    }
+
+    fn among(start: u16, end: u16, size: u16) -> PortBlock {
+        let blocks = (start..end).step_by(usize::from(size));
+        // Where to start differs from process to process, so that few meet a block in use.
+        let skipped = std::process::id() as usize % blocks.len();
+        blocks
+            .clone()
+            .skip(skipped)
+            .chain(blocks)
+            .find_map(|first| {
+                let last = first + size - 1;
+                let sign = TcpListener::bind((Ipv4Addr::LOCALHOST, last)).ok()?;
+                let is_free = (first..last).all(can_bind);
+                is_free.then_some(PortBlock {
+                    first,
+                    size,
+                    _sign: sign,
+                })
+            })
+            .expect("a block of ports that nothing listens on")
+    }
+
+    /// The port at `offset`, counted from 0.
+    #[track_caller]
+    pub fn port(&self, offset: u16) -> u16 {
+        assert!(offset < self.size - 1, "the block has no port {offset}");
+        self.first + offset
+    }
+}
+
+/// Whether `port` can be bound on every address that the program probes. Asks without listening:
+/// a listener would be in the way of the tests beside this one.
+pub fn can_bind(port: u16) -> bool {
+    let addresses: [SocketAddr; 4] = [
+        (Ipv4Addr::LOCALHOST, port).into(),
+        (Ipv4Addr::UNSPECIFIED, port).into(),
+        (Ipv6Addr::LOCALHOST, port).into(),
+        (Ipv6Addr::UNSPECIFIED, port).into(),
+    ];
+    addresses.into_iter().all(|address| {
+        // A machine without IPv6 has nobody who listens there.
+        let Ok(socket) = Socket::new(Domain::for_address(address), Type::STREAM, None) else {
+            return true;
+        };
+        socket.set_reuse_address(true).unwrap();
+        match socket.bind(&address.into()) {
+            Ok(()) => true,
+            Err(error) => error.kind() == std::io::ErrorKind::AddrNotAvailable,
+        }
+    })
+}
+
+/// Listens on `port` of 127.0.0.1.
+#[track_caller]
+pub fn listen(port: u16) -> TcpListener {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap()
+}
+
+/// Ends a listener for good. Closing it is not enough: what another test starts at this moment has
+/// a copy of it until its exec.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "it is not to be used any more"
+)]
+pub fn close(listener: TcpListener) {
+    // Linux lets go of a listener that is shut down; elsewhere this is an error, and too late anyway.
+    let _ = socket2::SockRef::from(&listener).shutdown(std::net::Shutdown::Both);
+}
