@@ -134,7 +134,7 @@ fn sixty_four_adds_beside_moves_prunes_and_gcs_never_share_a_port_and_none_is_lo
         .flat_map(|name| sandbox.ports(name))
         .collect();
     sandbox.add("last");
-    let free = (1..)
+    let free = (1..100)
         .map(|slot| sandbox.port(slot))
         .filter(|port| !held.contains(port))
         .find(|port| can_bind(*port));

@@ -202,7 +202,7 @@ fn a_worktree_directory_that_refuses_writing_keeps_its_old_port_file() {
     sandbox.git("repo", &["worktree", "remove", "../a"]);
     let nobody = Nobody::owning(&sandbox);
     let old = sandbox.port_file("b");
-    set_mode(&sandbox.path("b"), 0o555);
+    set_mode(sandbox.path("b"), 0o555);
     let run = nobody.run("b", &["--reallocate"]).exits(1);
     run.tells_one_error()
         .tells(&["error: could not write", "Permission denied"]);

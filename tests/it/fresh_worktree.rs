@@ -149,7 +149,7 @@ fn every_other_checkout_and_a_clone_print_nothing_and_change_nothing() {
         "templates/hooks/post-checkout",
         format!("#!/bin/sh\n'{PROGRAM}' \"$@\"\n"),
     );
-    set_mode(&sandbox.path("templates/hooks/post-checkout"), 0o755);
+    set_mode(sandbox.path("templates/hooks/post-checkout"), 0o755);
     sandbox
         .git(
             ".",

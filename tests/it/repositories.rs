@@ -469,14 +469,14 @@ fn the_hook_goes_by_gits_own_judgement_of_the_owner() {
 fn a_common_dir_that_cannot_be_written_is_one_error_and_nothing_is_allocated() {
     let sandbox = Sandbox::with_worktrees(&["a"]);
     let nobody = Nobody::owning(&sandbox);
-    set_mode(&sandbox.path("repo/.git"), 0o555);
+    set_mode(sandbox.path("repo/.git"), 0o555);
     let parts = ["error: could not lock", "repo/.git/worktree-ports/lock"];
     nobody.run("a", &[]).exits(1).tells(&parts);
     nobody.run_hook("a").exits(0).tells(&parts);
     assert!(!sandbox.has_port_file("a"));
 
     // Where the lock file has been made once, it is opened read-only.
-    set_mode(&sandbox.path("repo/.git"), 0o755);
+    set_mode(sandbox.path("repo/.git"), 0o755);
     nobody.run("repo", &[]).exits(0).tells_nothing();
     for (path, mode) in [
         ("repo/.git/worktree-ports/lock", 0o400),
@@ -484,7 +484,7 @@ fn a_common_dir_that_cannot_be_written_is_one_error_and_nothing_is_allocated() {
         ("repo/.git/worktree-ports", 0o555),
         ("repo/.git", 0o555),
     ] {
-        set_mode(&sandbox.path(path), mode);
+        set_mode(sandbox.path(path), mode);
     }
     nobody
         .run_hook("a")
@@ -497,7 +497,7 @@ fn a_common_dir_that_cannot_be_written_is_one_error_and_nothing_is_allocated() {
 fn a_common_dir_or_a_home_that_cannot_be_read_is_told_of_or_done_without() {
     let sandbox = Sandbox::with_worktrees(&["a"]);
     let nobody = Nobody::owning(&sandbox);
-    set_mode(&sandbox.path("home"), 0o000);
+    set_mode(sandbox.path("home"), 0o000);
     nobody.run("a", &[]).exits(0).tells_nothing();
     nobody
         .run("repo", &["--reallocate"])
@@ -513,10 +513,10 @@ fn a_common_dir_or_a_home_that_cannot_be_read_is_told_of_or_done_without() {
         .exits(0)
         .tells(&[&sandbox.with_ports("cloud @1")]);
 
-    set_mode(&sandbox.path("repo/.git/worktrees"), 0o000);
+    set_mode(sandbox.path("repo/.git/worktrees"), 0o000);
     sandbox.remove_port_file("a");
     for path in ["repo/.git/worktrees", "repo/.git"] {
-        set_mode(&sandbox.path(path), 0o000);
+        set_mode(sandbox.path(path), 0o000);
         let run = nobody.run("a", &[]).exits(1).tells(&["error: ", "a"]);
         assert_eq!(run.stderr.lines().count(), 1, "{run}");
         nobody.run_hook("a").exits(0);
@@ -528,7 +528,7 @@ fn a_common_dir_or_a_home_that_cannot_be_read_is_told_of_or_done_without() {
 fn a_worktree_that_cannot_be_written_is_an_error_that_names_the_port_file() {
     let sandbox = Sandbox::with_worktrees(&["a"]);
     let nobody = Nobody::owning(&sandbox);
-    set_mode(&sandbox.path("a"), 0o555);
+    set_mode(sandbox.path("a"), 0o555);
     let parts = ["error: could not write", PORT_FILE];
     nobody.run("a", &[]).exits(1).tells(&parts);
     nobody.run_hook("a").exits(0).tells(&parts);
@@ -542,7 +542,7 @@ fn a_hooks_directory_of_the_users_own_is_no_hindrance() {
         "hooks/post-checkout",
         format!("#!/bin/sh\n'{PROGRAM}' \"$@\" || :\n"),
     );
-    set_mode(&sandbox.path("hooks/post-checkout"), 0o755);
+    set_mode(sandbox.path("hooks/post-checkout"), 0o755);
     let hooks = sandbox.path("hooks").display().to_string();
     sandbox.git("repo", &["config", "core.hooksPath", &hooks]);
     sandbox.add("a").tells(&[&sandbox.with_ports("cloud @1")]);
