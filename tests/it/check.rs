@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use crate::support::hooks::{NEW, OLD, sandbox_with_git};
 use crate::support::{CONFIG, Config, PORT_FILE, PROGRAM, Run, Sandbox, config, set_mode};
 
 /// A sandbox with two worktrees that have ports, and no problem.
@@ -33,11 +34,10 @@ fn assert_content(sandbox: &Sandbox) {
 #[track_caller]
 fn run_as_printed(sandbox: &Sandbox, at: &str, command: &str) -> Run {
     let mut shell = sandbox.command("sh", at);
-    let directory = Path::new(PROGRAM).parent().unwrap();
-    let path = std::env::var("PATH").unwrap();
-    shell
-        .args(["-c", command])
-        .env("PATH", format!("{}:{path}", directory.display()));
+    let directory = Path::new(PROGRAM).parent().unwrap().display();
+    // Behind the sandbox's own git, where it has one.
+    let script = format!("PATH=$PATH:'{directory}'; {command}");
+    shell.args(["-c", &script]);
     Sandbox::finish(shell)
 }
 
@@ -307,14 +307,8 @@ fn a_config_that_is_not_valid_is_named_once_wherever_it_is_used() {
 
 #[test]
 fn a_hooks_path_that_hides_the_hook_is_named_and_what_install_prints_mends_it() {
-    let sandbox = Sandbox::without_hook();
+    let sandbox = sandbox_with_git(OLD);
     sandbox.run("repo", &["--install"]).exits(0);
-    if !sandbox.path("repo/.git/hooks/post-checkout").exists() {
-        // From 2.54 on, git runs the hook of the config whatever the hooks path is.
-        sandbox.git("repo", &["config", "core.hooksPath", ".githooks"]);
-        assert_content(&sandbox);
-        return;
-    }
     sandbox.git("repo", &["config", "core.hooksPath", ".githooks"]);
     let problem = problem_of(&sandbox);
     assert!(
@@ -332,4 +326,12 @@ fn a_hooks_path_that_hides_the_hook_is_named_and_what_install_prints_mends_it() 
     sandbox
         .add("a")
         .tells(&[&sandbox.with_ports("worktree-ports: cloud @1")]);
+}
+
+#[test]
+fn a_hooks_path_hides_no_hook_of_the_config() {
+    let sandbox = sandbox_with_git(NEW);
+    sandbox.run("repo", &["--install"]).exits(0);
+    sandbox.git("repo", &["config", "core.hooksPath", ".githooks"]);
+    assert_content(&sandbox);
 }
