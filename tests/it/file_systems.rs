@@ -1,14 +1,11 @@
-//! Full, read-only and immutable file systems, and other users: one clear message, no port file or
+//! Full, read-only and immutable file systems: one clear message, no port file or
 //! the old one, nothing left; the hook exits 0, a call by hand 1.
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::{
-    FIRST_CHECKOUT, LOCK, Nobody, PORT_FILE, PROGRAM, Run, Sandbox, TEMPORARY, is_one_error,
-    set_mode,
-};
+use crate::support::{FIRST_CHECKOUT, PORT_FILE, PROGRAM, Run, Sandbox, TEMPORARY, is_one_error};
 
 #[test]
 #[ignore = "needs root"]
@@ -175,62 +172,6 @@ impl Drop for Immutable<'_> {
 fn chattr(change: &str, path: &Path) -> bool {
     let status = Command::new("chattr").arg(change).arg(path).status();
     status.is_ok_and(|status| status.success())
-}
-
-#[test]
-#[ignore = "needs root"]
-fn in_another_users_repository_nothing_is_written_and_the_owner_is_named() {
-    let sandbox = Sandbox::with_worktrees(&["a"]);
-    let nobody = Nobody::reading(&sandbox);
-    let by_hand = nobody.run("a", &[]).exits(1);
-    by_hand
-        .tells_one_error()
-        .tells(&["belongs to another user", "safe.directory"]);
-    let as_hook = nobody.run_hook("a").exits(0);
-    as_hook
-        .tells_one_error()
-        .tells(&["error: could not lock", "Permission denied"]);
-    assert!(!sandbox.has_port_file("a"));
-    sandbox.assert_no_leftovers("a");
-}
-
-#[test]
-fn a_worktree_directory_that_refuses_writing_keeps_its_old_port_file() {
-    let sandbox = Sandbox::with_worktrees(&["a", "b"]);
-    sandbox.run_hook("a").exits(0);
-    sandbox.run_hook("b").exits(0);
-    sandbox.git("repo", &["worktree", "remove", "../a"]);
-    let nobody = Nobody::owning(&sandbox);
-    let old = sandbox.port_file("b");
-    set_mode(sandbox.path("b"), 0o555);
-    let run = nobody.run("b", &["--reallocate"]).exits(1);
-    run.tells_one_error()
-        .tells(&["error: could not write", "Permission denied"]);
-    assert_eq!(sandbox.port_file("b"), old);
-}
-
-#[test]
-fn a_read_only_lock_file_still_locks() {
-    let sandbox = Sandbox::with_worktrees(&["a"]);
-    sandbox.run("repo", &[]).exits(0);
-    let nobody = Nobody::owning(&sandbox);
-    let lock = sandbox.path(LOCK);
-    set_mode(&lock, 0o400);
-    set_mode(lock.parent().unwrap(), 0o555);
-
-    let held = fs::File::open(&lock).unwrap();
-    held.lock().unwrap();
-    let mut hook = nobody.command("a");
-    hook.args(FIRST_CHECKOUT)
-        .env("WORKTREE_PORTS_LOCK_TIMEOUT", "0");
-    Sandbox::finish(hook)
-        .exits(0)
-        .tells(&["error: gave up", "the lock"]);
-    assert!(!sandbox.has_port_file("a"));
-
-    held.unlock().unwrap();
-    nobody.run_hook("a").exits(0);
-    assert_eq!(sandbox.ports("a"), [sandbox.port(1)]);
 }
 
 /// Runs a script in the sandbox, with `$program`, `$first_checkout` and `$top`, in mounts that nobody else sees. It

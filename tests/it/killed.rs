@@ -1,7 +1,6 @@
 //! Killed anywhere: the port file is absent, the old one or the new one, and whole.
 
 use std::fs;
-use std::os::unix::process::ExitStatusExt;
 
 use crate::support::strace::{self, Call};
 use crate::support::{FIRST_CHECKOUT, PORT_FILE, Sandbox, TEMPORARY};
@@ -28,7 +27,7 @@ fn an_allocation_killed_at_any_system_call_leaves_no_port_file_or_a_whole_one() 
 
     for call in &calls {
         start_anew();
-        kill_at(&sandbox, call, &FIRST_CHECKOUT);
+        strace::kill_at(&sandbox, "b", call, &FIRST_CHECKOUT);
         if sandbox.has_port_file("b") {
             assert_eq!(sandbox.port_file("b"), new, "{call:?}");
         }
@@ -60,7 +59,7 @@ fn a_reallocation_killed_at_any_system_call_leaves_the_old_port_file_or_the_new_
     let (mut olds, mut news) = (0, 0);
     for call in &calls {
         sandbox.write(format!("b/{PORT_FILE}"), &old);
-        kill_at(&sandbox, call, &["--reallocate"]);
+        strace::kill_at(&sandbox, "b", call, &["--reallocate"]);
         let left = sandbox.port_file("b");
         if left == old {
             olds += 1;
@@ -76,12 +75,6 @@ fn a_reallocation_killed_at_any_system_call_leaves_the_old_port_file_or_the_new_
     }
     assert!(olds > 0 && news > 0);
     sandbox.assert_no_leftovers("b");
-}
-
-#[track_caller]
-fn kill_at(sandbox: &Sandbox, call: &Call, arguments: &[&str]) {
-    let run = strace::inject(sandbox, "b", &call.inject("signal=KILL"), arguments);
-    assert_eq!(run.status.signal(), Some(9), "{call:?}: {run}");
 }
 
 #[track_caller]

@@ -1,9 +1,9 @@
-//! `--list` and `--all`: every worktree of a repository.
+//! `--list`: every worktree of a repository.
 
 use std::collections::BTreeMap;
 use std::fs;
 
-use crate::support::{CONFIG, Config, PORT_FILE, PROGRAM, Run, Sandbox, config, listen};
+use crate::support::{Config, PORT_FILE, PROGRAM, Run, Sandbox, config, listen};
 
 /// The config of two services, whose bundles are next to each other.
 fn two_services(sandbox: &Sandbox) -> Config {
@@ -251,112 +251,6 @@ fn a_repository_with_reftables_shows_its_branches() {
         branches,
         ["trunk".into(), "a".into(), serde_json::Value::Null]
     );
-}
-
-#[test]
-fn a_bare_repository_lists_and_fills_its_worktrees_and_no_main_one() {
-    // The second is what people clone bare and point a `.git` file at.
-    for (bare, at) in [("bare.git", "bare.git"), ("project/.bare", "project")] {
-        let sandbox = Sandbox::without_hook();
-        sandbox.commit_config("repo");
-        sandbox.git(".", &["clone", "--quiet", "--bare", "repo", bare]);
-        if bare != at {
-            sandbox.write(format!("{at}/.git"), "gitdir: ./.bare\n");
-        }
-        sandbox.git(at, &["worktree", "add", "--quiet", "-b", "one", "one"]);
-        sandbox.git(at, &["worktree", "add", "--quiet", "-b", "two", "two"]);
-        let run = sandbox.run(at, &["--all"]).exits(0);
-        assert_eq!(
-            run.stdout,
-            sandbox.with_ports("one: cloud @0\ntwo: cloud @1\n"),
-            "{run}"
-        );
-        let run = sandbox.run(at, &["--list"]).exits(0);
-        assert_eq!(
-            run.stdout,
-            sandbox.with_ports(
-                "  WORKTREE  BRANCH  PATH  SLOT  PORTS        STATE
-  one       one     one   0     cloud @0  ok
-  two       two     two   1     cloud @1  ok
-"
-            ),
-            "{bare}"
-        );
-        sandbox.wire(bare);
-        let run = sandbox.run(at, &["--check"]).exits(0);
-        assert_eq!(run.stdout, "");
-    }
-}
-
-#[test]
-fn all_makes_sure_of_every_worktree_the_main_one_too() {
-    let sandbox = Sandbox::with_worktrees(&["a", "b"]);
-    sandbox.run("b", &[]).exits(0);
-    let run = sandbox.run("a", &["--all"]).exits(0).tells_nothing();
-    assert_eq!(
-        run.stdout,
-        sandbox.with_ports("main worktree: cloud @0\na: cloud @2\n")
-    );
-    let ports = ["repo", "a", "b"].map(|name| sandbox.ports(name));
-    assert_eq!(
-        ports,
-        [[sandbox.port(0)], [sandbox.port(2)], [sandbox.port(1)]]
-    );
-
-    let run = sandbox.run("repo", &["--all"]).exits(0).tells_nothing();
-    assert_eq!(run.stdout, "");
-    let run = sandbox.run("repo", &["--all", "--json"]).exits(0);
-    let expected: Vec<serde_json::Value> = ["repo", "a", "b"]
-        .map(|name| serde_json::from_str(&sandbox.port_file(name)).unwrap())
-        .into();
-    assert_eq!(run.json(), serde_json::Value::from(expected));
-}
-
-#[test]
-fn all_leaves_foreign_files_alone_and_tells_of_tracked_ones() {
-    let sandbox = Sandbox::without_hook();
-    for name in ["copied", "damaged", "foreign", "last", "tracked"] {
-        sandbox.add(name);
-    }
-    let foreign = sandbox.with_ports(r#"{"app": @1}"#);
-    sandbox.write(format!("foreign/{PORT_FILE}"), &foreign);
-    sandbox.write(format!("damaged/{PORT_FILE}"), "");
-    sandbox.write(format!("tracked/{PORT_FILE}"), "{}");
-    sandbox.git("tracked", &["add", PORT_FILE]);
-    sandbox.run("last", &[]).exits(0);
-    sandbox.write(format!("copied/{PORT_FILE}"), sandbox.port_file("last"));
-    let run = sandbox.run("repo", &["--all"]).exits(0);
-    assert_eq!(
-        run.stdout,
-        sandbox.with_ports("main worktree: cloud @0\ncopied: cloud @3\ndamaged: cloud @4\n")
-    );
-    let of_tracked = sandbox.path("tracked").join(PORT_FILE);
-    run.tells(&[
-        &format!("git tracks `{}`", of_tracked.display()),
-        "git rm --cached",
-    ]);
-    assert_eq!(sandbox.port_file("foreign"), foreign);
-    assert_eq!(sandbox.port_file("tracked"), "{}");
-}
-
-#[test]
-fn one_worktrees_failure_does_not_keep_the_others_from_their_ports() {
-    let sandbox = Sandbox::without_hook();
-    for name in ["a", "b", "c", "d"] {
-        sandbox.add(name);
-    }
-    sandbox.configure("a", r#"{ "services": {} }"#);
-    sandbox.write("repo/.git/worktrees/b/index", "broken");
-    sandbox.write(format!("b/{PORT_FILE}"), "{");
-    fs::remove_dir_all(sandbox.path("c")).unwrap();
-    let run = sandbox.run("repo", &["--all"]).exits(1);
-    assert_eq!(
-        run.stdout,
-        sandbox.with_ports("main worktree: cloud @0\nd: cloud @1\n")
-    );
-    let broken_config = sandbox.path("a").join(CONFIG);
-    run.tells(&[&broken_config.display().to_string(), "index"]);
-    assert!(!sandbox.path("c").exists());
 }
 
 /// Runs `--list` on a terminal of so many columns.

@@ -2,7 +2,9 @@
 //!
 //! A test is named after the sentence that it proves. What all of them use is in `support`.
 
+mod all;
 mod by_hand;
+mod changed_config;
 mod check;
 mod choosing;
 mod concurrency;
@@ -24,6 +26,8 @@ mod names;
 mod recipes;
 mod repositories;
 mod reserved;
+mod rights;
+mod submodules;
 mod support;
 mod surroundings;
 mod whose_file;

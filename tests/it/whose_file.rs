@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::{PORT_FILE, PROGRAM, Sandbox, close, config, listen};
+use crate::support::{PORT_FILE, PROGRAM, Sandbox, TEMPORARY};
 
 /// What counts as `damaged` in the worktree `a`.
 const DAMAGED: [&[u8]; 25] = [
@@ -61,7 +61,7 @@ fn sandbox() -> Sandbox {
 }
 
 /// A sandbox with the worktree `a`, whose port file is [`OWN`], and that file's content.
-fn sandbox_with_own_file() -> (Sandbox, String) {
+pub fn sandbox_with_own_file() -> (Sandbox, String) {
     let sandbox = sandbox();
     let own = sandbox.with_ports(OWN);
     put(&sandbox, &own);
@@ -308,139 +308,17 @@ fn the_hook_looks_into_the_index_only_at_a_first_checkout() {
 }
 
 #[test]
-fn a_service_that_the_config_has_gained_joins_in_the_same_slot() {
-    let (sandbox, _) = sandbox_with_own_file();
-    let port = |offset| sandbox.port(offset);
-    let services = [("api", port(60)), ("cloud", port(0)), ("db", port(120))];
-    sandbox.configure("a", config(&services).step(1));
-    sandbox.run("a", &[]).exits(0).tells_nothing();
-    let file = sandbox.port_json("a");
-    assert_eq!(
-        file["ports"],
-        serde_json::json!({"api": port(67), "cloud": port(7), "db": port(127)})
-    );
-    assert_eq!(file["slot"], 7);
-    // In the order of the config, which serde_json's map does not keep.
-    let text = sandbox.port_file("a");
-    let places = ["api", "cloud", "db"].map(|name| text.find(&format!(r#""{name}""#)));
-    assert!(places.is_sorted(), "{text}");
-}
-
-#[test]
-fn a_service_that_cannot_join_is_told_of_and_the_others_stay() {
-    // The port that `api` would get at slot 7 is another worktree's; or one that browsers refuse;
-    // or past the last; or the port that stands there fits no slot of the config.
-    for case in 0..4 {
-        let (sandbox, _) = sandbox_with_own_file();
-        let (cloud, api) = [
-            (sandbox.port(0), sandbox.port(60)),
-            (sandbox.port(0), 6000 - 7),
-            (sandbox.port(0), 32_768 - 7),
-            (sandbox.port(1), sandbox.port(61)),
-        ][case];
-        sandbox.add("b");
-        sandbox.write(
-            format!("b/{PORT_FILE}"),
-            sandbox.with_ports(r#"{"worktree": "b", "slot": 1, "ports": {"api": @67}}"#),
-        );
-        let services = [("cloud", cloud), ("api", api)];
-        sandbox.configure("a", config(&services).step(1));
-        let run = sandbox.run("a", &[]).exits(0);
-        let run = run.tells(&["warning: api is new", "--reallocate"]);
-        assert!(!run.stdout.contains("api"), "{run}");
-        assert_eq!(sandbox.ports("a"), [sandbox.port(7)], "{services:?}");
-        sandbox.run("a", &["--get", "api"]).exits(1);
-        sandbox.run("a", &["--reallocate"]).exits(0).tells_nothing();
-        assert_eq!(sandbox.ports("a").len(), 2);
-    }
-}
-
-#[test]
-fn a_service_whose_port_is_busy_does_not_join() {
-    let sandbox = sandbox();
-    let base = sandbox.port(0);
-    sandbox.configure("a", config(&[("cloud", base)]).step(2));
-    sandbox.run("a", &[]).exits(0);
-    let services = [("cloud", base), ("api", base + 1)];
-    sandbox.configure("a", config(&services).step(2));
-    let listener = listen(base + 3);
-    sandbox
-        .run("a", &[])
-        .exits(0)
-        .tells(&["warning: api is new"]);
-    assert_eq!(sandbox.ports("a"), [base + 2]);
-    close(listener);
-    sandbox.run("a", &[]).exits(0).tells_nothing();
-    assert_eq!(sandbox.ports("a").len(), 2);
-}
-
-#[test]
-fn a_bundle_none_of_whose_services_is_left_is_an_error_where_none_can_join() {
-    let (sandbox, own) = sandbox_with_own_file();
-    sandbox.configure("a", config(&[("web", 32_768 - 7)]).step(1));
-    sandbox
-        .run("a", &[])
-        .exits(1)
-        .tells(&["error: web is new", "--reallocate"]);
-    assert_eq!(sandbox.port_file("a"), own);
-}
-
-#[test]
-fn a_service_that_the_config_has_lost_is_dropped() {
-    let sandbox = sandbox();
-    put(
-        &sandbox,
-        sandbox.with_ports(r#"{"worktree": "a", "slot": 7, "ports": {"cloud": @7, "db": @100}}"#),
-    );
-    sandbox.run("a", &[]).exits(0).tells_nothing();
-    assert_eq!(sandbox.ports("a"), [sandbox.port(7)]);
-    // Dropped is released.
-    sandbox.add("b");
-    sandbox.configure("b", config(&[("web", sandbox.port(99))]).step(1));
-    sandbox.run("b", &[]).exits(0);
-    assert_eq!(sandbox.ports("b"), [sandbox.port(100)]);
-}
-
-#[test]
-fn urls_are_rendered_from_the_config_and_never_read_back() {
-    let sandbox = sandbox();
-    put(
-        &sandbox,
-        sandbox.with_ports(
-            r#"{"worktree": "a", "slot": 7, "ports": {"cloud": @7},
-            "cloud_url": "http://evil.example", "more_url": "http://evil.example"}"#,
-        ),
-    );
-    for call in [&[][..], &["--json"]] {
-        let run = sandbox.run("a", call).exits(0).tells_nothing();
-        let url = sandbox.with_ports("http://127.0.0.1:@7");
-        assert!(run.stdout.contains(&url), "{run}");
-        assert!(!run.stdout.contains("evil"), "{run}");
-    }
-    assert!(!sandbox.port_file("a").contains("evil"));
-    let config = sandbox.config(&["cloud"]);
-    sandbox.configure("a", config.url("web_url", "https://a.localhost:{cloud}/x"));
-    let json = sandbox.run("a", &["--json"]).exits(0).json();
-    assert_eq!(
-        json["web_url"],
-        sandbox.with_ports("https://a.localhost:@7/x")
-    );
-    assert_eq!(json.get("cloud_url"), None);
-    assert_eq!(sandbox.run("a", &["--json"]).stdout, sandbox.port_file("a"));
-}
-
-#[test]
 fn what_a_kill_left_at_the_temporary_name_is_removed() {
     let sandbox = sandbox();
-    sandbox.write("a/.worktree-ports.json.tmp", r#"{"worktree": "a", "po"#);
+    sandbox.write(format!("a/{TEMPORARY}"), r#"{"worktree": "a", "po"#);
     sandbox.run("a", &[]).exits(0).tells_nothing();
     sandbox.assert_no_leftovers("a");
     // A directory is nobody's leftover.
-    fs::create_dir(sandbox.path("a/.worktree-ports.json.tmp")).unwrap();
+    fs::create_dir(sandbox.path("a").join(TEMPORARY)).unwrap();
     sandbox
         .run("a", &["--reallocate"])
         .exits(1)
-        .tells(&[".worktree-ports.json.tmp", "by hand"]);
+        .tells(&[TEMPORARY, "by hand"]);
     assert_eq!(sandbox.ports("a"), [sandbox.port(1)]);
 }
 

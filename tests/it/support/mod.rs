@@ -6,6 +6,7 @@
 mod config;
 pub mod hooks;
 mod ports;
+pub mod processes;
 mod run;
 mod sandbox;
 pub mod strace;

@@ -1,6 +1,7 @@
 //! The program under strace, which lists its system calls and tampers with one of them.
 
 use std::fs;
+use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 
 use super::{PROGRAM, Run, Sandbox};
@@ -69,4 +70,11 @@ pub fn command(sandbox: &Sandbox, at: &str, options: &[&str], arguments: &[&str]
 pub fn inject(sandbox: &Sandbox, at: &str, what: &str, arguments: &[&str]) -> Run {
     let what = format!("inject={what}");
     Sandbox::finish(command(sandbox, at, &["-e", &what], arguments))
+}
+
+/// Kills the program at that call.
+#[track_caller]
+pub fn kill_at(sandbox: &Sandbox, at: &str, call: &Call, arguments: &[&str]) {
+    let run = inject(sandbox, at, &call.inject("signal=KILL"), arguments);
+    assert_eq!(run.status.signal(), Some(9), "{call:?}: {run}");
 }

@@ -1,35 +1,24 @@
-//! Random sequences of operations on a repository, each step compared with a plain model.
+//! The plain model: what the port files hold after every step.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::net::TcpListener;
-use std::path::Path;
+use std::collections::BTreeSet;
 
 use proptest::prelude::*;
-use proptest::test_runner::Config as Proptest;
-use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
+use proptest_state_machine::ReferenceStateMachine;
 
-use crate::support::{Config, PORT_FILE, Sandbox, TEMPORARY, can_bind, close, config, listen};
-
-prop_state_machine! {
-    #![proptest_config(Proptest { cases: 40, max_shrink_iters: 200, ..Proptest::default() })]
-
-    #[test]
-    fn after_every_step_the_port_files_are_as_the_model_has_them(sequential 10..40 => System);
-}
+use crate::support::{Config, config};
 
 /// A port, counted from the first one of the block that the test has for itself.
-type Offset = u16;
+pub type Offset = u16;
 
 /// A config of the model: services with their base ports, a step, and the services with a URL.
-struct Plain {
-    services: &'static [(&'static str, Offset)],
-    step: u16,
-    urls: &'static [&'static str],
+pub struct Plain {
+    pub services: &'static [(&'static str, Offset)],
+    pub step: u16,
+    pub urls: &'static [&'static str],
 }
 
 /// They overlap, so that worktrees with different ones compete. `None` is a broken one.
-const CONFIGS: [Option<Plain>; 5] = [
+pub const CONFIGS: [Option<Plain>; 5] = [
     Some(Plain {
         services: &[("web", 1), ("api", 2)],
         step: 2,
@@ -53,9 +42,21 @@ const CONFIGS: [Option<Plain>; 5] = [
     None,
 ];
 
+impl Plain {
+    pub fn config(&self, first: u16) -> Config {
+        let services = self.services.iter();
+        let services: Vec<_> = services.map(|(name, base)| (*name, first + base)).collect();
+        let plain = config(&services).step(self.step);
+        self.urls.iter().fold(plain, |config, service| {
+            let template = format!("http://localhost:{{{service}}}/");
+            config.url(&format!("{service}_url"), &template)
+        })
+    }
+}
+
 /// What lies at the path of a port file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Lies {
+pub enum Lies {
     Nothing,
     Ours(Ours),
     Other(Other, Offset, Offset),
@@ -63,16 +64,16 @@ enum Lies {
 
 /// A file of our shape.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Ours {
-    id: Option<String>,
-    slot: u16,
-    ports: Vec<(&'static str, Offset)>,
-    urls: Vec<(&'static str, Offset)>,
+pub struct Ours {
+    pub id: Option<String>,
+    pub slot: u16,
+    pub ports: Vec<(&'static str, Offset)>,
+    pub urls: Vec<(&'static str, Offset)>,
 }
 
 /// What else there can be; two ports go with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Other {
+pub enum Other {
     Empty,
     Truncated,
     Conflict,
@@ -82,7 +83,7 @@ enum Other {
     Directory,
 }
 
-const OTHERS: [Other; 7] = [
+pub const OTHERS: [Other; 7] = [
     Other::Empty,
     Other::Truncated,
     Other::Conflict,
@@ -105,7 +106,7 @@ impl Lies {
     }
 
     /// The content, where it is a file.
-    fn text(&self, first: u16) -> Option<String> {
+    pub fn text(&self, first: u16) -> Option<String> {
         Some(match self {
             Lies::Ours(ours) => ours.text(first),
             Lies::Other(kind, one, other) => {
@@ -127,56 +128,48 @@ impl Lies {
 }
 
 impl Ours {
-    fn text(&self, first: u16) -> String {
-        let id = match &self.id {
-            Some(id) => format!(r#""{id}""#),
-            None => "null".to_owned(),
-        };
+    /// As the program writes it.
+    pub fn text(&self, first: u16) -> String {
         let ports = self.ports.iter();
         let ports: Vec<String> = ports
             .map(|(service, port)| format!(r#"    "{service}": {}"#, first + port))
             .collect();
-        let urls = self.urls.iter();
-        let urls: Vec<String> = urls
-            .map(|(service, port)| {
-                format!(
-                    ",\n  \"{service}_url\": \"http://localhost:{}/\"",
-                    first + port
-                )
-            })
-            .collect();
-        format!(
-            "{{\n  \"worktree\": {id},\n  \"slot\": {},\n  \"ports\": {{\n{}\n  }}{}\n}}\n",
-            self.slot,
-            ports.join(",\n"),
-            urls.concat()
-        )
+        let mut members = vec![
+            format!(r#"  "worktree": {}"#, serde_json::json!(self.id)),
+            format!(r#"  "slot": {}"#, self.slot),
+            format!("  \"ports\": {{\n{}\n  }}", ports.join(",\n")),
+        ];
+        members.extend(self.urls.iter().map(|(service, port)| {
+            let port = first + port;
+            format!(r#"  "{service}_url": "http://localhost:{port}/""#)
+        }));
+        format!("{{\n{}\n}}\n", members.join(",\n"))
     }
 }
 
 #[derive(Clone, Debug)]
-struct Tree {
-    id: Option<String>,
-    path: String,
-    lies: Lies,
-    config: Option<usize>,
+pub struct Tree {
+    pub id: Option<String>,
+    pub path: String,
+    pub lies: Lies,
+    pub config: Option<usize>,
 }
 
 /// The model.
 #[derive(Clone, Debug)]
-struct Model {
+pub struct Model {
     /// The main worktree, then the linked ones.
-    trees: Vec<Tree>,
-    listening: BTreeSet<Offset>,
+    pub trees: Vec<Tree>,
+    pub listening: BTreeSet<Offset>,
     /// How many paths there were.
-    paths: usize,
+    pub paths: usize,
     /// What the system is to do next.
-    next: Step,
+    pub next: Step,
 }
 
 /// A step of the system.
 #[derive(Clone, Debug)]
-enum Step {
+pub enum Step {
     Nothing,
     Git(Vec<String>),
     PutPortFile(usize),
@@ -187,7 +180,7 @@ enum Step {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum How {
+pub enum How {
     Hook,
     Bare,
     Reallocate,
@@ -195,7 +188,7 @@ enum How {
 
 /// What a call is to come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Expected {
+pub enum Expected {
     Kept,
     Followed,
     Chosen,
@@ -204,7 +197,7 @@ enum Expected {
 
 /// An operation; its numbers are cut down to what there is.
 #[derive(Clone, Debug)]
-enum Operation {
+pub enum Operation {
     Add,
     Remove(usize),
     Move(usize),
@@ -437,161 +430,4 @@ impl ReferenceStateMachine for Model {
 fn git(arguments: &[&str]) -> Step {
     let arguments = ["worktree"].iter().chain(arguments);
     Step::Git(arguments.map(|&argument| argument.to_owned()).collect())
-}
-
-/// The real thing.
-struct System {
-    sandbox: Sandbox,
-    listeners: BTreeMap<Offset, TcpListener>,
-}
-
-impl System {
-    /// The number from which offsets are counted.
-    fn first(&self) -> u16 {
-        self.sandbox.port(0)
-    }
-
-    fn take(&mut self, model: &Model) {
-        match &model.next {
-            Step::Nothing => {}
-            Step::Git(arguments) => {
-                self.sandbox.git("repo", arguments);
-            }
-            Step::PutPortFile(tree) => {
-                let tree = &model.trees[*tree];
-                let path = self.sandbox.path(&tree.path).join(PORT_FILE);
-                remove(&path);
-                match (&tree.lies, tree.lies.text(self.first())) {
-                    (_, Some(text)) => fs::write(&path, text).unwrap(),
-                    (Lies::Other(Other::Link, ..), _) => {
-                        std::os::unix::fs::symlink("elsewhere", &path).unwrap();
-                    }
-                    (Lies::Other(Other::Directory, ..), _) => fs::create_dir(&path).unwrap(),
-                    _ => {}
-                }
-            }
-            Step::PutConfig(tree) => {
-                let tree = &model.trees[*tree];
-                let config = CONFIGS[tree.config.unwrap()].as_ref();
-                let text = config.map_or("{".to_owned(), |plain| {
-                    plain.config(self.first()).to_string()
-                });
-                self.sandbox.configure(&tree.path, text);
-            }
-            Step::Listen(port) => {
-                let listener = listen(self.first() + port);
-                self.listeners.insert(*port, listener);
-            }
-            Step::Close(port) => {
-                close(self.listeners.remove(port).unwrap());
-            }
-            Step::Call(tree, how, expected) => self.call(model, *tree, *how, *expected),
-        }
-    }
-
-    fn call(&self, model: &Model, tree: usize, how: How, expected: Expected) {
-        let path = &model.trees[tree].path;
-        let run = match how {
-            How::Hook => self.sandbox.run_hook(path).exits(0),
-            How::Bare | How::Reallocate => {
-                let arguments: &[&str] = if how == How::Bare {
-                    &["--json"]
-                } else {
-                    &["--reallocate"]
-                };
-                let code = i32::from(expected == Expected::Refused);
-                self.sandbox.run(path, arguments).exits(code)
-            }
-        };
-        let is_error = run.stderr.contains("error: ");
-        assert_eq!(is_error, expected == Expected::Refused, "{run}");
-        if how == How::Bare && expected != Expected::Refused {
-            assert_eq!(run.stdout, self.sandbox.port_file(path));
-        }
-        if expected == Expected::Chosen {
-            self.assert_chosen_well(model, tree);
-        }
-    }
-
-    /// Without asking the model: the ports stand in no other worktree's file, and can be bound.
-    fn assert_chosen_well(&self, model: &Model, tree: usize) {
-        let ports = self.sandbox.ports(&model.trees[tree].path);
-        for (i, other) in model.trees.iter().enumerate().filter(|(i, _)| *i != tree) {
-            let path = self.sandbox.path(&other.path).join(PORT_FILE);
-            if path.is_symlink() || !path.is_file() {
-                continue;
-            }
-            let text = fs::read_to_string(path).unwrap();
-            // In a file of our shape, a URL that an edit has left behind reserves nothing.
-            let lines = text.lines().filter(|line| !line.contains("_url"));
-            let text: String = lines.collect();
-            for port in &ports {
-                assert!(
-                    !text.contains(&port.to_string()),
-                    "{port} is in that of {i}"
-                );
-            }
-        }
-        let is_slot_0_of_main =
-            tree == 0 && matches!(&model.trees[0].lies, Lies::Ours(ours) if ours.slot == 0);
-        for port in ports.into_iter().filter(|_| !is_slot_0_of_main) {
-            assert!(can_bind(port), "{port}");
-        }
-    }
-}
-
-impl Plain {
-    fn config(&self, first: u16) -> Config {
-        let services = self.services.iter();
-        let services: Vec<_> = services.map(|(name, base)| (*name, first + base)).collect();
-        let plain = config(&services).step(self.step);
-        self.urls.iter().fold(plain, |config, service| {
-            let template = format!("http://localhost:{{{service}}}/");
-            config.url(&format!("{service}_url"), &template)
-        })
-    }
-}
-
-impl StateMachineTest for System {
-    type SystemUnderTest = System;
-    type Reference = Model;
-
-    fn init_test(model: &Model) -> System {
-        let mut system = System {
-            sandbox: Sandbox::new(),
-            listeners: BTreeMap::new(),
-        };
-        system.take(model);
-        system
-    }
-
-    fn apply(mut system: System, model: &Model, _: Operation) -> System {
-        system.take(model);
-        system
-    }
-
-    fn check_invariants(system: &System, model: &Model) {
-        for tree in &model.trees {
-            let root = system.sandbox.path(&tree.path);
-            let path = root.join(PORT_FILE);
-            assert!(!root.join(TEMPORARY).exists());
-            match (&tree.lies, tree.lies.text(system.first())) {
-                (_, Some(text)) => {
-                    assert!(!path.is_symlink());
-                    assert_eq!(fs::read_to_string(&path).unwrap(), text, "in {}", tree.path);
-                }
-                (Lies::Other(Other::Link, ..), _) => assert!(path.is_symlink()),
-                (Lies::Other(Other::Directory, ..), _) => assert!(path.is_dir()),
-                _ => assert!(path.symlink_metadata().is_err(), "in {}", tree.path),
-            }
-        }
-    }
-}
-
-fn remove(path: &Path) {
-    if path.is_dir() && !path.is_symlink() {
-        fs::remove_dir(path).unwrap();
-    } else {
-        let _ = fs::remove_file(path);
-    }
 }

@@ -1,0 +1,181 @@
+//! Other users, and modes that stop the one who calls.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
+use crate::support::{FIRST_CHECKOUT, LOCK, Nobody, PORT_FILE, Sandbox, set_mode};
+
+#[test]
+#[ignore = "needs root"]
+fn another_users_repository_is_an_error_whose_remedy_works() {
+    for name in ["a", "a $(touch hit) 'b'"] {
+        let sandbox = Sandbox::without_hook();
+        sandbox.git(
+            "repo",
+            &["worktree", "add", "-b", "a", &format!("../{name}")],
+        );
+        fs::create_dir(sandbox.path(name).join("deep")).unwrap();
+        let main = format!("main {name}");
+        fs::rename(sandbox.path("repo"), sandbox.path(&main)).unwrap();
+        sandbox.git(&main, &["worktree", "repair"]);
+        sandbox.give_to("65533", ".");
+        for at in [&format!("{name}/deep"), &main] {
+            let _ = fs::remove_file(sandbox.path("home/.gitconfig"));
+            // Once for each of the two directories at most.
+            let mut run = sandbox.run(at, &[]).exits(1);
+            for _ in 0..2 {
+                if run.code() == Some(0) {
+                    break;
+                }
+                run = run.tells(&["it belongs to another user", "safe.directory"]);
+                let remedy = run.stderr.split('`').rev().nth(1).unwrap().to_owned();
+                let mut command = sandbox.command("sh", ".");
+                command.args(["-c", &remedy]);
+                Sandbox::finish(command).exits(0);
+                assert!(!sandbox.path("hit").exists(), "{remedy}");
+                run = sandbox.run(at, &[]);
+            }
+            run.exits(0);
+            // What is made in another's repository is theirs to open.
+            let lock = sandbox.path(&main).join(".git/worktree-ports/lock");
+            assert_eq!(fs::metadata(lock).unwrap().uid(), 65533);
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn the_hook_goes_by_gits_own_judgement_of_the_owner() {
+    let sandbox = Sandbox::with_worktrees(&["a"]);
+    sandbox.give_to("65533", ".");
+    sandbox
+        .run_hook("a")
+        .exits(0)
+        .tells(&[&sandbox.with_ports("cloud @1")]);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn in_another_users_repository_nothing_is_written_and_the_owner_is_named() {
+    let sandbox = Sandbox::with_worktrees(&["a"]);
+    let nobody = Nobody::reading(&sandbox);
+    let by_hand = nobody.run("a", &[]).exits(1);
+    by_hand
+        .tells_one_error()
+        .tells(&["belongs to another user", "safe.directory"]);
+    let as_hook = nobody.run_hook("a").exits(0);
+    as_hook
+        .tells_one_error()
+        .tells(&["error: could not lock", "Permission denied"]);
+    assert!(!sandbox.has_port_file("a"));
+    sandbox.assert_no_leftovers("a");
+}
+
+#[test]
+fn a_common_dir_that_cannot_be_written_is_one_error_and_nothing_is_allocated() {
+    let sandbox = Sandbox::with_worktrees(&["a"]);
+    let nobody = Nobody::owning(&sandbox);
+    set_mode(sandbox.path("repo/.git"), 0o555);
+    let parts = ["error: could not lock", "repo/.git/worktree-ports/lock"];
+    nobody.run("a", &[]).exits(1).tells(&parts);
+    nobody.run_hook("a").exits(0).tells(&parts);
+    assert!(!sandbox.has_port_file("a"));
+
+    // Where the lock file has been made once, it is opened read-only.
+    set_mode(sandbox.path("repo/.git"), 0o755);
+    nobody.run("repo", &[]).exits(0).tells_nothing();
+    for (path, mode) in [
+        (LOCK, 0o400),
+        ("repo/.git/info/exclude", 0o400),
+        ("repo/.git/worktree-ports", 0o555),
+        ("repo/.git", 0o555),
+    ] {
+        set_mode(sandbox.path(path), mode);
+    }
+    nobody
+        .run_hook("a")
+        .exits(0)
+        .tells(&[&sandbox.with_ports("cloud @1")]);
+    assert_eq!(sandbox.ports("a"), [sandbox.port(1)]);
+}
+
+#[test]
+fn a_common_dir_or_a_home_that_cannot_be_read_is_told_of_or_done_without() {
+    let sandbox = Sandbox::with_worktrees(&["a"]);
+    let nobody = Nobody::owning(&sandbox);
+    set_mode(sandbox.path("home"), 0o000);
+    nobody.run("a", &[]).exits(0).tells_nothing();
+    nobody
+        .run("repo", &["--reallocate"])
+        .exits(0)
+        .tells_nothing();
+    assert_eq!(
+        (sandbox.ports("a"), sandbox.ports("repo")),
+        (vec![sandbox.port(1)], vec![sandbox.port(0)])
+    );
+    sandbox.remove_port_file("a");
+    nobody
+        .run_hook("a")
+        .exits(0)
+        .tells(&[&sandbox.with_ports("cloud @1")]);
+
+    set_mode(sandbox.path("repo/.git/worktrees"), 0o000);
+    sandbox.remove_port_file("a");
+    for path in ["repo/.git/worktrees", "repo/.git"] {
+        set_mode(sandbox.path(path), 0o000);
+        let run = nobody.run("a", &[]).exits(1).tells(&["error: ", "a"]);
+        assert_eq!(run.stderr.lines().count(), 1, "{run}");
+        nobody.run_hook("a").exits(0);
+        assert!(!sandbox.has_port_file("a"));
+    }
+}
+
+#[test]
+fn a_worktree_that_cannot_be_written_is_an_error_that_names_the_port_file() {
+    let sandbox = Sandbox::with_worktrees(&["a"]);
+    let nobody = Nobody::owning(&sandbox);
+    set_mode(sandbox.path("a"), 0o555);
+    let parts = ["error: could not write", PORT_FILE];
+    nobody.run("a", &[]).exits(1).tells(&parts);
+    nobody.run_hook("a").exits(0).tells(&parts);
+    assert!(!sandbox.has_port_file("a"));
+}
+
+#[test]
+fn a_worktree_directory_that_refuses_writing_keeps_its_old_port_file() {
+    let sandbox = Sandbox::with_worktrees(&["a", "b"]);
+    sandbox.run_hook("a").exits(0);
+    sandbox.run_hook("b").exits(0);
+    sandbox.git("repo", &["worktree", "remove", "../a"]);
+    let nobody = Nobody::owning(&sandbox);
+    let old = sandbox.port_file("b");
+    set_mode(sandbox.path("b"), 0o555);
+    let run = nobody.run("b", &["--reallocate"]).exits(1);
+    run.tells_one_error()
+        .tells(&["error: could not write", "Permission denied"]);
+    assert_eq!(sandbox.port_file("b"), old);
+}
+
+#[test]
+fn a_read_only_lock_file_still_locks() {
+    let sandbox = Sandbox::with_worktrees(&["a"]);
+    sandbox.run("repo", &[]).exits(0);
+    let nobody = Nobody::owning(&sandbox);
+    let lock = sandbox.path(LOCK);
+    set_mode(&lock, 0o400);
+    set_mode(lock.parent().unwrap(), 0o555);
+
+    let held = fs::File::open(&lock).unwrap();
+    held.lock().unwrap();
+    let mut hook = nobody.command("a");
+    hook.args(FIRST_CHECKOUT)
+        .env("WORKTREE_PORTS_LOCK_TIMEOUT", "0");
+    Sandbox::finish(hook)
+        .exits(0)
+        .tells(&["error: gave up", "the lock"]);
+    assert!(!sandbox.has_port_file("a"));
+
+    held.unlock().unwrap();
+    nobody.run_hook("a").exits(0);
+    assert_eq!(sandbox.ports("a"), [sandbox.port(1)]);
+}
