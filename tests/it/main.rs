@@ -2,6 +2,8 @@
 //!
 //! A test is named after the sentence that it proves. What all of them use is in `support`.
 
+#![cfg(unix)]
+
 mod all;
 mod by_hand;
 mod changed_config;

@@ -1,7 +1,15 @@
 //! What the tests stand on.
 //!
-//! [`Sandbox`] is a temporary directory with a repository and ports of its own, [`Run`] what a
-//! command did in it, [`Config`] a config. What is left over has a module of its own.
+//! - [`Sandbox`]: a temporary directory with a repository, and ports of its own. It runs git, the
+//!   program by hand and as the hook, and reads port files. [`Run`] is what a command did.
+//! - [`config`]: the text of a config, member by member. `sandbox.config(&["web", "api"])` gives it
+//!   the sandbox's ports.
+//! - [`listen`], [`close`], [`can_bind`]: listeners on the sandbox's ports.
+//! - [`hooks`]: gits old and new, and the hook as each runs it.
+//! - [`strace`]: system calls that fail, or at which the program is killed.
+//! - [`processes`]: processes that hold the lock, wait for it, or stop with it in hand.
+//! - [`Nobody`]: the program as a user whom modes stop.
+//! - [`tool`]: other programs, which only an ignored test may need.
 
 mod config;
 pub mod hooks;

@@ -14,6 +14,7 @@ pub struct Holder {
 }
 
 impl Holder {
+    /// Returns when it has the lock.
     pub fn take(sandbox: &Sandbox) -> Holder {
         let mut command = sandbox.command("flock", "repo/.git/worktree-ports");
         // Without a fork, so that the process that holds the lock is the one to signal.
@@ -64,6 +65,7 @@ impl Waiter {
         Waiter { child, stderr }
     }
 
+    /// Waits until it has told of its ports, and nothing else.
     #[track_caller]
     pub fn succeeds(mut self) {
         let mut told = String::new();
@@ -88,6 +90,7 @@ pub struct StoppedAllocation {
 }
 
 impl StoppedAllocation {
+    /// Returns when it is stopped.
     pub fn start(sandbox: &Sandbox, at: &str) -> StoppedAllocation {
         let temporary = sandbox.path(at).join(TEMPORARY);
         let path = temporary.to_str().unwrap();
@@ -109,6 +112,7 @@ impl StoppedAllocation {
         signal(self.pid, name);
     }
 
+    /// Waits for its end, which a signal has brought about.
     pub fn ends(mut self) {
         self.strace.wait().unwrap();
     }
