@@ -4,8 +4,14 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::io::{self, Write};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
 
 use crate::error::{Error, printable};
+
+/// How long something may take before it is told.
+pub const SILENCE: Duration = Duration::from_secs(1);
 
 /// Tells a person what happens, a line each. Nothing is told twice.
 #[derive(Default)]
@@ -33,6 +39,29 @@ impl Narrator {
     /// Tells what could not be done.
     pub fn error(&self, error: &Error) {
         self.tell(format_args!("error: {error}"));
+    }
+
+    /// Does `work`, and tells `line` once if it takes longer than a second.
+    pub fn while_slow<T>(&self, line: &str, work: impl FnOnce() -> T) -> T {
+        let (done, waiting) = mpsc::channel::<()>();
+        let line = printable(line);
+        // Without a thread to spare, the work is done in silence.
+        let _ = thread::Builder::new().spawn(move || {
+            if waiting.recv_timeout(SILENCE) == Err(RecvTimeoutError::Timeout) {
+                let _ = writeln!(io::stderr(), "worktree-ports: {line}");
+            }
+        });
+        let outcome = work();
+        drop(done);
+        outcome
+    }
+
+    /// The value, or a warning in its place; a shortage of our own stays an error.
+    pub fn tolerate<T>(&self, outcome: Result<T, Error>) -> Result<Option<T>, Error> {
+        match outcome {
+            Err(error) if error.is_own_shortage() => Err(error),
+            outcome => Ok(self.or_warn(outcome)),
+        }
     }
 
     /// The value, or a warning in its place.

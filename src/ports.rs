@@ -1,9 +1,11 @@
-//! The data: ports, slots, services and the bundle that they make.
+//! The data: ports, slots, services, and the bundle that they make.
 
 use std::fmt;
 
+use serde::Serialize;
+
 /// A TCP port that can be reserved: 1024 to 65535.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Port(u16);
 
 impl Port {
@@ -31,7 +33,7 @@ impl fmt::Display for Port {
 }
 
 /// The index *n* of a bundle: every service's port is its base port + *n* × step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Slot(pub u32);
 
 impl Slot {
@@ -45,25 +47,53 @@ impl fmt::Display for Slot {
     }
 }
 
-/// One worktree's ports, by service, in the order in which the config declares them.
+/// The name of a service, as a config declares it or a port file spells it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct ServiceName(String);
+
+impl ServiceName {
+    /// The service of that name. What a config allows as a name, the config checks.
+    pub fn new(name: impl Into<String>) -> ServiceName {
+        ServiceName(name.into())
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// `API_PORT`, the variable in which `--env` has the port of the service `api`.
+    pub fn variable(&self) -> String {
+        self.0.to_uppercase().replace('-', "_") + "_PORT"
+    }
+}
+
+impl fmt::Display for ServiceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// One worktree's ports, one for each service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bundle {
     /// `None` only where a port file made by hand names none and its ports fit none.
     pub slot: Option<Slot>,
-    /// Service name and port.
-    pub ports: Vec<(String, Port)>,
+    /// Each service and its port, in the order in which the config declares them.
+    pub ports: Vec<(ServiceName, Port)>,
 }
 
 impl Bundle {
     /// The port of `service`.
-    pub fn port(&self, service: &str) -> Option<Port> {
+    pub fn port(&self, service: &ServiceName) -> Option<Port> {
         let (_, port) = self.ports.iter().find(|(name, _)| name == service)?;
         Some(*port)
     }
 
-    /// Whether `port` is that of any service.
-    pub fn names(&self, port: Port) -> bool {
-        self.ports.iter().any(|(_, own)| *own == port)
+    /// The service that has `port`.
+    pub fn service(&self, port: Port) -> Option<&ServiceName> {
+        let (service, _) = self.ports.iter().find(|(_, own)| *own == port)?;
+        Some(service)
     }
 }
 
@@ -75,28 +105,5 @@ impl fmt::Display for Bundle {
             write!(f, "{comma}{service} {port}")?;
         }
         Ok(())
-    }
-}
-
-/// A set of ports: one bit for each of the 65536.
-#[derive(Clone)]
-pub struct PortSet(Box<[u64; 1024]>);
-
-impl PortSet {
-    /// The empty set.
-    pub fn new() -> PortSet {
-        PortSet(Box::new([0; 1024]))
-    }
-
-    /// Adds `port`; says whether it is new.
-    pub fn insert(&mut self, port: Port) -> bool {
-        let new = !self.contains(port);
-        self.0[usize::from(port.0 / 64)] |= 1 << (port.0 % 64);
-        new
-    }
-
-    /// Whether `port` is in the set.
-    pub fn contains(&self, port: Port) -> bool {
-        self.0[usize::from(port.0 / 64)] & (1 << (port.0 % 64)) != 0
     }
 }
