@@ -8,21 +8,24 @@ use std::marker::PhantomData;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// The members of a JSON object, each value still as text.
-pub struct Members<'a>(pub Vec<(Cow<'a, str>, &'a RawValue)>);
+/// A JSON object: its members in order, each value still as text, or of the one type that all are to
+/// have.
+pub struct JsonObject<'a, V = &'a RawValue>(pub Vec<(Cow<'a, str>, V)>);
 
 /// A JSON string, borrowed from the document unless something in it is escaped: one is read for
 /// each key of each worktree's port file.
 #[derive(serde::Deserialize)]
 pub struct Text<'a>(#[serde(borrow)] pub Cow<'a, str>);
 
-impl<'a> Members<'a> {
+impl<'a> JsonObject<'a> {
     /// The value of the first member named `key`.
     pub fn get(&self, key: &str) -> Option<&'a str> {
         let (_, value) = self.0.iter().find(|(name, _)| name == key)?;
         Some(value.get())
     }
+}
 
+impl<V> JsonObject<'_, V> {
     /// A key that stands a second time.
     pub fn repeated(&self) -> Option<&str> {
         // The usual few are compared with each other, which a hostile file's thousands must not be.
@@ -38,12 +41,12 @@ impl<'a> Members<'a> {
     }
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+impl<'de: 'a, 'a, V: Deserialize<'de>> Deserialize<'de> for JsonObject<'a, V> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Collect<'a>(PhantomData<&'a ()>);
+        struct Collect<'a, V>(PhantomData<(&'a (), V)>);
 
-        impl<'de: 'a, 'a> Visitor<'de> for Collect<'a> {
-            type Value = Members<'a>;
+        impl<'de: 'a, 'a, V: Deserialize<'de>> Visitor<'de> for Collect<'a, V> {
+            type Value = JsonObject<'a, V>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a JSON object")
@@ -54,7 +57,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
                 while let Some((Text(key), value)) = map.next_entry()? {
                     members.push((key, value));
                 }
-                Ok(Members(members))
+                Ok(JsonObject(members))
             }
         }
 
@@ -74,7 +77,7 @@ mod tests {
             let once = format!("{{{others}\"a\": 1}}");
             let twice = format!("{{\"a\": 1, {others}\"a\": 2}}");
             let repeated = |text: &str| {
-                let members: Members<'_> = serde_json::from_str(text).unwrap();
+                let members: JsonObject<'_> = serde_json::from_str(text).unwrap();
                 members.repeated().map(str::to_owned)
             };
             assert_eq!(repeated(&once), None, "{once}");

@@ -11,6 +11,7 @@ use crate::error::{is_absence, is_own_shortage};
 const USUAL_SIZE: usize = 255;
 
 /// What lies at a path.
+#[derive(Debug)]
 pub enum PlainFile {
     /// Nothing, nor can anything: the directory may be gone too.
     Missing,
@@ -77,6 +78,10 @@ fn unreadable(error: io::Error) -> io::Result<PlainFile> {
 
 /// Opens a file that was regular a moment ago: should another lie there now, a link is not
 /// followed and a FIFO not waited for.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "with the flags that make it safe"
+)]
 fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true);
