@@ -1,12 +1,14 @@
 //! Running git, for what git has a command for. Only this module does.
 
 use std::ffi::OsStr;
+use std::io;
 use std::path::Path;
 use std::process::Command;
 
 use crate::error::{Error, Result};
 
-/// git, to be asked about `directory` and nothing else: no `GIT_*` variable reaches it.
+/// git, to be asked about `directory` and nothing else: no `GIT_*` variable of ours reaches it, and
+/// it does not fetch what a partial clone lacks.
 pub fn git(directory: &Path) -> Command {
     let mut command = Command::new("git");
     command.arg("-C").arg(directory);
@@ -15,6 +17,7 @@ pub fn git(directory: &Path) -> Command {
             command.env_remove(name);
         }
     }
+    command.env("GIT_NO_LAZY_FETCH", "1");
     command
 }
 
@@ -33,7 +36,10 @@ pub fn ask<S: AsRef<OsStr>>(directory: &Path, arguments: &[S]) -> Result<Vec<u8>
     let output = git(directory)
         .args(arguments)
         .output()
-        .map_err(|error| could_not(&error.to_string()))?;
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => could_not("git is not on the PATH"),
+            _ => could_not(&error.to_string()),
+        })?;
     if output.status.success() {
         Ok(output.stdout)
     } else {
