@@ -1,0 +1,113 @@
+//! The clones whose ports are kept apart: a list in the user's own git config.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result, quoted, shell_word};
+use crate::git::config::{self, Scope, os_string};
+use crate::git::repository::{Repository, SHARE};
+use crate::git::worktree::is_same_directory;
+use crate::narrator::Narrator;
+
+/// The common dirs of the shared clones, in the user's config.
+const LIST: &str = "worktreePorts.repository";
+
+/// The common dirs of all clones on the list, each once. `directory` is any in which git can run.
+///
+/// # Errors
+/// The user's config cannot be read.
+pub fn listed(directory: &Path) -> Result<Vec<PathBuf>> {
+    let mut clones: Vec<PathBuf> = Vec::new();
+    for clone in config::values(directory, Scope::Global, LIST)? {
+        let clone = PathBuf::from(clone);
+        if !clones.contains(&clone) {
+            clones.push(clone);
+        }
+    }
+    Ok(clones)
+}
+
+/// Opens a clone of the list.
+///
+/// # Errors
+/// It is not there, or cannot be read: with the command that takes it off the list.
+pub fn open(common_dir: &Path) -> Result<Repository> {
+    Repository::open_to_read(common_dir).map_err(|error| {
+        error
+            .within("a shared clone does not count")
+            .remedy(format!(
+                "if it is gone for good, run `{}`",
+                removal(common_dir)
+            ))
+    })
+}
+
+/// The common dirs of the other clones on the list, for the shared clone with that one. A list that
+/// lacks this clone, as after it was moved, counts all the same, with a warning: the others do not
+/// count this clone.
+///
+/// # Errors
+/// The list cannot be read.
+pub fn others(common_dir: &Path, narrator: &Narrator) -> Result<Vec<PathBuf>> {
+    let is_own = |clone: &PathBuf| clone == common_dir || is_same_directory(clone, common_dir);
+    let (own, others): (Vec<_>, Vec<_>) = listed(common_dir)?.into_iter().partition(is_own);
+    if own.is_empty() {
+        let why = format!(
+            "{} is shared but not on the list of clones in `git config --global`, so others may take its ports",
+            quoted(common_dir)
+        );
+        narrator.warn(Error::new(why).remedy(format!(
+            "run `worktree-ports-hook -C {} --install --share`",
+            shell_word(common_dir)
+        )));
+    }
+    Ok(others)
+}
+
+/// Puts the clone on the list. Whatever fails in between, it counts the others: at worst it says that
+/// they do not count it.
+pub fn share(common_dir: &Path) -> Result<()> {
+    config::set(common_dir, Scope::Local, SHARE, OsStr::new("true"))?;
+    config::add(common_dir, Scope::Global, LIST, common_dir.as_os_str())
+}
+
+/// Takes the clone off the list; says whether it was on it. Whatever fails in between, it counts the
+/// others as long as they count it.
+pub fn unshare(common_dir: &Path) -> Result<bool> {
+    // Without this look a user's config that cannot be written would have to be.
+    let is_listed = is_listed(common_dir)?;
+    if is_listed {
+        config::remove(common_dir, Scope::Global, LIST, &pattern(common_dir))?;
+    }
+    let asked = config::unset(common_dir, Scope::Local, SHARE)?;
+    Ok(asked || is_listed)
+}
+
+/// Whether the clone is on the list, whatever its own config says.
+pub fn is_listed(common_dir: &Path) -> Result<bool> {
+    let listed = config::values(common_dir, Scope::Global, LIST)?;
+    Ok(listed.iter().any(|clone| clone == common_dir))
+}
+
+/// The command that takes a clone off the list, whether it is there or not.
+pub fn removal(common_dir: &Path) -> String {
+    let pattern = PathBuf::from(pattern(common_dir));
+    format!(
+        "git config --global --unset-all {LIST} {}",
+        shell_word(&pattern)
+    )
+}
+
+/// The extended regular expression that matches that path alone: `--fixed-value` came with git
+/// 2.30.
+fn pattern(path: &Path) -> OsString {
+    let mut pattern = Vec::from(b"^");
+    for &byte in path.as_os_str().as_encoded_bytes() {
+        if br".[]{}()*+?^$|\".contains(&byte) {
+            pattern.push(b'\\');
+        }
+        pattern.push(byte);
+    }
+    pattern.push(b'$');
+    os_string(pattern)
+}
