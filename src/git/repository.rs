@@ -1,49 +1,22 @@
 //! The worktrees of a repository; the only place that knows git2.
 
 use std::ffi::OsStr;
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use git2::{ErrorClass, ErrorCode, RepositoryOpenFlags};
 
-use crate::error::{Error, Result, quoted, shell_word};
-use crate::git::entries::{Place, Worktree, is_same_directory, misplaced};
+use crate::error::{CouldNot, Error, Result, quoted, shell_word};
+use crate::git::command;
+use crate::git::entries::{self, Place};
+use crate::git::index;
+use crate::git::worktree::{Entry, Worktree, is_same_directory, misplaced};
 
 /// The mode of an index entry that is another repository's commit.
 const GITLINK: u32 = 0o160_000;
 
-impl Worktree {
-    /// Whether git tracks `name`, a file at this worktree's root.
-    pub fn tracks(&self, name: &str) -> Result<bool> {
-        let by_libgit2 = || -> Result<bool, git2::Error> {
-            let index = open(&self.root, RepositoryOpenFlags::NO_SEARCH)?.index()?;
-            Ok((0..=3).any(|stage| index.get_path(Path::new(name), stage).is_some()))
-        };
-        // libgit2 cannot read a sparse index, nor a split one.
-        by_libgit2().or_else(|_| {
-            let could_not =
-                |why: &str| Error::at("read the index of the worktree", &self.root, why);
-            let output = git(&self.root)
-                .args(["ls-files", "-z", "--", name])
-                .output()
-                .map_err(|error| could_not(&error.to_string()))?;
-            if output.status.success() {
-                Ok(!output.stdout.is_empty())
-            } else {
-                Err(could_not(String::from_utf8_lossy(&output.stderr).trim()))
-            }
-        })
-    }
-
-    /// Whether git ignores `name`, a file at this worktree's root.
-    pub fn ignores(&self, name: &str) -> Result<bool> {
-        open(&self.root, RepositoryOpenFlags::NO_SEARCH)
-            .and_then(|repository| repository.is_path_ignored(name))
-            .map_err(|error| Error::at("read the ignore rules of", &self.root, error.message()))
-    }
-}
+/// The key in a clone's own config that says that its ports are kept apart from those of other
+/// clones: so that no other clone has to ask git for the list of them.
+pub const SHARE: &str = "worktreePorts.share";
 
 /// A repository, with what all its worktrees share.
 pub struct Repository {
@@ -51,6 +24,8 @@ pub struct Repository {
     pub common_dir: PathBuf,
     /// Where its main worktree is.
     pub main: Main,
+    /// How long an object id is, in bytes: 20 (SHA-1) or 32 (SHA-256).
+    pub hash_len: usize,
 }
 
 /// Where a repository's main worktree is.
@@ -66,6 +41,10 @@ pub enum Main {
 }
 
 impl Main {
+    fn at(root: PathBuf) -> Main {
+        Main::At(dunce::canonicalize(&root).unwrap_or(root))
+    }
+
     /// The root, where it is known.
     pub fn root(&self) -> Option<&Path> {
         match self {
@@ -86,22 +65,89 @@ impl Repository {
         Ok(Repository {
             common_dir: common_dir.to_owned(),
             main: main_of(&repository, common_dir),
+            hash_len: hash_len(&repository),
         })
     }
 
-    /// The main worktree, with that root.
-    pub fn main_worktree(&self, root: &Path) -> Worktree {
-        Worktree {
-            root: root.to_owned(),
-            id: None,
-            common_dir: self.common_dir.clone(),
-            git_dir: self.common_dir.clone(),
+    /// Opens another clone, to read what is reserved there: by two looks and its own config, which
+    /// takes a tenth of what it takes libgit2 to open it.
+    ///
+    /// # Errors
+    /// There is no repository, or its config cannot be read.
+    pub fn open_to_read(common_dir: &Path) -> Result<Repository> {
+        let is_repository = common_dir.join("HEAD").symlink_metadata().is_ok()
+            && common_dir.join("objects").is_dir();
+        if !is_repository {
+            return Err(Error::new(format!(
+                "{} is no git repository",
+                quoted(common_dir)
+            )));
+        }
+        let path = common_dir.join("config");
+        let config = git2::Config::open(&path)
+            .map_err(|error| Error::at("read the config", &path, error.message()))?;
+        let main = match config.get_path("core.worktree") {
+            _ if config.get_bool("core.bare").unwrap_or(false) => Main::None,
+            Ok(worktree) => Main::at(common_dir.join(worktree)),
+            Err(_) => match common_dir.parent() {
+                Some(root) if common_dir.ends_with(".git") => Main::at(root.to_owned()),
+                _ => Main::Unknown,
+            },
+        };
+        Ok(Repository {
+            common_dir: common_dir.to_owned(),
+            main,
+            hash_len: match config.get_string("extensions.objectformat") {
+                Ok(format) if format == "sha256" => 32,
+                _ => 20,
+            },
+        })
+    }
+
+    /// Whether its ports are kept apart from those of the user's other shared clones, as its own
+    /// config says now.
+    pub fn is_shared(&self) -> Result<bool> {
+        let path = self.common_dir.join("config");
+        match git2::Config::open(&path).and_then(|config| config.get_bool(SHARE)) {
+            Ok(is_shared) => Ok(is_shared),
+            Err(error) if error.code() == ErrorCode::NotFound => Ok(false),
+            Err(error) => Err(Error::at("read the config", &path, error.message())),
         }
     }
 
-    /// The linked worktree with that root and git directory.
-    pub fn linked_worktree(&self, root: PathBuf, git_dir: PathBuf) -> Worktree {
-        Worktree::linked(root, git_dir, self.common_dir.clone())
+    /// Whether it has a main worktree, to which slot 0 belongs.
+    pub fn has_main(&self) -> bool {
+        self.main != Main::None
+    }
+
+    /// The main worktree, where its root is known.
+    pub fn main_worktree(&self) -> Option<Worktree> {
+        let root = self.main.root()?.to_owned();
+        Some(Worktree::main(root, self.common_dir.clone()))
+    }
+
+    /// The worktrees that git registers in this repository: the main one first, if there is one,
+    /// the others in no order.
+    pub fn worktrees(&self) -> Result<Vec<Entry>> {
+        let main = match &self.main {
+            Main::None => None,
+            Main::At(root) => Some(Place::At(root.clone())),
+            Main::Unknown => Some(Place::Unknown),
+        };
+        let main = main.map(|place| Entry {
+            git_dir: self.common_dir.clone(),
+            place,
+            is_main: true,
+        });
+        let mut worktrees = Vec::from_iter(main);
+        for git_dir in entries::list(&self.common_dir)? {
+            worktrees.push(Entry {
+                place: entries::locate(&git_dir)?,
+                git_dir,
+                is_main: false,
+            });
+        }
+        Ok(worktrees)
     }
 }
 
@@ -116,13 +162,20 @@ pub struct Found {
 /// Finds the repository and the worktree around `directory`.
 pub fn find(directory: &Path) -> Result<Found> {
     let directory =
-        fs::canonicalize(directory).map_err(|error| Error::at("change to", directory, error))?;
+        dunce::canonicalize(directory).map_err(|error| Error::at("change to", directory, error))?;
+    if !directory.is_dir() {
+        return Err(Error::at("change to", &directory, "not a directory"));
+    }
     let git = open(&directory, RepositoryOpenFlags::empty())
         .map_err(|error| cannot_open(&directory, &error))?;
-    let common_dir = fs::canonicalize(git.commondir())
+    let common_dir = dunce::canonicalize(git.commondir())
         .map_err(|error| Error::at("find the repository at", git.commondir(), error))?;
-    let repository = Repository::open(&common_dir)?;
+    let mut repository = Repository::open(&common_dir)?;
     let worktree = worktree_around(&directory, &git, common_dir)?;
+    // Its linked worktrees may not be able to tell where it is.
+    if let Some(main) = worktree.as_ref().filter(|worktree| worktree.is_main()) {
+        repository.main = Main::At(main.root.clone());
+    }
     Ok(Found {
         repository,
         worktree,
@@ -136,7 +189,7 @@ pub fn find_outermost(directory: &Path) -> Result<Found> {
         .worktree
         .as_ref()
         .filter(|worktree| worktree.is_main())
-        && let Some(superproject) = superproject_of(&worktree.root)
+        && let Some(superproject) = superproject_of(&worktree.root)?
     {
         found = find(&superproject)?;
     }
@@ -151,7 +204,7 @@ fn worktree_around(
     let Some(workdir) = git.workdir().filter(|_| !git.is_bare()) else {
         return Ok(None);
     };
-    let git_dir = fs::canonicalize(git.path()).unwrap_or_else(|_| git.path().to_owned());
+    let git_dir = dunce::canonicalize(git.path()).unwrap_or_else(|_| git.path().to_owned());
     let root = directory
         .ancestors()
         .find(|ancestor| is_same_directory(ancestor, workdir));
@@ -161,38 +214,82 @@ fn worktree_around(
     if is_in_git_dir(&git_dir) || is_in_git_dir(&common_dir) {
         return Ok(None);
     }
+    // A copy of a worktree may lie in the worktree that it is a copy of.
+    let mut ancestors = directory.ancestors();
+    let nearest = ancestors.find(|ancestor| ancestor.join(".git").symlink_metadata().is_ok());
     match root {
-        Some(root) if git.is_worktree() => {
+        Some(root) if git.is_worktree() && nearest == Some(root) => {
             Ok(Some(Worktree::linked(root.to_owned(), git_dir, common_dir)))
         }
-        Some(root) => Ok(Some(Worktree {
-            root: root.to_owned(),
-            id: None,
-            common_dir,
-            git_dir,
-        })),
-        None => Err(misplaced(directory, &Place::At(workdir.to_owned()))),
+        _ if git.is_worktree() => Err(misplaced(
+            nearest.unwrap_or(directory),
+            &git_dir,
+            &Place::At(workdir.components().collect()),
+        )),
+        Some(root) => Ok(Some(Worktree::main(root.to_owned(), common_dir))),
+        None => Err(misplaced(
+            directory,
+            &git_dir,
+            &Place::At(workdir.to_owned()),
+        )),
     }
 }
 
 /// The root of the worktree that has the repository at `root` as a submodule.
-fn superproject_of(root: &Path) -> Option<PathBuf> {
-    let outer = open(root.parent()?, RepositoryOpenFlags::empty()).ok()?;
-    let workdir = fs::canonicalize(outer.workdir()?).ok()?;
-    let path = root.strip_prefix(&workdir).ok()?;
-    let by_libgit2 = || -> Result<bool, git2::Error> {
-        let index = outer.index()?;
-        let is_gitlink = |entry: git2::IndexEntry| entry.mode == GITLINK;
-        Ok((0..=3).any(|stage| index.get_path(path, stage).is_some_and(is_gitlink)))
+///
+/// # Errors
+/// The repository around cannot be read, and `root` has a `.git` file, as a submodule has: a clone
+/// that merely lies in another repository has nothing to do with that.
+fn superproject_of(root: &Path) -> Result<Option<PathBuf>> {
+    let found = root
+        .parent()
+        .map_or(Ok(None), |above| superproject_above(root, above));
+    match found {
+        Err(error) if root.join(".git").is_file() => {
+            Err(error.within("could not tell whether this is a submodule"))
+        }
+        Err(_) => Ok(None),
+        found => found,
+    }
+}
+
+fn superproject_above(root: &Path, above: &Path) -> Result<Option<PathBuf>> {
+    let outer = match open(above, RepositoryOpenFlags::empty()) {
+        Err(error) if error.code() == ErrorCode::NotFound => return Ok(None),
+        outer => outer.map_err(|error| cannot_open(above, &error))?,
     };
-    // libgit2 cannot read a sparse index, nor a split one.
-    let is_submodule = by_libgit2().or_else(|_| {
-        let mut command = git(&workdir);
-        command.args(["--literal-pathspecs", "ls-files", "--stage", "-z", "--"]);
-        let listed = command.arg(path).output()?.stdout;
-        io::Result::Ok(listed.starts_with(format!("{GITLINK:o} ").as_bytes()))
-    });
-    is_submodule.ok()?.then_some(workdir)
+    let Some(workdir) = outer.workdir() else {
+        return Ok(None);
+    };
+    let workdir = dunce::canonicalize(workdir).could_not("find the worktree", workdir)?;
+    let Some(path) = root.strip_prefix(&workdir).ok().and_then(Path::to_str) else {
+        return Ok(None);
+    };
+    let is_submodule = match index::find(outer.path(), path, hash_len(&outer))? {
+        index::Found::Tracked { mode } => mode == GITLINK,
+        index::Found::Untracked => false,
+        index::Found::AskGit => {
+            let arguments = [
+                "--literal-pathspecs",
+                "ls-files",
+                "--stage",
+                "-z",
+                "--",
+                path,
+            ];
+            let listed = command::ask(&workdir, &arguments)?;
+            listed.starts_with(format!("{GITLINK:o} ").as_bytes())
+        }
+    };
+    Ok(is_submodule.then_some(workdir))
+}
+
+/// How long an object id of `repository` is, in bytes.
+fn hash_len(repository: &git2::Repository) -> usize {
+    match repository.object_format() {
+        git2::ObjectFormat::Sha1 => 20,
+        git2::ObjectFormat::Sha256 => 32,
+    }
 }
 
 fn main_of(repository: &git2::Repository, common_dir: &Path) -> Main {
@@ -205,7 +302,7 @@ fn main_of(repository: &git2::Repository, common_dir: &Path) -> Main {
     };
     match repository.workdir() {
         Some(workdir) if common_dir.ends_with(".git") || is_configured().is_some() => {
-            Main::At(fs::canonicalize(workdir).unwrap_or_else(|_| workdir.to_owned()))
+            Main::at(workdir.to_owned())
         }
         _ => Main::Unknown,
     }
@@ -282,28 +379,4 @@ fn cannot_open(path: &Path, error: &git2::Error) -> Error {
 fn owned_root(path: &Path) -> &Path {
     let has_dot_git = |directory: &&Path| directory.join(".git").symlink_metadata().is_ok();
     path.ancestors().find(has_dot_git).unwrap_or(path)
-}
-
-/// The branch of the worktree at `root`, by git itself: libgit2 cannot read a reftable.
-pub fn branch_by_git(root: &Path) -> Option<String> {
-    let output = git(root)
-        .args(["symbolic-ref", "--quiet", "--short", "HEAD"])
-        .output()
-        .ok()?;
-    let branch = String::from_utf8_lossy(&output.stdout)
-        .trim_end()
-        .to_owned();
-    (output.status.success() && !branch.is_empty()).then_some(branch)
-}
-
-/// git, to be asked about `directory` and nothing else.
-pub fn git(directory: &Path) -> Command {
-    let mut command = Command::new("git");
-    command.arg("-C").arg(directory);
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("GIT_") {
-            command.env_remove(name);
-        }
-    }
-    command
 }

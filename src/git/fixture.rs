@@ -1,0 +1,113 @@
+//! A repository of real git in a temporary directory, for unit tests.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::git::command;
+use crate::git::lock::LockOptions;
+use crate::git::repository::Repository;
+use crate::git::worktree::Worktree;
+use crate::narrator::Narrator;
+
+/// libgit2's options are the process's, and tests are its threads.
+static LIBGIT2: Mutex<()> = Mutex::new(());
+
+/// A repository with a main worktree at `main` and one commit in it.
+pub struct Fixture {
+    directory: TempDir,
+    /// What is told.
+    pub narrator: Narrator,
+    _libgit2: MutexGuard<'static, ()>,
+}
+
+impl Fixture {
+    /// A new one; other tests wait until it is dropped.
+    #[expect(clippy::new_without_default, reason = "it runs git")]
+    pub fn new() -> Fixture {
+        let fixture = Fixture {
+            directory: tempfile::tempdir().unwrap(),
+            narrator: Narrator::default(),
+            _libgit2: LIBGIT2.lock().unwrap_or_else(PoisonError::into_inner),
+        };
+        fs::create_dir(fixture.main()).unwrap();
+        fixture.git(&fixture.main(), &["init", "--quiet"]);
+        fixture.git(
+            &fixture.main(),
+            &["commit", "--quiet", "--allow-empty", "--message=x"],
+        );
+        fixture
+    }
+
+    /// The directory around it.
+    pub fn directory(&self) -> PathBuf {
+        dunce::canonicalize(self.directory.path()).unwrap()
+    }
+
+    /// The root of the main worktree.
+    pub fn main(&self) -> PathBuf {
+        self.directory().join("main")
+    }
+
+    /// The common dir.
+    pub fn common_dir(&self) -> PathBuf {
+        self.main().join(".git")
+    }
+
+    /// Runs git, and fails if it does.
+    pub fn git(&self, directory: &Path, arguments: &[&str]) {
+        let mut git = command::git(directory);
+        git.args([
+            "-c",
+            "user.name=t",
+            "-c",
+            "user.email=t@example.com",
+            "-c",
+            "core.hooksPath=/dev/null",
+        ]);
+        let output = git.args(arguments).output().unwrap();
+        assert!(
+            output.status.success(),
+            "{arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+
+    /// Adds a linked worktree; its id is its name.
+    pub fn add(&self, name: &str) -> Worktree {
+        let root = self.directory().join(name);
+        self.git(
+            &self.main(),
+            &[
+                "worktree",
+                "add",
+                "--quiet",
+                "--detach",
+                root.to_str().unwrap(),
+            ],
+        );
+        Worktree::linked_at(&root).unwrap().unwrap()
+    }
+
+    /// The main worktree.
+    pub fn main_worktree(&self) -> Worktree {
+        Worktree::main(self.main(), self.common_dir())
+    }
+
+    /// The repository, opened.
+    pub fn repository(&self) -> Repository {
+        Repository::open(&self.common_dir()).unwrap()
+    }
+
+    /// To wait as long as it takes: a program that another test starts holds all descriptors of this
+    /// process, locks too, until it runs.
+    pub fn options(&self) -> LockOptions<'_> {
+        LockOptions {
+            timeout: Duration::from_secs(600),
+            narrator: &self.narrator,
+        }
+    }
+}
