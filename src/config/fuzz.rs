@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::*;
 
 /// Pieces of configs, so that many inputs are nearly right.
-const PIECES: [&str; 28] = [
+const PIECES: [&str; 40] = [
     "{",
     "}",
     ":",
@@ -34,18 +34,28 @@ const PIECES: [&str; 28] = [
     "?",
     "evil.com",
     "\"}}",
+    "\"env\"",
+    "\"env_files\"",
+    "\"PORT\"",
+    "\"A_NAME\"",
+    "\"A_URL\"",
+    "\".env\"",
+    "\"{a}\"",
+    "\"x-{slot}\"",
+    "{\"services\":{\"a\":8000},\"env\":{\"A_ORIGINS\":\"",
+    "{\"services\":{\"a\":8000},\"env_files\":{\".env\":{\"A_HOST\":\"",
+    "{worktree}",
+    "\"}}}",
 ];
 
 fn check(text: &str) {
-    let Ok(config) = parse(text) else {
+    let Ok(config) = Config::parse(text) else {
         return;
     };
     assert!((1..=64).contains(&config.services.len()));
     assert!((1..=10_000).contains(&config.step));
     let services = config.services.iter();
-    let variables: BTreeSet<String> = services
-        .map(|service| service.name.replace('-', "_"))
-        .collect();
+    let variables: BTreeSet<String> = services.map(|service| service.name.variable()).collect();
     let bases: BTreeSet<u16> = config
         .services
         .iter()
@@ -57,7 +67,17 @@ fn check(text: &str) {
     );
 
     let bundle = config.bundle(Slot::MAIN).unwrap();
-    for (name, url) in config.urls(&bundle) {
+    let values = Values {
+        bundle: &bundle,
+        label: "fix-favicon",
+    };
+    let files = config.env_files(&values).into_iter().map(|file| file.lines);
+    for (name, value) in files.flatten().chain(config.variables(&values)) {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "_.:/@%?=&+[],-".contains(c);
+        assert!(value.chars().all(is_plain), "{name}={value}");
+        assert!(!name.contains('='), "{name}={value}");
+    }
+    for (name, url) in config.urls(&values) {
         assert!(name.ends_with("_url"));
         // As a browser reads it: the host is what follows the last `@` of the authority.
         let (_, rest) = url.split_once("://").unwrap();

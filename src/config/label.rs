@@ -1,0 +1,165 @@
+//! `{worktree}`: a worktree's id as one DNS label, for host names and names of stacks.
+
+/// The main worktree's label.
+const MAIN: &str = "main";
+
+/// The longest label. DNS has room for 63; the rest is for what a template puts around it.
+const LONGEST: usize = 40;
+
+/// The label of the worktree with that id, in bytes as git has it; `None` is the main worktree.
+///
+/// An id that is a label already stands for itself. Any other is made one, and a hash of the id
+/// keeps it apart from others that would be made the same.
+pub fn label(id: Option<&[u8]>) -> String {
+    let Some(id) = id else {
+        return MAIN.to_owned();
+    };
+    let plain = plain(id);
+    let is_taken = plain == MAIN || has_hash(&plain);
+    if plain.as_bytes() == id && plain.len() <= LONGEST && !plain.is_empty() && !is_taken {
+        return plain;
+    }
+    let hash = format!("-{:06x}", hash(id));
+    let start = &plain[..plain.len().min(LONGEST - hash.len())];
+    match start.trim_end_matches('-') {
+        "" => format!("w{hash}"),
+        start => format!("{start}{hash}"),
+    }
+}
+
+/// Whether `label` ends as one with a hash does: it could be that of another worktree.
+fn has_hash(label: &str) -> bool {
+    let is_hash = |end: &str| {
+        end.len() == 6
+            && end
+                .bytes()
+                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    label.rsplit_once('-').is_some_and(|(_, end)| is_hash(end))
+}
+
+/// The letters and digits of `id` in lower case, and one `-` for whatever stands between them.
+fn plain(id: &[u8]) -> String {
+    let mut plain = String::with_capacity(id.len());
+    for byte in id {
+        if byte.is_ascii_alphanumeric() {
+            plain.push(char::from(byte.to_ascii_lowercase()));
+        } else if !plain.is_empty() && !plain.ends_with('-') {
+            plain.push('-');
+        }
+    }
+    plain.truncate(plain.trim_end_matches('-').len());
+    plain
+}
+
+/// 24 bits of FNV-1a. Not std's hasher: labels name volumes and projects that must be found again by
+/// the next version of this program.
+fn hash(id: &[u8]) -> u64 {
+    let hash = id.iter().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    (hash ^ (hash >> 24) ^ (hash >> 48)) & 0x00ff_ffff
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_label_is_the_id_or_starts_like_it_and_ends_in_a_hash() {
+        let forty = "a".repeat(40);
+        let forty_one = "a".repeat(41);
+        let start_of_forty_one = format!("{}-", "a".repeat(33));
+        let table: [(&[u8], &str); 15] = [
+            (b"fix-favicon", "fix-favicon"),
+            (b"x1", "x1"),
+            (b"1", "1"),
+            (forty.as_bytes(), &forty),
+            (forty_one.as_bytes(), &start_of_forty_one),
+            (b"main", "main-"),
+            (b"Main", "main-"),
+            (b"Fix-Favicon", "fix-favicon-"),
+            (b"fix_favicon", "fix-favicon-"),
+            (b"fix--favicon", "fix-favicon-"),
+            (b"-fix-", "fix-"),
+            (b"\xff\xfe", "w-"),
+            (b"...", "w-"),
+            (b"", "w-"),
+            ("f\u{fc}r".as_bytes(), "f-r-"),
+        ];
+        for (id, start) in table {
+            let label = label(Some(id));
+            if start.as_bytes() == id {
+                assert_eq!(label, start);
+            } else {
+                let hash = label
+                    .strip_prefix(start)
+                    .unwrap_or_else(|| panic!("{label}"));
+                assert!(
+                    hash.len() == 6 && hash.bytes().all(|b| b.is_ascii_hexdigit()),
+                    "{label}"
+                );
+            }
+        }
+        assert_eq!(label(None), "main");
+    }
+
+    #[test]
+    fn a_label_stays_what_it_was_in_earlier_versions() {
+        assert_eq!(label(Some(b"main")), "main-fabe5f");
+        assert_eq!(label(Some(b"Fix_Favicon")), "fix-favicon-09fba7");
+    }
+
+    #[test]
+    fn ids_that_differ_in_case_and_punctuation_alone_have_different_labels() {
+        let mut ids: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+        for bits in 0..512_u32 {
+            for separator in *b"-_. " {
+                let mut id = b"fix-favicon".to_vec();
+                id[3] = separator;
+                for (bit, at) in [0, 1, 2, 4, 5, 6, 7, 8, 9].into_iter().enumerate() {
+                    if bits & (1 << bit) != 0 {
+                        id[at] = id[at].to_ascii_uppercase();
+                    }
+                }
+                let other = ids.insert(label(Some(&id)), id.clone());
+                assert_eq!(other, None, "{}", String::from_utf8_lossy(&id));
+            }
+        }
+        assert_eq!(ids.len(), 2048);
+    }
+
+    fn ids() -> impl Strategy<Value = Vec<u8>> {
+        prop_oneof![
+            prop::collection::vec(any::<u8>(), 0..60),
+            "[a-zA-Z0-9_.-]{0,60}".prop_map(String::into_bytes),
+            "-{0,2}(main|Main|a|A){0,2}-{0,2}".prop_map(String::into_bytes),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn a_label_is_a_dns_label_of_at_most_40_and_each_ids_own(one in ids(), other in ids()) {
+            let label_of_one = label(Some(&one));
+            let is_in_label = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+            prop_assert!((1..=40).contains(&label_of_one.len()), "{label_of_one}");
+            prop_assert!(label_of_one.chars().all(is_in_label), "{label_of_one}");
+            prop_assert!(!label_of_one.starts_with('-') && !label_of_one.ends_with('-'));
+            prop_assert!(!label_of_one.contains("--"), "{label_of_one}");
+            prop_assert_ne!(&label_of_one, "main");
+            prop_assert_eq!(label_of_one == label(Some(&other)), one == other);
+        }
+
+        #[test]
+        fn long_ids_that_differ_behind_their_start_have_different_labels(
+            start in "[a-z]{40}", one in "[a-z]{1,9}", other in "[a-z]{1,9}",
+        ) {
+            let label = |end: &str| label(Some(format!("{start}{end}").as_bytes()));
+            prop_assert_eq!(label(&one) == label(&other), one == other);
+        }
+    }
+}
