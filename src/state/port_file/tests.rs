@@ -1,317 +1,132 @@
-//! Tests of `port_file`.
+//! Tests of `port_file`: writing. Whose file it is, the tests of `reservation` say.
 
-use proptest::prelude::*;
+use std::time::Duration;
 
 use super::*;
+use crate::git::lock::{self, LockOptions};
+use crate::narrator::Narrator;
+use crate::ports::{Bundle, Port, ServiceName, Slot};
 
-fn file(content: impl Into<Vec<u8>>) -> PlainFile {
-    PlainFile::Read {
-        bytes: content.into(),
-        truncated: false,
+fn reservation() -> Reservation {
+    Reservation {
+        worktree: Some("a".to_owned()),
+        bundle: Bundle {
+            slot: Some(Slot(1)),
+            ports: vec![(ServiceName::new("a"), Port::new(8100).unwrap())],
+        },
+        urls: Vec::new(),
     }
 }
 
-fn cut(content: &str) -> PlainFile {
-    PlainFile::Read {
-        bytes: content.into(),
-        truncated: true,
-    }
+fn with_root(test: impl Fn(&Held, &Path)) {
+    let directory = tempfile::tempdir().unwrap();
+    let narrator = Narrator::default();
+    let options = LockOptions {
+        timeout: Duration::ZERO,
+        narrator: &narrator,
+    };
+    let held = lock::acquire(directory.path(), &options).unwrap();
+    let root = directory.path().join("root");
+    fs::create_dir(&root).unwrap();
+    test(&held, &root);
 }
 
-fn port(number: u16) -> Port {
-    Port::new(u64::from(number)).unwrap()
+fn is_own(root: &Path) -> bool {
+    let state = look(root, Some("a"), |_| Ok(false)).unwrap();
+    matches!(state, State::Own(own) if own == reservation())
 }
 
-fn bundle(slot: u32, ports: &[(&str, u16)]) -> Bundle {
-    Bundle {
-        slot: Some(Slot(slot)),
-        ports: ports
-            .iter()
-            .map(|(name, number)| ((*name).to_owned(), port(*number)))
-            .collect(),
-    }
+#[test]
+fn the_old_file_is_there_until_the_new_one_has_its_name() {
+    with_root(|held, root| {
+        fs::write(root.join(NAME), "old").unwrap();
+        let pending = prepare(held, root, &reservation(), |_| Ok(false)).unwrap();
+        assert_eq!(fs::read(root.join(NAME)).unwrap(), b"old");
+        pending.commit().unwrap();
+        assert!(is_own(root) && !root.join(TEMPORARY_NAME).exists());
+    });
 }
 
-fn ports(found: &PlainFile) -> Vec<u16> {
-    reserved(found)
-        .ports
-        .into_iter()
-        .map(Port::number)
-        .collect()
-}
-
-fn word(state: &State) -> &'static str {
-    match state {
-        State::Ok(_) => "ok",
-        State::Missing => "missing",
-        State::Copied => "copied",
-        State::Damaged => "damaged",
-        State::Foreign => "foreign",
+#[cfg(unix)]
+#[test]
+fn what_is_no_file_is_replaced_and_what_a_link_leads_to_is_not() {
+    type Put = fn(&Path, &Path);
+    let table: [Put; 4] = [
+        |at, other| std::os::unix::fs::symlink(other, at).unwrap(),
+        |at, _| std::os::unix::fs::symlink("nowhere", at).unwrap(),
+        |at, _| fs::create_dir(at).unwrap(),
+        |at, _| drop(std::os::unix::net::UnixListener::bind(at).unwrap()),
+    ];
+    for put in table {
+        with_root(|held, root| {
+            let other = root.join("other");
+            fs::write(&other, "other").unwrap();
+            put(&root.join(NAME), &other);
+            let pending = prepare(held, root, &reservation(), |_| Ok(false)).unwrap();
+            pending.commit().unwrap();
+            assert!(is_own(root));
+            assert_eq!(fs::read(&other).unwrap(), b"other");
+        });
     }
 }
 
 #[test]
-fn whose_file_it_is_follows_from_its_content() {
-    // The content, what it is to the worktree `a`, and what it is to the main worktree.
-    let table = [
-        (
-            "{\"worktree\": \"a\", \"slot\": 1, \"ports\": {\"x\": 8100}}",
-            "ok",
-            "copied",
-        ),
-        (
-            "{\"worktree\": null, \"slot\": 1, \"ports\": {\"x\": 8100}}",
-            "copied",
-            "ok",
-        ),
-        (
-            "{\"worktree\": \"b\", \"slot\": 1, \"ports\": {\"x\": 8100}}",
-            "copied",
-            "copied",
-        ),
-        (
-            "{\"worktree\": \"null\", \"ports\": {\"x\": 8100}}",
-            "copied",
-            "copied",
-        ),
-        (
-            "{\"ports\": {\"x\": 1024, \"y\": 65535}, \"worktree\": \"a\", \"z\": []}",
-            "ok",
-            "copied",
-        ),
-        (
-            "{\"worktree\": \"a\", \"slot\": 1, \"ports\": {\"x\": 1023}}",
-            "damaged",
-            "damaged",
-        ),
-        (
-            "{\"worktree\": \"b\", \"slot\": 1, \"ports\": {}}",
-            "damaged",
-            "damaged",
-        ),
-        (
-            "{\"worktree\": \"b\", \"slot\": -1, \"ports\": {\"x\": 8100}}",
-            "damaged",
-            "damaged",
-        ),
-        (
-            "{\"worktree\": \"a\", \"ports\": {\"x\": 8100}, \"y\": 1, \"y\": 2}",
-            "ok",
-            "copied",
-        ),
-        (
-            "{\"worktree\": \"a\", \"ports\": {\"x\": 8100}, \"slot\": 1, \"slot\": 2}",
-            "damaged",
-            "damaged",
-        ),
-        ("{\"worktree\": \"a\"}", "foreign", "foreign"),
-        ("{\"ports\": {\"x\": 8100}}", "foreign", "foreign"),
-        ("\"worktree ports\"", "foreign", "foreign"),
-        ("", "damaged", "damaged"),
-        ("{", "damaged", "damaged"),
-    ];
-    for (content, to_a, to_main) in table {
-        let words = (
-            word(&state(&file(content), Some("a"))),
-            word(&state(&file(content), None)),
+fn a_directory_with_something_in_it_is_left_alone_and_no_temporary_file_is_left() {
+    with_root(|held, root| {
+        let kept = root.join(NAME).join("kept");
+        fs::create_dir(root.join(NAME)).unwrap();
+        fs::write(&kept, "").unwrap();
+        let prepared = prepare(held, root, &reservation(), |_| Ok(false));
+        let error = prepared.map(drop).unwrap_err().to_string();
+        assert!(error.contains(NAME), "{error}");
+        assert!(kept.exists() && !root.join(TEMPORARY_NAME).exists());
+    });
+}
+
+#[test]
+fn a_temporary_file_that_a_kill_left_is_replaced_and_one_that_git_tracks_is_not() {
+    with_root(|held, root| {
+        let temporary = root.join(TEMPORARY_NAME);
+        fs::write(&temporary, "left").unwrap();
+        let error = prepare(
+            held,
+            root,
+            &reservation(),
+            |name| Ok(name == TEMPORARY_NAME),
         );
-        assert_eq!(words, (to_a, to_main), "{content}");
-    }
+        let error = error.err().unwrap().to_string();
+        assert!(error.contains("git tracks"), "{error}");
+        assert_eq!(fs::read(&temporary).unwrap(), b"left");
+        let pending = prepare(held, root, &reservation(), |_| Ok(false)).unwrap();
+        pending.commit().unwrap();
+        assert!(is_own(root));
+    });
 }
 
 #[test]
-fn whose_file_it_is_follows_from_what_lies_there() {
-    let own = "{\"worktree\": \"a\", \"slot\": 1, \"ports\": {\"x\": 8100}}";
-    let denied = || io::Error::from(io::ErrorKind::PermissionDenied);
-    let table = [
-        (PlainFile::Missing, "missing"),
-        (PlainFile::NotRegular("a FIFO"), "damaged"),
-        (PlainFile::Unreadable(denied()), "damaged"),
-        // We write nothing so large.
-        (cut(own), "foreign"),
-        (file(own), "ok"),
-    ];
-    for (found, expected) in table {
-        assert_eq!(word(&state(&found, Some("a"))), expected);
-    }
-}
-
-#[test]
-fn what_is_read_back_is_the_slot_the_ports_and_the_urls_to_compare() {
-    let content = "{\"worktree\": \"a\", \"slot\": 2, \"ports\": {\"y\": 9200, \"x\": 8200}, \
-                   \"b_url\": \"http://b\", \"a_url\": \"http://a\", \"c_url\": 1, \"note\": \"n\"}";
-    let State::Ok(own) = state(&file(content), Some("a")) else {
-        panic!("it is its own");
-    };
-    assert_eq!(own.bundle, bundle(2, &[("y", 9200), ("x", 8200)]));
-    let urls = [("b_url", "http://b"), ("a_url", "http://a")];
-    assert_eq!(
-        own.urls,
-        urls.map(|(name, url)| (name.to_owned(), url.to_owned()))
-    );
-}
-
-#[test]
-fn of_our_exact_shape_the_ports_are_reserved_and_of_all_else_every_number() {
-    let table: [(&str, &[u16]); 18] = [
-        (
-            "{\"worktree\": \"8100\", \"slot\": 8200, \"ports\": {\"x8300\": 8400}, \"a_url\": \":8500\"}",
-            &[8400],
-        ),
-        (
-            "{\"worktree\": null, \"slot\": null, \"ports\": {\"x\": 8100}}",
-            &[8100],
-        ),
-        (
-            "{\"worktree\": \"8100\", \"slot\": 1, \"ports\": {\"x\": 8200}, \"note\": 8300}",
-            &[8100, 8200, 8300],
-        ),
-        (
-            "{\"worktree\": \"8100\", \"ports\": {\"x\": 8200}}",
-            &[8100, 8200],
-        ),
-        (
-            "{\"worktree\": \"8100\", \"slot\": 1, \"ports\": {}}",
-            &[8100],
-        ),
-        (
-            "{\"worktree\": \"8100\", \"slot\": 1, \"ports\": {\"x\": 1}}",
-            &[8100],
-        ),
-        (
-            "{\"a\": \"http://localhost:8100/8200?8300\"}",
-            &[8100, 8200, 8300],
-        ),
-        ("8100", &[8100]),
-        ("[1023, 1024, 65535, 65536]", &[1024, 65535]),
-        ("999 10000 99999 100000", &[10000]),
-        ("01023 01024 008100 123456789", &[1024]),
-        ("8100.8200e8300-8400", &[8100, 8200, 8300, 8400]),
-        ("a8100b_8200", &[8100, 8200]),
-        ("81 00", &[]),
-        ("\u{0668}\u{0661}\u{0660}\u{0660}", &[]),
-        ("8100", &[8100]),
-        ("\n8100\n", &[8100]),
-        ("18446744073709559716", &[]),
-    ];
-    for (content, expected) in table {
-        assert_eq!(ports(&file(content)), expected, "{content}");
-    }
-}
-
-#[test]
-fn what_is_said_of_a_file_follows_from_what_lies_there() {
-    let denied = io::Error::from(io::ErrorKind::PermissionDenied);
-    let table = [
-        (PlainFile::Missing, None),
-        (file("{\"a\": 1}"), None),
-        (file("[1]"), None),
-        (file(""), Some("is empty")),
-        (file("\0\0"), Some("is empty")),
-        (file("{"), Some("is not JSON")),
-        (file(b"\xff".as_slice()), Some("is not JSON")),
-        (cut("{}"), Some("is larger than 256 KiB")),
-        (PlainFile::NotRegular("a socket"), Some("is a socket")),
-        (
-            PlainFile::Unreadable(denied),
-            Some("cannot be read (permission denied)"),
-        ),
-    ];
-    for (found, part) in table {
-        let doubt = reserved(&found).doubt;
-        assert_eq!(doubt.is_some(), part.is_some(), "{doubt:?}");
-        assert!(doubt.unwrap_or_default().contains(part.unwrap_or_default()));
-    }
-    assert_eq!(ports(&cut("{\"a\": 8100, \"b\": ")), [8100]);
-}
-
-#[test]
-fn utf_16_is_read_by_its_byte_order_mark() {
-    let text = "\u{feff}{\"a\": 8100, \"b\": \"\u{3880}8200\u{1f980}\"}";
-    let little: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
-    let big: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
-    for content in [little, big] {
-        assert_eq!(ports(&file(content.clone())), [8100, 8200]);
-        // Torn in the middle of a unit.
-        let torn = &content[..content.len() - 1];
-        assert_eq!(ports(&file(torn)), [8100, 8200]);
-        // Without its mark nothing tells that it is text.
-        assert_eq!(ports(&file(&content[2..])), [] as [u16; 0]);
-    }
-}
-
-#[test]
-fn what_is_written_is_the_contracts_text() {
-    let urls = [("cloud_url".to_owned(), "http://127.0.0.1:8100".to_owned())];
-    let content = Content {
-        worktree: Some("fix-favicon"),
-        bundle: &bundle(1, &[("cloud", 8100)]),
-        urls: &urls,
-    };
-    assert_eq!(
-        serde_json::to_string_pretty(&content).unwrap(),
-        "{\n  \"worktree\": \"fix-favicon\",\n  \"slot\": 1,\n  \"ports\": {\n    \"cloud\": 8100\n  },\n  \
-         \"cloud_url\": \"http://127.0.0.1:8100\"\n}"
-    );
-}
-
-proptest! {
-    #[test]
-    fn whatever_is_written_is_read_back_and_reserves_its_ports(
-        id in prop::option::of(any::<String>()),
-        slot in 0_u32..1000,
-        numbers in prop::collection::vec(1024_u16..=65_535, 1..64),
-        url in any::<String>(),
-    ) {
-        let names: Vec<String> = (0..numbers.len()).map(|i| format!("s{i}")).collect();
-        let named: Vec<(&str, u16)> =
-            names.iter().map(String::as_str).zip(numbers.iter().copied()).collect();
-        let bundle = bundle(slot, &named);
-        let urls = [("a_url".to_owned(), url)];
-        let content = Content { worktree: id.as_deref(), bundle: &bundle, urls: &urls };
-        let found = file(serde_json::to_vec_pretty(&content).unwrap());
-        prop_assert_eq!(ports(&found), numbers);
-        prop_assert_eq!(reserved(&found).doubt, None);
-        let own = Own { bundle, urls: urls.into() };
-        prop_assert_eq!(state(&found, id.as_deref()), State::Ok(own));
-    }
-
-    #[test]
-    fn no_port_that_any_bytes_name_is_left_out(
-        before in any::<Vec<u8>>(),
-        number in 1024_u16..=65_535,
-        after in any::<Vec<u8>>(),
-    ) {
-        // Neither a longer number nor a byte order mark.
-        let content = [b"\"", &before[..], b" ", number.to_string().as_bytes(), b" ", &after].concat();
-        prop_assert!(ports(&file(content)).contains(&number));
-    }
-
-    #[test]
-    fn a_file_torn_anywhere_reserves_every_port_that_is_whole_in_it(
-        numbers in prop::collection::vec(1024_u16..=65_535, 1..64),
-        at in any::<prop::sample::Index>(),
-    ) {
-        let names: Vec<String> = (0..numbers.len()).map(|i| format!("s{i}")).collect();
-        let named: Vec<(&str, u16)> =
-            names.iter().map(String::as_str).zip(numbers.iter().copied()).collect();
-        let bundle = bundle(1, &named);
-        let content = Content { worktree: Some("a"), bundle: &bundle, urls: &[] };
-        let text = serde_json::to_string_pretty(&content).unwrap();
-        let torn = &text[..at.index(text.len())];
-        let found = ports(&file(torn));
-        for (name, number) in &named {
-            if torn.contains(&format!("\"{name}\": {number},")) {
-                prop_assert!(found.contains(number), "{torn}");
+fn whether_git_tracks_it_is_asked_with_whether_something_lies_there() {
+    with_root(|_, root| {
+        for is_there in [false, true] {
+            if is_there {
+                fs::write(root.join(NAME), "{").unwrap();
             }
+            let state = look(root, Some("a"), |asked| {
+                assert_eq!(asked, is_there);
+                Ok(true)
+            });
+            assert!(matches!(state, Ok(State::Tracked)));
+            look(root, Some("a"), |_| Err(Error::new("asked"))).unwrap_err();
         }
-        prop_assert_eq!(word(&state(&file(torn), Some("a"))), "damaged");
-    }
+    });
+}
 
-    #[test]
-    fn any_bytes_are_read_without_a_panic(content in any::<Vec<u8>>(), truncated in any::<bool>()) {
-        let found = PlainFile::Read { bytes: content, truncated };
-        let _ = (state(&found, Some("a")), state(&found, None));
-        let _ = reserved(&found);
-    }
+#[test]
+fn the_file_and_its_temporary_name_are_removed_where_they_are_there() {
+    with_root(|held, root| {
+        remove(held, root, |_| Ok(false)).unwrap();
+        fs::write(root.join(NAME), "").unwrap();
+        fs::write(root.join(TEMPORARY_NAME), "").unwrap();
+        remove(held, root, |_| Ok(false)).unwrap();
+        assert!(!root.join(NAME).exists() && !root.join(TEMPORARY_NAME).exists());
+    });
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::state::port_file::State;
 
 /// Pieces of port files, so that many inputs are nearly right.
 const PIECES: [&str; 28] = [
@@ -42,7 +43,7 @@ fn check(bytes: &[u8]) {
         bytes: bytes.to_owned(),
         truncated: false,
     };
-    let reserved: BTreeSet<u16> = reserved(&found)
+    let reserved: BTreeSet<u16> = Claims::of(&found, None, FileKind::PortFile)
         .ports
         .iter()
         .map(|port| port.number())
@@ -54,14 +55,13 @@ fn check(bytes: &[u8]) {
         .filter_map(|run| str::from_utf8(run).ok()?.parse::<u16>().ok())
         .filter(|number| *number >= 1024)
         .collect::<BTreeSet<u16>>();
-    let is_ours = matches!(Document::parse(bytes), Document::Object(members) if exact_shape(&members).is_some());
-    if is_ours {
+    if Exact::parse(bytes, FileKind::PortFile).is_some() {
         assert!(reserved.is_subset(&every_number));
     } else if !is_utf16 {
         assert_eq!(reserved, every_number);
     }
     for id in [None, Some("a")] {
-        if let State::Ok(own) = state(&found, id) {
+        if let State::Own(own) = State::of(&found, id) {
             assert!(!own.bundle.ports.is_empty());
             assert!(
                 own.bundle
@@ -95,33 +95,33 @@ fn what_is_written_is_read_back_as_it_was() {
         .with_type::<Input>()
         .for_each(|(id, slot, ports, urls)| {
             let ports = ports.iter().filter_map(|port| Port::new((*port).into()));
-            let ports = ports.enumerate().map(|(i, port)| (format!("s{i}"), port));
-            let bundle = Bundle {
-                slot: Some(Slot(*slot)),
-                ports: ports.collect(),
-            };
+            let ports = ports.enumerate();
+            let ports = ports.map(|(i, port)| (ServiceName::new(format!("s{i}")), port));
             let urls = urls.iter().enumerate();
-            let urls: Vec<(String, String)> = urls
-                .map(|(i, url)| (format!("u{i}_url"), url.clone()))
-                .collect();
-            let content = Content {
-                worktree: id.as_deref(),
-                bundle: &bundle,
-                urls: &urls,
+            let own = Reservation {
+                worktree: id.clone(),
+                bundle: Bundle {
+                    slot: Some(Slot(*slot)),
+                    ports: ports.collect(),
+                },
+                urls: urls
+                    .map(|(i, url)| (format!("u{i}_url"), url.clone()))
+                    .collect(),
             };
             let found = PlainFile::Read {
-                bytes: serde_json::to_vec_pretty(&content).unwrap(),
+                bytes: own.to_json(),
                 truncated: false,
             };
-            let ports: Vec<Port> = bundle.ports.iter().map(|(_, port)| *port).collect();
-            assert_eq!(reserved(&found), Reserved { ports, doubt: None });
-            if bundle.ports.is_empty() {
-                assert_eq!(state(&found, id.as_deref()), State::Damaged);
-            } else {
-                assert_eq!(
-                    state(&found, id.as_deref()),
-                    State::Ok(Own { bundle, urls })
-                );
+            let claims = Claims::of(&found, id.as_deref(), FileKind::PortFile);
+            let ports: Vec<Port> = own.bundle.ports.iter().map(|(_, port)| *port).collect();
+            assert_eq!(claims.slot, Some(Slot(*slot)));
+            match State::of(&found, id.as_deref()) {
+                State::Damaged => assert!(ports.is_empty()),
+                State::Own(read) => {
+                    assert!(claims.is_intact);
+                    assert_eq!((claims.ports, read), (ports, own));
+                }
+                state => panic!("{state:?}"),
             }
         });
 }
