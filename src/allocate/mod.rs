@@ -1,6 +1,8 @@
-//! What choosing a bundle needs: the lock, what others have reserved, the candidates, the probe.
+//! What an allocation is made of: the locks, what others have reserved, the candidates, the probe,
+//! the plan.
 
 pub mod choose;
-pub mod lock;
+pub mod locked;
+pub mod plan;
 pub mod probe;
 pub mod reservations;

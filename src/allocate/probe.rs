@@ -1,13 +1,14 @@
 //! Can this port be bound?
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use socket2::{Domain, Socket, Type};
 
-use crate::error::{Error, Result, is_own_shortage};
-use crate::ports::Port;
+use crate::error::{Error, Result, is_not_permitted, is_own_shortage};
+use crate::narrator::Narrator;
+use crate::ports::{Bundle, Port};
 
 /// A listener on one of these can leave the others free, so each is asked.
 const ADDRESSES: [IpAddr; 4] = [
@@ -20,68 +21,153 @@ const ADDRESSES: [IpAddr; 4] = [
 /// Asks the kernel whether ports can be bound right now. An answer is advice: the port can be
 /// taken the moment after.
 pub struct Probe<'a> {
-    narrate: &'a dyn Fn(&str),
+    narrator: &'a Narrator,
+    /// Whether a sandbox refuses sockets, so that nothing can be asked.
+    is_refused: Cell<bool>,
     /// The addresses that gave an error of an unknown kind, each told once.
     doubted: RefCell<Vec<IpAddr>>,
 }
 
+/// What became of binding a port on one address.
+enum Answer {
+    Free,
+    Taken,
+    /// The process may not use sockets at all.
+    Refused,
+    /// A shortage of our own: nothing can be said of the port.
+    Shortage(io::Error),
+    /// Anything else.
+    Unknown(io::Error),
+}
+
 impl<'a> Probe<'a> {
-    /// A probe that tells of what it does not understand through `narrate`.
-    pub fn new(narrate: &'a dyn Fn(&str)) -> Self {
+    /// A probe that tells `narrator` of what it cannot ask.
+    pub fn new(narrator: &'a Narrator) -> Self {
         Probe {
-            narrate,
+            narrator,
+            is_refused: Cell::new(false),
             doubted: RefCell::default(),
         }
     }
 
-    /// Whether `port` can be bound on every address of [`ADDRESSES`] that exists here.
+    /// Whether every port of `bundle` can be bound.
     ///
     /// # Errors
-    /// A shortage of our own: nothing can be said of the port then.
-    pub fn is_free(&self, port: Port) -> Result<bool> {
-        for address in ADDRESSES {
-            if self.is_taken(address, port)? {
+    /// As [`Probe::is_free`].
+    pub fn are_free(&self, bundle: &Bundle) -> Result<bool> {
+        for (_, port) in &bundle.ports {
+            if !self.is_free(*port)? {
                 return Ok(false);
             }
         }
         Ok(true)
     }
 
-    fn is_taken(&self, address: IpAddr, port: Port) -> Result<bool> {
-        let Err(error) = bind(SocketAddr::new(address, port.number())) else {
-            return Ok(false);
-        };
-        match error.kind() {
-            io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied => Ok(true),
-            // No such address here.
-            io::ErrorKind::AddrNotAvailable => Ok(false),
-            _ if is_unsupported(&error) => Ok(false),
-            _ if is_own_shortage(&error) => Err(Error::new(format!(
-                "could not ask whether port {port} is free on {address}: {error}"
-            ))),
-            _ => {
-                let mut doubted = self.doubted.borrow_mut();
-                if !doubted.contains(&address) {
-                    doubted.push(address);
-                    (self.narrate)(&format!(
-                        "warning: could not ask whether port {port} is free on {address}: {error}; it counts as free there"
-                    ));
-                }
-                Ok(false)
+    /// Whether `port` can be bound on every address of [`ADDRESSES`] that exists here. Where a
+    /// sandbox allows no sockets, every port counts as free.
+    ///
+    /// # Errors
+    /// A shortage of our own: nothing can be said of the port then.
+    pub fn is_free(&self, port: Port) -> Result<bool> {
+        for address in ADDRESSES {
+            if self.is_refused.get() {
+                break;
             }
+            match ask(SocketAddr::new(address, port.number())) {
+                Answer::Free => {}
+                Answer::Taken => return Ok(false),
+                Answer::Refused => {
+                    self.is_refused.set(true);
+                    self.narrator.warn(
+                        "this process may not use sockets, so no port is probed: \
+                         what other worktrees reserve is kept apart all the same",
+                    );
+                }
+                Answer::Shortage(error) => {
+                    return Err(Error::new(format!(
+                        "could not ask whether port {port} is free on {address}: {error}"
+                    )));
+                }
+                Answer::Unknown(error) => self.doubt(address, port, &error),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether something has `port`, for people to be shown.
+    ///
+    /// # Errors
+    /// As [`Probe::is_free`].
+    pub fn is_taken(&self, port: Port) -> Result<bool> {
+        Ok(!can_bind_all_at_once(port) && !self.is_free(port)?)
+    }
+
+    fn doubt(&self, address: IpAddr, port: Port, error: &io::Error) {
+        let mut doubted = self.doubted.borrow_mut();
+        if !doubted.contains(&address) {
+            doubted.push(address);
+            self.narrator.warn(format_args!(
+                "could not ask whether port {port} is free on {address}: {error}; it counts as free there"
+            ));
         }
     }
 }
 
+/// Whether one bind on [::], for IPv4 too, succeeds: on Linux, whoever has the port on any address is
+/// in its way. Elsewhere it says nothing, and each address must be asked.
+fn can_bind_all_at_once(port: Port) -> bool {
+    let bind = || -> io::Result<()> {
+        let socket = Socket::new(Domain::IPV6, Type::STREAM, None)?;
+        socket.set_only_v6(false)?;
+        #[cfg(not(windows))]
+        socket.set_reuse_address(true)?;
+        socket.bind(&SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port.number()).into())
+    };
+    cfg!(target_os = "linux") && bind().is_ok()
+}
+
 /// Binds and lets go, without listening: a socket that listens is busy to another prober and
 /// accepts strangers.
-fn bind(address: SocketAddr) -> io::Result<()> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+fn ask(address: SocketAddr) -> Answer {
+    let socket = match Socket::new(Domain::for_address(address), Type::STREAM, None) {
+        Ok(socket) => socket,
+        Err(error) => return Answer::of_socket(error),
+    };
     // What a server leaves in TIME_WAIT is no holder. On Windows the option means another thing:
     // a bind beside a listener succeeds.
     #[cfg(not(windows))]
-    socket.set_reuse_address(true)?;
-    socket.bind(&address.into())
+    if let Err(error) = socket.set_reuse_address(true) {
+        return Answer::of(error);
+    }
+    match socket.bind(&address.into()) {
+        Ok(()) => Answer::Free,
+        Err(error) => Answer::of(error),
+    }
+}
+
+impl Answer {
+    /// What an error of socket(2) says. EACCES is a sandbox's answer there; from bind(2) it would be
+    /// the port's.
+    fn of_socket(error: io::Error) -> Answer {
+        if error.kind() == io::ErrorKind::PermissionDenied {
+            Answer::Refused
+        } else {
+            Answer::of(error)
+        }
+    }
+
+    /// What any other error says.
+    fn of(error: io::Error) -> Answer {
+        match error.kind() {
+            _ if is_not_permitted(&error) => Answer::Refused,
+            io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied => Answer::Taken,
+            // No such address here.
+            io::ErrorKind::AddrNotAvailable => Answer::Free,
+            _ if is_unsupported(&error) => Answer::Free,
+            _ if is_own_shortage(&error) => Answer::Shortage(error),
+            _ => Answer::Unknown(error),
+        }
+    }
 }
 
 /// EAFNOSUPPORT: this machine has no such addresses.
@@ -93,3 +179,6 @@ fn is_unsupported(error: &io::Error) -> bool {
     let code = 10047;
     error.raw_os_error() == Some(code)
 }
+
+#[cfg(test)]
+mod tests;

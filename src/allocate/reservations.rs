@@ -1,237 +1,408 @@
-//! Every worktree's reserved ports, with what could not be read.
+//! What every worktree has reserved, and which worktree that is.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fs;
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant, SystemTime};
 
-use crate::allocate::lock::Held;
-use crate::config::Config;
-use crate::error::{Result, quoted};
+use crate::config;
+use crate::error::{self, Result, quoted};
 use crate::files::untrusted::PlainFile;
-use crate::git::entries::{self, Place, Worktree};
-use crate::git::repository::{Main, Repository};
-use crate::ports::{Port, PortSet, Slot};
+use crate::git::entries::{self, Place};
+use crate::git::lock::Held;
+use crate::git::repository::Repository;
+use crate::git::worktree::{Entry, Worktree, is_same_directory};
+use crate::narrator::Narrator;
+use crate::ports::{Port, Slot};
 use crate::state::port_file;
+use crate::state::record;
+use crate::state::reservation::{Claims, Doubt, FileKind};
 
 /// How many ports one file names before a message about a lack of ports names the file.
 const MANY: usize = 100;
 
-/// How long worktrees that are on their way are waited for, all of them together. git is done with
-/// one within a millisecond, but on a busy machine it may have to wait for its turn.
-const ON_ITS_WAY: Duration = Duration::from_secs(1);
+/// A worktree that git registers, and what is reserved for it.
+#[derive(Debug)]
+pub struct Holder {
+    /// Which worktree.
+    pub entry: Entry,
+    /// The common dir of its repository, where that is another shared clone.
+    pub clone: Option<PathBuf>,
+    /// What lies at the port file's path; nothing where the root is not known.
+    pub port_file: PlainFile,
+    /// What lies at the record's place; `None` where the port file stands alone, so that nobody
+    /// looked.
+    pub record: Option<record::Found>,
+    /// Whether nothing is at the root.
+    pub is_gone: bool,
+    /// The ports of slot 0, which are a main worktree's by right; none for a linked one.
+    pub slot_of_main: Vec<Port>,
+    /// How many ports are reserved for it.
+    pub ports: usize,
+}
 
-/// How long ago git began with it, at most: what is as it is for longer was left so.
-const RECENT: Duration = Duration::from_secs(3);
+impl Holder {
+    /// `feat-a`, `main worktree of /src/shop`
+    pub fn name(&self) -> String {
+        let name = self.entry.name();
+        match &self.clone {
+            None => name,
+            Some(common_dir) => format!("{name} of {}", common_dir.display()),
+        }
+    }
 
-/// The ports that a worktree must not take, gathered while the lock is held, and true as long as
-/// it is.
+    /// The path of the port file, where the root is known.
+    pub fn path(&self) -> PathBuf {
+        let root = self.entry.root().unwrap_or(&self.entry.git_dir);
+        root.join(port_file::NAME)
+    }
+}
+
+/// What is reserved, gathered while the lock is held, and true as long as it is.
 pub struct Reservations<'held> {
-    ports: PortSet,
-    crowded: Vec<(PathBuf, usize)>,
+    holders: Vec<Holder>,
+    ports: HoldersByPort,
+    /// Slots are each repository's own: those of other clones are not among them.
+    slots: Vec<(Slot, usize)>,
+    has_main: bool,
     held: PhantomData<&'held Held>,
 }
 
-impl Reservations<'_> {
-    /// All of them.
-    pub fn ports(&self) -> &PortSet {
-        &self.ports
-    }
-
-    /// The port files that name more than 100 ports, and how many.
-    pub fn crowded(&self) -> &[(PathBuf, usize)] {
-        &self.crowded
-    }
-}
-
-/// Gathers what is reserved for others than `own`, a worktree with that config: the ports in their
-/// port files, and slot 0 for the main worktree. Tells through `narrate` what cannot be read.
-pub fn gather<'held>(
-    _held: &'held Held,
-    repository: &Repository,
-    own: &Worktree,
-    config: &Config,
-    narrate: &dyn Fn(&str),
-) -> Result<Reservations<'held>> {
-    let mut gathering = Gathering {
-        reservations: Reservations {
-            ports: PortSet::new(),
-            crowded: Vec::new(),
+impl<'held> Reservations<'held> {
+    /// Gathers what is reserved for the worktrees of `repository`, but for the one that `own` is, and
+    /// for those of the `clones` that it shares its ports with. Tells what cannot be read.
+    ///
+    /// # Errors
+    /// The worktrees cannot be listed, or a shortage of our own.
+    pub fn gather(
+        _held: &'held Held,
+        repository: &Repository,
+        own: Option<&Worktree>,
+        clones: &[Repository],
+        narrator: &Narrator,
+    ) -> Result<Reservations<'held>> {
+        let mut reservations = Reservations {
+            holders: Vec::new(),
+            ports: HoldersByPort::new(),
+            slots: Vec::new(),
+            has_main: repository.has_main(),
             held: PhantomData,
-        },
-        narrate,
-    };
-    if !own.is_main() {
-        gathering.add_slot_of_main(&repository.main, config);
-        if let Main::At(root) = &repository.main {
-            gathering.add_port_file_in(root)?;
-        }
-    }
-    let mut moving = Vec::new();
-    for entry in entries::list(&repository.common_dir)? {
-        if entry.git_dir.file_name() == own.git_dir.file_name() && !own.is_main() {
-            continue;
-        }
-        if gathering.add(&entry.git_dir, &entry.place, own)? == Presence::Absent {
-            moving.push(entry.git_dir);
-        }
-    }
-    // `git worktree move` renames the directory first and tells the entry later: what was nowhere
-    // may be somewhere now, or in a moment. What is gone still is not reserved.
-    let mut strays = Strays::default();
-    let deadline = Instant::now() + ON_ITS_WAY;
-    for git_dir in moving {
-        loop {
-            let place = entries::locate(&git_dir)?;
-            if gathering.add(&git_dir, &place, own)? == Presence::Present
-                || !strays.is_on_its_way(&git_dir, &place)
-                || Instant::now() >= deadline
-            {
-                break;
-            }
-            thread::sleep(Duration::from_millis(1));
-            strays = Strays::default();
-        }
-    }
-    Ok(gathering.reservations)
-}
-
-/// Whether what is at `path` was written or renamed a moment ago.
-fn has_changed(path: &Path) -> bool {
-    #[cfg(unix)]
-    let date = |metadata: fs::Metadata| {
-        use std::os::unix::fs::MetadataExt;
-        let seconds = u64::try_from(metadata.ctime()).unwrap_or_default();
-        Ok(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
-    };
-    #[cfg(not(unix))]
-    let date = |metadata: fs::Metadata| metadata.modified();
-    let age = fs::symlink_metadata(path)
-        .and_then(date)
-        .map(|date| date.elapsed());
-    matches!(age, Ok(Ok(age)) if age < RECENT)
-}
-
-/// Directories that say by their `.git` file that they are worktrees, whatever the entries say. Each
-/// directory above them is read once.
-#[derive(Default)]
-struct Strays {
-    /// By the directory above: the git directory that is named, and the root that names it.
-    below: BTreeMap<PathBuf, Vec<(PathBuf, PathBuf)>>,
-}
-
-impl Strays {
-    /// Whether git may be about to say where the worktree of an entry is: a moment ago it has
-    /// truncated the entry, or renamed the worktree to a place beside the one that the entry names.
-    fn is_on_its_way(&mut self, git_dir: &Path, place: &Place) -> bool {
-        let root = match place {
-            Place::At(root) => root,
-            Place::BeingWritten => return has_changed(&git_dir.join("gitdir")),
-            Place::Unsettled | Place::Unreadable(_) => return false,
         };
-        let directory = root.parent().unwrap_or(root).to_owned();
-        let beside = self.below.entry(directory).or_insert_with_key(|directory| {
-            let below = fs::read_dir(directory).into_iter().flatten().flatten();
-            let roots = below.map(|entry| entry.path());
-            roots
-                .filter_map(|root| Some((entries::git_dir_of(&root).ok()??, root)))
-                .collect()
+        let own_name = own.and_then(|own| own.git_dir.file_name());
+        for entry in repository.worktrees()? {
+            let is_other = |own: &Worktree| {
+                entry.is_main != own.is_main() || entry.git_dir.file_name() != own_name
+            };
+            if own.is_none_or(is_other) {
+                reservations.add(entry, repository, None, narrator)?;
+            }
+        }
+        for clone in clones {
+            let line = format!("reading the worktrees of {}", quoted(&clone.common_dir));
+            narrator.while_slow(&line, || {
+                let entries = narrator.tolerate(clone.worktrees())?.unwrap_or_default();
+                entries.into_iter().try_for_each(|entry| {
+                    reservations.add(entry, clone, Some(clone.common_dir.clone()), narrator)
+                })
+            })?;
+        }
+        reservations.slots.sort_unstable();
+        Ok(reservations)
+    }
+
+    /// Reads the files of a worktree. The record counts beside everything but an intact port file.
+    fn add(
+        &mut self,
+        entry: Entry,
+        repository: &Repository,
+        clone: Option<PathBuf>,
+        narrator: &Narrator,
+    ) -> Result<()> {
+        let index = self.holders.len();
+        let id = entry.id();
+        let root = entry.root();
+        let mut port_file = root.map_or(Ok(PlainFile::Missing), port_file::read)?;
+        let mut claims = Claims::of(&port_file, id.as_deref(), FileKind::PortFile);
+        if !claims.is_intact && is_anothers(&entry) {
+            (port_file, claims) = (PlainFile::Missing, Claims::default());
+        }
+        let mut ports = self.reserve(&claims, index, clone.is_none());
+
+        let mut record = None;
+        if !claims.is_intact || record::is_half_written(&entry, &repository.common_dir) {
+            let found = record::Place::of_entry(&entry, &repository.common_dir).read()?;
+            let recorded = found.claims(id.as_deref());
+            for claims in &recorded {
+                ports += self.reserve(claims, index, clone.is_none());
+            }
+            let is_recorded = recorded.iter().any(|claims| !claims.ports.is_empty());
+            tell_doubt(&entry, &claims, is_recorded, narrator);
+            record = Some(found);
+        }
+
+        let mut slot_of_main = Vec::new();
+        if entry.is_main {
+            slot_of_main = narrator
+                .tolerate(ports_of_main(repository))?
+                .unwrap_or_default();
+            for port in &slot_of_main {
+                self.ports.insert(*port, index);
+            }
+            if clone.is_none() {
+                self.slots.push((Slot::MAIN, index));
+            }
+        }
+        let is_absent =
+            |root: &Path| fs::symlink_metadata(root).is_err_and(|error| error::is_absence(&error));
+        let is_gone = matches!(port_file, PlainFile::Missing) && root.is_some_and(is_absent);
+        drop(id);
+        self.holders.push(Holder {
+            entry,
+            clone,
+            port_file,
+            record,
+            is_gone,
+            slot_of_main,
+            ports,
         });
-        let mut beside = beside.iter();
-        beside.any(|(named, root)| named == git_dir && has_changed(root))
+        Ok(())
+    }
+
+    /// Notes what a file reserves; how many ports it names.
+    fn reserve(&mut self, claims: &Claims, index: usize, is_own_repository: bool) -> usize {
+        let mut named = 0;
+        for port in &claims.ports {
+            named += usize::from(self.ports.insert(*port, index));
+        }
+        if is_own_repository {
+            self.slots.extend(claims.slot.map(|slot| (slot, index)));
+        }
+        named
+    }
+
+    /// What was true while the lock was held, to report from once it is not.
+    pub fn past(self) -> Reservations<'static> {
+        Reservations {
+            held: PhantomData,
+            ..self
+        }
+    }
+
+    /// Every worktree that was looked at, the main one first.
+    pub fn holders(&self) -> &[Holder] {
+        &self.holders
+    }
+
+    /// What is reserved for others than the worktree at that index of [`Reservations::holders`];
+    /// `None` stands for the worktree that was left out of the gathering.
+    pub fn others_than(&self, own: Option<usize>) -> Others<'_> {
+        Others { all: self, own }
     }
 }
 
-/// Whether a worktree stands where its entry says.
-#[derive(PartialEq, Eq)]
-enum Presence {
-    Present,
-    Absent,
+/// Whether another worktree of the repository is where git registers this one: one that was moved
+/// meanwhile, or registered twice. What lies there is that one's.
+fn is_anothers(entry: &Entry) -> bool {
+    let named = entry.root().map(entries::git_dir_named_by);
+    let Some(Ok(Some(named))) = named else {
+        return false;
+    };
+    named.file_name() != entry.git_dir.file_name()
+        && named
+            .parent()
+            .zip(entry.git_dir.parent())
+            .is_some_and(|(one, other)| is_same_directory(one, other))
 }
 
-struct Gathering<'a, 'held> {
-    reservations: Reservations<'held>,
-    narrate: &'a dyn Fn(&str),
-}
-
-impl Gathering<'_, '_> {
-    fn add_slot_of_main(&mut self, main: &Main, config: &Config) {
-        if *main == Main::None {
-            return;
-        }
-        self.insert(config.ports(Slot::MAIN).unwrap_or_default());
-        let Some(root) = main.root() else {
-            return;
+#[cfg(test)]
+impl Reservations<'static> {
+    /// What these worktrees of one repository have: id, slot, ports, and whether it is the main
+    /// worktree, whose ports are then those of slot 0.
+    pub fn of(worktrees: &[(&str, Option<u32>, &[u16], bool)]) -> Reservations<'static> {
+        let mut reservations = Reservations {
+            holders: Vec::new(),
+            ports: HoldersByPort::new(),
+            slots: Vec::new(),
+            has_main: worktrees.iter().any(|(_, _, _, is_main)| *is_main),
+            held: PhantomData,
         };
-        match Config::load(root) {
-            Ok(of_main) => {
-                self.insert(
-                    of_main
-                        .unwrap_or_default()
-                        .ports(Slot::MAIN)
-                        .unwrap_or_default(),
-                );
-            }
-            Err(error) => (self.narrate)(&format!(
-                "warning: the main worktree's slot 0 is unknown: {error}"
-            )),
-        }
-    }
-
-    fn add(&mut self, git_dir: &Path, place: &Place, own: &Worktree) -> Result<Presence> {
-        match place {
-            Place::At(root) if *root == own.root => Ok(Presence::Present),
-            Place::At(root) => self.add_port_file_in(root),
-            Place::Unsettled | Place::BeingWritten => Ok(Presence::Absent),
-            Place::Unreadable(error) => {
-                let path = git_dir.join("gitdir");
-                (self.narrate)(&format!(
-                    "warning: {} cannot be read ({error}), so that worktree's ports are unknown",
-                    quoted(&path)
-                ));
-                Ok(Presence::Present)
-            }
-        }
-    }
-
-    fn add_port_file_in(&mut self, root: &Path) -> Result<Presence> {
-        let found = port_file::read(root)?;
-        if matches!(found, PlainFile::Missing) {
-            return Ok(if root.exists() {
-                Presence::Present
-            } else {
-                Presence::Absent
+        for (index, (id, slot, ports, is_main)) in worktrees.iter().enumerate() {
+            let ports: Vec<Port> = ports
+                .iter()
+                .map(|port| Port::new(u64::from(*port)).unwrap())
+                .collect();
+            let claims = Claims {
+                slot: slot.map(Slot).or(is_main.then_some(Slot::MAIN)),
+                ports: ports.clone(),
+                ..Claims::default()
+            };
+            let named = reservations.reserve(&claims, index, true);
+            reservations.holders.push(Holder {
+                entry: Entry {
+                    git_dir: Path::new("/r/.git/worktrees").join(id),
+                    place: Place::Unknown,
+                    is_main: *is_main,
+                },
+                clone: None,
+                port_file: PlainFile::Missing,
+                record: None,
+                is_gone: false,
+                slot_of_main: if *is_main { ports } else { Vec::new() },
+                ports: named,
             });
         }
-        let path = || root.join(port_file::NAME);
-        let reserved = port_file::reserved(&found);
-        if let Some(doubt) = reserved.doubt {
-            (self.narrate)(&format!("warning: {} {doubt}", quoted(&path())));
-        }
-        let named = distinct(&reserved.ports);
-        self.insert(reserved.ports);
-        if named > MANY {
-            self.reservations.crowded.push((path(), named));
-        }
-        Ok(Presence::Present)
-    }
-
-    fn insert(&mut self, ports: Vec<Port>) {
-        for port in ports {
-            self.reservations.ports.insert(port);
-        }
+        reservations.slots.sort_unstable();
+        reservations
     }
 }
 
-fn distinct(ports: &[Port]) -> usize {
-    // Sparing the usual file, with a few ports, a set of its own.
-    if ports.len() <= MANY {
-        return ports.len();
+/// Says why more may be reserved than could be read.
+fn tell_doubt(entry: &Entry, claims: &Claims, is_recorded: bool, narrator: &Narrator) {
+    if let Place::Unreadable(error) = &entry.place
+        && !is_recorded
+    {
+        let path = entry.git_dir.join("gitdir");
+        narrator.warn(format_args!(
+            "could not read {}: {error}; the ports of that worktree are unknown",
+            quoted(&path)
+        ));
     }
-    let mut set = PortSet::new();
-    ports.iter().filter(|port| set.insert(**port)).count()
+    let Some(root) = entry.root() else { return };
+    let path = root.join(port_file::NAME);
+    match &claims.doubt {
+        Some(Doubt::Unreadable(why)) if !is_recorded => narrator.warn(format_args!(
+            "{} {why}, so its ports are unknown",
+            quoted(&path)
+        )),
+        Some(Doubt::Partial(why)) => narrator.warn(format_args!("{} {why}", quoted(&path))),
+        Some(Doubt::Unreadable(_)) | None => {}
+    }
+}
+
+/// The ports of slot 0 by the main worktree's own config; none where nobody knows where it is.
+fn ports_of_main(repository: &Repository) -> Result<Vec<Port>> {
+    let Some(main) = repository.main_worktree() else {
+        return Ok(Vec::new());
+    };
+    let config = config::file::load(&main)
+        .map_err(|error| error.within("the slot 0 of the main worktree is unknown"))?;
+    Ok(config
+        .unwrap_or_default()
+        .ports(Slot::MAIN)
+        .unwrap_or_default())
+}
+
+/// What is reserved for others than one worktree.
+#[derive(Clone, Copy)]
+pub struct Others<'a> {
+    all: &'a Reservations<'a>,
+    own: Option<usize>,
+}
+
+impl<'a> Others<'a> {
+    /// All other worktrees for which `port` is reserved, by their index in
+    /// [`Reservations::holders`].
+    pub fn having_port(&self, port: Port) -> impl Iterator<Item = usize> + use<'a> {
+        let own = self.own;
+        self.all
+            .ports
+            .get(port)
+            .filter(move |index| Some(*index) != own)
+    }
+
+    /// All other worktrees of the repository that have `slot`, by their index.
+    pub fn having_slot(&self, slot: Slot) -> impl Iterator<Item = usize> + use<'a> {
+        let own = self.own;
+        let slots = &self.all.slots;
+        let first = slots.partition_point(|(other, _)| *other < slot);
+        let having = slots[first..]
+            .iter()
+            .take_while(move |(other, _)| *other == slot);
+        having
+            .map(|(_, index)| *index)
+            .filter(move |index| Some(*index) != own)
+    }
+
+    /// Whether another worktree has `slot`.
+    pub fn has_slot(&self, slot: Slot) -> bool {
+        self.having_slot(slot).next().is_some()
+    }
+
+    /// Whether `port` is reserved for another worktree.
+    pub fn has_port(&self, port: Port) -> bool {
+        self.having_port(port).next().is_some()
+    }
+
+    /// Whether another worktree keeps the main worktree from `port` of its slot 0. Not a main
+    /// worktree of another clone that has the same port in its own slot 0: both have it by right.
+    pub fn has_port_of_main(&self, port: Port) -> bool {
+        let mut having = self.having_port(port);
+        having.any(|index| !self.all.holders[index].slot_of_main.contains(&port))
+    }
+
+    /// Whether the repository has a main worktree, whose slot 0 is.
+    pub fn has_main(&self) -> bool {
+        self.all.has_main
+    }
+
+    /// How many worktrees that are gone, but registered still, have a slot below `slot`.
+    pub fn gone_below(&self, slot: Slot) -> usize {
+        let below = self.all.slots.iter().take_while(|(other, _)| *other < slot);
+        let mut gone: Vec<usize> = below
+            .map(|(_, index)| *index)
+            .filter(|index| {
+                self.all.holders[*index].is_gone && !self.all.holders[*index].entry.is_main
+            })
+            .collect();
+        gone.sort_unstable();
+        gone.dedup();
+        gone.len()
+    }
+
+    /// The worktrees whose files name more than 100 ports, and how many.
+    pub fn crowded(&self) -> impl Iterator<Item = (&'a Holder, usize)> + use<'a> {
+        let holders = self.all.holders.iter();
+        holders
+            .filter(|holder| holder.ports > MANY)
+            .map(|holder| (holder, holder.ports))
+    }
+}
+
+/// By port, the indices of the worktrees for which it is reserved.
+struct HoldersByPort {
+    /// By the port's number, 1 + the index of the first one, 0 for none.
+    first: Vec<u32>,
+    /// The others: there are some only where a port is reserved twice.
+    further: BTreeSet<(Port, usize)>,
+}
+
+impl HoldersByPort {
+    fn new() -> HoldersByPort {
+        HoldersByPort {
+            first: vec![0; 1 << 16],
+            further: BTreeSet::new(),
+        }
+    }
+
+    /// Notes that `port` is reserved for `index`; whether that is new.
+    fn insert(&mut self, port: Port, index: usize) -> bool {
+        let first = &mut self.first[usize::from(port.number())];
+        let number = u32::try_from(index + 1).expect("fewer worktrees than 2^32");
+        if *first == 0 {
+            *first = number;
+            return true;
+        }
+        *first != number && self.further.insert((port, index))
+    }
+
+    fn get(&self, port: Port) -> impl Iterator<Item = usize> + '_ {
+        let first = self.first[usize::from(port.number())];
+        let further = self.further.range((port, 0)..=(port, usize::MAX));
+        (first != 0)
+            .then(|| first as usize - 1)
+            .into_iter()
+            .chain(further.map(|(_, index)| *index))
+    }
 }
 
 #[cfg(test)]

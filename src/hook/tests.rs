@@ -1,21 +1,11 @@
 //! Tests of `hook`.
 
+use std::fs;
+
 use proptest::prelude::*;
 
 use super::*;
-use crate::error::Error;
-use crate::ports::{Bundle, Port, Slot};
-use crate::state::port_file::Own;
-
-fn ok() -> State {
-    State::Ok(Own {
-        bundle: Bundle {
-            slot: Some(Slot(1)),
-            ports: vec![("cloud".to_owned(), Port::new(8100).unwrap())],
-        },
-        urls: Vec::new(),
-    })
-}
+use crate::git::fixture::Fixture;
 
 #[test]
 fn only_the_flag_1_is_a_checkout_of_a_branch() {
@@ -41,35 +31,99 @@ fn only_the_flag_1_is_a_checkout_of_a_branch() {
     }
 }
 
+/// What a run of the hook did with the port file.
+#[derive(Debug, PartialEq)]
+enum Did {
+    Nothing,
+    Reserved,
+    ToldTracked,
+}
+
+const OWN: &str = "{\"worktree\": \"a\", \"slot\": 7, \"ports\": {\"cloud\": 8700}}";
+const COPIED: &str = "{\"worktree\": \"b\", \"slot\": 7, \"ports\": {\"cloud\": 8700}}";
+
+fn run_over(content: Option<&str>, is_first: bool, is_tracked: bool) -> Did {
+    let fixture = Fixture::new();
+    let worktree = fixture.add("a");
+    let path = worktree.root.join(port_file::NAME);
+    if let Some(content) = content {
+        fs::write(&path, content).unwrap();
+        if is_tracked {
+            fixture.git(&worktree.root, &["add", "--force", port_file::NAME]);
+        }
+    }
+    let ran = run(&Checkout { is_first }, &worktree.root, || {
+        Ok(fixture.options())
+    });
+    let after = fs::read_to_string(&path).ok();
+    match ran {
+        Err(error) => {
+            assert!(error.to_string().contains("git tracks"), "{error}");
+            assert_eq!(after.as_deref(), content);
+            Did::ToldTracked
+        }
+        Ok(()) if after.as_deref() == content => Did::Nothing,
+        Ok(()) => {
+            let found = port_file::read(&worktree.root).unwrap();
+            assert!(matches!(State::of(&found, Some("a")), State::Own(_)));
+            Did::Reserved
+        }
+    }
+}
+
 #[test]
 fn the_decision_follows_from_whose_the_file_is() {
-    use Decision::{Nothing, Reserve, TellTracked};
-    // What is decided at a first checkout where the file is not tracked, where it is, and at
-    // any other checkout.
+    use Did::{Nothing, Reserved, ToldTracked};
+    // What becomes of the content at a first checkout where the file is not tracked, where it is,
+    // and at another checkout where it is not, and where it is.
     let table = [
-        (State::Missing, [Reserve, Reserve, Reserve]),
-        (ok(), [Nothing, TellTracked, Nothing]),
-        (State::Foreign, [Nothing, TellTracked, Nothing]),
-        (State::Copied, [Reserve, TellTracked, Reserve]),
-        (State::Damaged, [Reserve, TellTracked, Reserve]),
+        (None, [Reserved, Reserved, Reserved, Reserved]),
+        (Some(OWN), [Nothing, ToldTracked, Nothing, Nothing]),
+        (Some("{}"), [Nothing, ToldTracked, Nothing, Nothing]),
+        (Some(COPIED), [Reserved, ToldTracked, Reserved, ToldTracked]),
+        (Some("{"), [Reserved, ToldTracked, Reserved, ToldTracked]),
     ];
-    for (state, decisions) in table {
-        let cases = [(true, false), (true, true), (false, true)];
-        for ((is_first, is_tracked), decision) in cases.into_iter().zip(decisions) {
-            let decided = decide(&Checkout { is_first }, &state, || Ok(is_tracked));
-            assert_eq!(decided.unwrap(), decision, "{state:?} {is_first}");
+    for (content, expected) in table {
+        let cases = [(true, false), (true, true), (false, false), (false, true)];
+        for ((is_first, is_tracked), expected) in cases.into_iter().zip(expected) {
+            let did = run_over(content, is_first, is_tracked);
+            assert_eq!(did, expected, "{content:?} {is_first} {is_tracked}");
         }
     }
 }
 
 #[test]
 fn the_index_is_asked_only_at_a_first_checkout_where_a_file_lies_there() {
-    let refuse = || Err(Error::new("asked"));
-    for state in [ok(), State::Copied, State::Damaged, State::Foreign] {
-        decide(&Checkout { is_first: true }, &state, refuse).unwrap_err();
-        decide(&Checkout { is_first: false }, &state, refuse).unwrap();
+    let run_with_broken_index = |content: Option<&str>, is_first| {
+        let fixture = Fixture::new();
+        let worktree = fixture.add("a");
+        if let Some(content) = content {
+            fs::write(worktree.root.join(port_file::NAME), content).unwrap();
+        }
+        fs::write(worktree.git_dir.join("index"), "no index").unwrap();
+        run(&Checkout { is_first }, &worktree.root, || {
+            Ok(fixture.options())
+        })
+    };
+    for content in [OWN, "{}"] {
+        run_with_broken_index(Some(content), true).unwrap_err();
+        run_with_broken_index(Some(content), false).unwrap();
     }
-    decide(&Checkout { is_first: true }, &State::Missing, refuse).unwrap();
+    run_with_broken_index(None, true).unwrap();
+}
+
+#[test]
+fn the_main_worktree_and_what_is_no_worktree_are_not_served() {
+    let fixture = Fixture::new();
+    for here in [fixture.main(), fixture.directory()] {
+        run(
+            &Checkout { is_first: true },
+            &here,
+            || Ok(fixture.options()),
+        )
+        .unwrap();
+        assert!(!here.join(port_file::NAME).exists());
+    }
 }
 
 proptest! {

@@ -1,27 +1,22 @@
-//! Tests of `allocate`.
+//! Tests of `choose`.
 
 use proptest::prelude::*;
 
 use super::*;
+use crate::allocate::reservations::Reservations;
 
 fn config(services: &[(&str, u16)], step: u32) -> Config {
     let services = services.iter().map(|(name, base)| Service {
-        name: (*name).to_owned(),
+        name: ServiceName::new(*name),
         base: port_of(*base),
     });
     Config {
         services: services.collect(),
         step,
         urls: Vec::new(),
+        env: Vec::new(),
+        env_files: Vec::new(),
     }
-}
-
-fn set(ports: &[u16]) -> PortSet {
-    let mut set = PortSet::new();
-    for port in ports {
-        set.insert(port_of(*port));
-    }
-    set
 }
 
 fn port_of(number: u16) -> Port {
@@ -33,15 +28,27 @@ fn bundle(slot: Option<u32>, ports: &[(&str, u16)]) -> Bundle {
     Bundle {
         slot: slot.map(Slot),
         ports: ports
-            .map(|(name, port)| ((*name).to_owned(), port_of(*port)))
+            .map(|(name, port)| (ServiceName::new(*name), port_of(*port)))
             .collect(),
     }
 }
 
+/// A worktree that has these ports and no slot, in a bare repository: slot 0 is anyone's.
+fn reserving(ports: &[u16]) -> Reservations<'static> {
+    Reservations::of(&[("other", None, ports, false)])
+}
+
+/// The slots that `config` leaves to choose from, for the main worktree or a linked one.
+fn slots_beside(config: &Config, reservations: &Reservations<'_>, is_main: bool) -> Vec<u32> {
+    let choice = Choice::new(config, reservations.others_than(None), is_main);
+    choice
+        .candidates()
+        .map(|bundle| bundle.slot.unwrap().0)
+        .collect()
+}
+
 fn slots(config: &Config, reserved: &[u16]) -> Vec<u32> {
-    let reserved = set(reserved);
-    let slots = Candidates::new(config, &reserved).map(|bundle| bundle.slot.unwrap().0);
-    slots.collect()
+    slots_beside(config, &reserving(reserved), false)
 }
 
 #[test]
@@ -90,13 +97,14 @@ fn every_port_that_browsers_block_is_skipped_but_as_a_base_port() {
 #[test]
 fn what_is_passed_over_is_counted() {
     let config = config(&[("a", 5900)], 100);
-    let reserved = set(&[5900, 6100, 6050]);
-    let mut candidates = Candidates::new(&config, &reserved);
+    let reserved = reserving(&[5900, 6100, 6050]);
+    let choice = Choice::new(&config, reserved.others_than(None), false);
+    let mut candidates = choice.candidates();
     assert_eq!(candidates.next().unwrap().slot, Some(Slot(3)));
     // Slot 1 is unusable, and so not tried.
-    assert_eq!((candidates.tried, candidates.taken), (3, 2));
+    assert_eq!((candidates.tried, candidates.reserved), (3, 2));
     candidates.by_ref().for_each(drop);
-    assert_eq!((candidates.tried, candidates.taken), (268, 2));
+    assert_eq!((candidates.tried, candidates.reserved), (268, 2));
 }
 
 #[test]
@@ -149,11 +157,153 @@ fn a_bundle_follows_the_config_and_no_port_of_it_moves() {
         ),
     ];
     for (own, services, taken, expected) in table {
-        let taken = set(taken);
-        let followed = follow(&own, &config(services, 100), |_, port| {
-            Ok(!taken.contains(port))
-        });
-        assert_eq!(followed.unwrap(), expected, "{own:?} {services:?}");
+        let config = config(services, 100);
+        let is_free = |port: Port| Ok(!taken.contains(&port.number()));
+        let nothing = reserving(&[]);
+        let choice = Choice::new(&config, nothing.others_than(None), false);
+        assert_eq!(
+            choice.update(&own, is_free).unwrap(),
+            expected,
+            "{own:?} {services:?}"
+        );
+        // What another worktree reserves is as little to be had as what is in use.
+        let reserved = reserving(taken);
+        let choice = Choice::new(&config, reserved.others_than(None), false);
+        assert_eq!(
+            choice.update(&own, |_| Ok(true)).unwrap(),
+            expected,
+            "{own:?} {services:?}"
+        );
+    }
+}
+
+#[test]
+fn slot_0_is_the_main_worktrees_by_both_configs_and_in_a_bare_repository_anyones() {
+    let own = config(&[("a", 8000)], 100);
+    let main = |ports| Reservations::of(&[("main", None, ports, true)]);
+    let bare = reserving(&[]);
+    // The main worktree's config has other base ports: the own one's slot 0 is kept too.
+    assert_eq!(slots_beside(&own, &main(&[9000]), false)[..2], [1, 2]);
+    // Its slot 0 is a later slot of the own config.
+    assert_eq!(slots_beside(&own, &main(&[8100]), false)[..2], [2, 3]);
+    assert_eq!(slots_beside(&own, &bare, false)[..2], [0, 1]);
+    // A service whose port in another slot is that of another service in slot 0.
+    let two = config(&[("a", 8000), ("b", 8100)], 100);
+    assert_eq!(slots_beside(&two, &main(&[9000]), false)[..2], [2, 3]);
+    assert_eq!(slots_beside(&two, &bare, false)[..2], [0, 1]);
+    // The main worktree itself leaves no entry of its own among the others.
+    assert_eq!(slots_beside(&own, &bare, true)[..2], [0, 1]);
+}
+
+#[test]
+fn only_slot_0_of_the_main_worktree_is_its_own_by_right_and_not_probed() {
+    let config = config(&[("a", 8000)], 100);
+    let none = reserving(&[]);
+    for is_main in [true, false] {
+        let choice = Choice::new(&config, none.others_than(None), is_main);
+        for (slot, expected) in [(Some(0), is_main), (Some(1), false), (None, false)] {
+            assert_eq!(
+                choice.is_by_right(slot.map(Slot)),
+                expected,
+                "{is_main} {slot:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_main_worktree_gets_another_slot_only_where_another_worktree_has_slot_0_or_a_port_of_it() {
+    type Row<'a> = (Option<u32>, &'a [u16], u32);
+    let config = config(&[("a", 8000)], 100);
+    let table: [Row<'_>; 4] = [
+        (Some(1), &[8100], 0),
+        (Some(0), &[9000], 1),
+        (None, &[8000], 1),
+        (Some(5), &[8000], 1),
+    ];
+    for (slot, ports, expected) in table {
+        let others = Reservations::of(&[("other", slot, ports, false)]);
+        // Slot 1 is the other's where it has that.
+        assert_eq!(
+            slots_beside(&config, &others, true)[0],
+            expected,
+            "{slot:?} {ports:?}"
+        );
+    }
+}
+
+#[test]
+fn a_slot_of_another_worktree_is_passed_over_whatever_its_ports() {
+    let own = config(&[("a", 8000)], 100);
+    let others = Reservations::of(&[
+        ("main", None, &[3000], true),
+        ("x", Some(1), &[20_000], false),
+        ("y", Some(3), &[], false),
+    ]);
+    assert_eq!(slots_beside(&own, &others, false)[..3], [2, 4, 5]);
+}
+
+#[test]
+fn a_record_is_restored_only_if_its_slot_and_all_its_ports_are_clear() {
+    type Row<'a> = (Option<u32>, &'a [(&'a str, u16)], bool);
+    let config = config(&[("a", 8000), ("b", 9000)], 100);
+    let others = Reservations::of(&[
+        ("main", None, &[7000], true),
+        ("x", Some(1), &[5000], false),
+    ]);
+    let choice = Choice::new(&config, others.others_than(None), false);
+    let table: [Row<'_>; 8] = [
+        (Some(2), &[("a", 8200), ("b", 9200)], true),
+        // The slot of another.
+        (Some(1), &[("a", 8200)], false),
+        // A port of another, of the main worktree's slot 0 by its config, and by the own one.
+        (Some(2), &[("a", 8200), ("b", 5000)], false),
+        (Some(2), &[("a", 7000)], false),
+        (Some(2), &[("a", 8000)], false),
+        (None, &[("gone", 9000)], false),
+        // Slot 0 is the main worktree's.
+        (Some(0), &[("a", 8300)], false),
+        (None, &[("a", 8200)], true),
+    ];
+    for (slot, ports, expected) in table {
+        assert_eq!(
+            choice.is_clear(&bundle(slot, ports)),
+            expected,
+            "{slot:?} {ports:?}"
+        );
+    }
+}
+
+#[test]
+fn a_service_joins_no_port_of_slot_0_of_the_main_worktree() {
+    let config = config(&[("a", 8000), ("b", 8100), ("c", 9000)], 100);
+    let main = Reservations::of(&[("main", None, &[9300], true)]);
+    let choice = Choice::new(&config, main.others_than(None), false);
+    let update = |slot, ports: &[(&str, u16)]| {
+        choice
+            .update(&bundle(Some(slot), ports), |_| Ok(true))
+            .unwrap()
+    };
+    // In slot 1, `a` would have the port that `b` has in slot 0.
+    assert_eq!(
+        update(1, &[("b", 8200)]),
+        bundle(Some(1), &[("b", 8200), ("c", 9100)])
+    );
+    // In slot 3, `c` would have the port of the main worktree.
+    assert_eq!(
+        update(3, &[("a", 8300)]),
+        bundle(Some(3), &[("a", 8300), ("b", 8400)])
+    );
+}
+
+#[test]
+fn a_slot_that_is_inferred_from_the_ports_is_written_only_if_no_other_worktree_has_it() {
+    let config = config(&[("a", 8000)], 100);
+    let own = bundle(None, &[("a", 8200)]);
+    for (others_slot, expected) in [(1, Some(Slot(2))), (2, None)] {
+        let others = Reservations::of(&[("x", Some(others_slot), &[], false)]);
+        let choice = Choice::new(&config, others.others_than(None), false);
+        assert_eq!(choice.update(&own, |_| Ok(true)).unwrap().slot, expected);
     }
 }
 
@@ -198,18 +348,51 @@ proptest! {
         let names: Vec<String> = (0..ports.len()).map(|i| format!("s{}", i * 2)).collect();
         let ports: Vec<(&str, u16)> = names.iter().map(String::as_str).zip(ports).collect();
         let own = bundle(slot, &ports);
-        let followed = follow(&own, &config, |_, _| Ok(true)).unwrap();
+        let nothing = reserving(&[]);
+        let choice = Choice::new(&config, nothing.others_than(None), false);
+        let followed = choice.update(&own, |_| Ok(true)).unwrap();
         for service in &config.services {
             if let Some(port) = own.port(&service.name) {
                 prop_assert_eq!(followed.port(&service.name), Some(port));
             }
         }
-        let declared = |name: &String| config.services.iter().any(|s| s.name == *name);
+        let declared = |name: &ServiceName| config.services.iter().any(|s| s.name == *name);
         prop_assert!(followed.ports.iter().all(|(name, _)| declared(name)));
         // Once is enough.
-        let again = follow(&followed, &config, |_, _| Ok(true)).unwrap();
+        let again = choice.update(&followed, |_| Ok(true)).unwrap();
         if !followed.ports.is_empty() {
             prop_assert_eq!(again, followed);
+        }
+    }
+
+    /// Whatever configs the worktrees have, one after the other each gets a slot and ports that no
+    /// other one has.
+    #[test]
+    fn no_two_worktrees_are_given_one_slot_or_one_port(
+        configs in prop::collection::vec(any_config(), 2..8),
+        has_main in any::<bool>(),
+    ) {
+        let mut given: Vec<(String, Bundle, bool)> = Vec::new();
+        for (i, config) in configs.iter().enumerate() {
+            let is_main = has_main && i == 0;
+            let ports: Vec<Vec<u16>> = given.iter()
+                .map(|(_, bundle, _)| bundle.ports.iter().map(|(_, port)| port.number()).collect())
+                .collect();
+            let others: Vec<(&str, Option<u32>, &[u16], bool)> = given.iter().zip(&ports)
+                .map(|((id, bundle, is_main), ports)| {
+                    (id.as_str(), bundle.slot.map(|slot| slot.0), ports.as_slice(), *is_main)
+                })
+                .collect();
+            let others = Reservations::of(&others);
+            let choice = Choice::new(config, others.others_than(None), is_main);
+            let Some(bundle) = choice.candidates().next() else { continue };
+            prop_assert!(!(has_main && !is_main && bundle.slot == Some(Slot::MAIN)));
+            for (_, other, _) in &given {
+                prop_assert_ne!(other.slot, bundle.slot);
+                prop_assert!(bundle.ports.iter().all(|(_, port)| other.service(*port).is_none()));
+            }
+            prop_assert!(choice.is_clear(&bundle));
+            given.push((format!("w{i}"), bundle, is_main));
         }
     }
 }

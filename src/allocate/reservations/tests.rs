@@ -1,88 +1,322 @@
 //! Tests of `reservations`.
 
-use std::cell::RefCell;
-use std::fs;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use proptest::prelude::*;
+use tempfile::TempDir;
+
 use super::*;
-use crate::allocate::lock::{self, Manner};
+use crate::git::lock::{self, LockOptions};
+use crate::git::repository::Main;
 
-/// A common dir whose entry `name` says that its worktree is at `root`.
-fn register(common_dir: &Path, name: &str, root: &Path) {
-    let entry = common_dir.join("worktrees").join(name);
-    fs::create_dir_all(&entry).unwrap();
-    let line = format!("{}\n", root.join(".git").display());
-    fs::write(entry.join("gitdir"), line).unwrap();
+/// A common dir, and roots beside it, made without git: entries in any state.
+struct Registered {
+    directory: TempDir,
+    has_main: bool,
 }
 
-fn put(root: &Path, content: &str) {
-    fs::create_dir_all(root).unwrap();
-    fs::write(root.join(port_file::NAME), content).unwrap();
-}
-
-/// `git worktree move` renames the directory, and tells the entry after that. Whichever of the
-/// two states the first look meets, the worktree's ports are reserved.
-#[test]
-fn a_worktree_that_is_being_moved_is_looked_at_again_after_all_others() {
-    let dir = tempfile::tempdir().unwrap();
-    let common_dir = dir.path().join("common");
-    let (old, new) = (dir.path().join("old"), dir.path().join("new"));
-    for name in ["x", "y"] {
-        register(&common_dir, name, &old);
+impl Registered {
+    fn bare() -> Registered {
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir(directory.path().join("common")).unwrap();
+        Registered {
+            directory,
+            has_main: false,
+        }
     }
-    // The first in the order of the listing is on its way; the last one's warning is the
-    // moment at which its entry is told.
-    let repository = Repository {
-        common_dir: common_dir.clone(),
-        main: Main::None,
-    };
-    let order: Vec<String> = (entries::list(&repository.common_dir).unwrap().iter())
-        .map(|entry| {
-            entry
-                .git_dir
-                .file_name()
-                .unwrap()
-                .to_str()
-                .unwrap()
-                .to_owned()
-        })
-        .collect();
-    let [moving, last] = order.as_slice() else {
-        panic!("two entries: {order:?}");
-    };
-    put(&new, "{\"app\": 8100}");
-    let damaged = dir.path().join("damaged");
-    put(&damaged, "8200,");
 
-    let own = Worktree {
-        root: dir.path().join("own"),
-        id: Some("own".to_owned()),
-        common_dir: common_dir.clone(),
-        git_dir: common_dir.join("worktrees/own"),
+    fn with_main() -> Registered {
+        Registered {
+            has_main: true,
+            ..Registered::bare()
+        }
+    }
+
+    fn repository(&self) -> Repository {
+        Repository {
+            common_dir: self.directory.path().join("common"),
+            main: if self.has_main {
+                Main::At(self.root("main"))
+            } else {
+                Main::None
+            },
+            hash_len: 20,
+        }
+    }
+
+    fn root(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn git_dir(&self, name: &str) -> PathBuf {
+        self.directory.path().join("common/worktrees").join(name)
+    }
+
+    /// Registers a worktree and puts a port file there; with `None`, nothing is at its root.
+    fn add(&self, name: &str, port_file: Option<&str>) {
+        fs::create_dir_all(self.git_dir(name)).unwrap();
+        let line = format!("{}\n", self.root(name).join(".git").display());
+        fs::write(self.git_dir(name).join("gitdir"), line).unwrap();
+        if let Some(content) = port_file {
+            fs::create_dir_all(self.root(name)).unwrap();
+            fs::write(self.root(name).join(port_file::NAME), content).unwrap();
+        }
+    }
+
+    fn record(&self, name: &str, suffix: &str, content: &str) {
+        let path = self
+            .git_dir(name)
+            .join(format!("worktree-ports.json{suffix}"));
+        fs::write(path, content).unwrap();
+    }
+
+    fn gather(&self, own: Option<&Worktree>, clones: &[Repository]) -> Reservations<'static> {
+        let repository = self.repository();
+        let narrator = Narrator::default();
+        let options = LockOptions {
+            timeout: Duration::from_secs(600),
+            narrator: &narrator,
+        };
+        let held = lock::acquire(&repository.common_dir, &options).unwrap();
+        Reservations::gather(&held, &repository, own, clones, &narrator)
+            .unwrap()
+            .past()
+    }
+}
+
+fn port(number: u16) -> Port {
+    Port::new(u64::from(number)).unwrap()
+}
+
+fn ours(id: &str, slot: u32, port: u16) -> String {
+    format!("{{\"worktree\": \"{id}\", \"slot\": {slot}, \"ports\": {{\"a\": {port}}}}}")
+}
+
+fn has(reservations: &Reservations<'_>, ports: [u16; 3]) -> [bool; 3] {
+    ports.map(|number| reservations.others_than(None).has_port(port(number)))
+}
+
+#[test]
+fn an_intact_port_file_stands_alone_unless_a_kill_left_the_record_half_way() {
+    let registered = Registered::bare();
+    registered.add("a", Some(&ours("a", 1, 5001)));
+    registered.record("a", "", &ours("a", 2, 5002));
+    let reservations = registered.gather(None, &[]);
+    assert_eq!(has(&reservations, [5001, 5002, 5003]), [true, false, false]);
+}
+
+#[test]
+fn a_record_and_its_temporary_file_count_beside_whatever_lies_at_the_port_files_path() {
+    let own = ours("a", 1, 5001);
+    let extra = own.replace("}}", "}, \"note\": 0}");
+    let table = [
+        // A kill left the record half-way: what it names may stand in the env files.
+        (Some(own.as_str()), [true, true, true]),
+        (None, [false, true, true]),
+        (Some(""), [false, true, true]),
+        (Some("{"), [false, true, true]),
+        (Some("{\"app\": 5001}"), [true, true, true]),
+        (Some(&ours("b", 1, 5001)), [true, true, true]),
+        (Some(&own.replace("\"a\",", "null,")), [true, true, true]),
+        (Some(&extra), [true, true, true]),
+        (
+            Some(&own.replace("5001", "5001,\"b\":80")),
+            [true, true, true],
+        ),
+    ];
+    for (content, expected) in table {
+        let registered = Registered::bare();
+        registered.add("a", content);
+        registered.record("a", "", &ours("a", 2, 5002));
+        registered.record("a", ".tmp", &ours("a", 3, 5003));
+        let reservations = registered.gather(None, &[]);
+        assert_eq!(
+            has(&reservations, [5001, 5002, 5003]),
+            expected,
+            "{content:?}"
+        );
+        let others = reservations.others_than(None);
+        let slots = [2, 3].map(|slot| others.has_slot(Slot(slot)));
+        assert_eq!(slots, [expected[1], expected[2]], "{content:?}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_record_counts_beside_a_link_a_directory_and_an_entry_that_names_no_root() {
+    type Put = fn(&Registered, &Path);
+    let table: [Put; 4] = [
+        |_, path| std::os::unix::fs::symlink("/dev/zero", path).unwrap(),
+        |_, path| fs::create_dir(path).unwrap(),
+        |registered, _| fs::write(registered.git_dir("a").join("gitdir"), "").unwrap(),
+        |registered, _| fs::remove_file(registered.git_dir("a").join("gitdir")).unwrap(),
+    ];
+    for put in table {
+        let registered = Registered::bare();
+        registered.add("a", None);
+        fs::create_dir(registered.root("a")).unwrap();
+        put(&registered, &registered.root("a").join(port_file::NAME));
+        registered.record("a", "", &ours("a", 2, 5002));
+        let reservations = registered.gather(None, &[]);
+        assert_eq!(has(&reservations, [5001, 5002, 5003]), [false, true, false]);
+        assert!(reservations.others_than(None).has_slot(Slot(2)));
+    }
+}
+
+#[test]
+fn what_a_worktree_has_itself_is_not_among_what_others_have() {
+    let registered = Registered::bare();
+    registered.add("a", Some(&ours("a", 1, 5001)));
+    registered.add("b", Some(&ours("b", 2, 5002)));
+    let own = Worktree::linked(
+        registered.root("a"),
+        registered.git_dir("a"),
+        registered.repository().common_dir,
+    );
+    let without = registered.gather(Some(&own), &[]);
+    assert_eq!(has(&without, [5001, 5002, 5003]), [false, true, false]);
+    let all = registered.gather(None, &[]);
+    let index = all.holders().iter().position(|holder| holder.name() == "a");
+    let others = all.others_than(index);
+    assert!(!others.has_port(port(5001)) && !others.has_slot(Slot(1)));
+    assert!(others.has_port(port(5002)) && others.has_slot(Slot(2)));
+}
+
+#[test]
+fn slot_0_is_reserved_for_a_main_worktree_that_has_no_files_by_its_own_config() {
+    let registered = Registered::with_main();
+    fs::create_dir(registered.root("main")).unwrap();
+    let config = "{\"services\": {\"a\": 5001, \"b\": 5002}}";
+    fs::write(registered.root("main").join(config::file::NAME), config).unwrap();
+    let reservations = registered.gather(None, &[]);
+    assert_eq!(has(&reservations, [5001, 5002, 5003]), [true, true, false]);
+    let others = reservations.others_than(None);
+    assert!(others.has_slot(Slot::MAIN) && others.has_main());
+    assert!(
+        !Registered::bare()
+            .gather(None, &[])
+            .others_than(None)
+            .has_main()
+    );
+}
+
+#[test]
+fn of_other_clones_the_ports_count_and_not_the_slots() {
+    let (one, other) = (Registered::bare(), Registered::with_main());
+    one.add("a", Some(&ours("a", 1, 5001)));
+    other.add("b", Some(&ours("b", 2, 5002)));
+    fs::create_dir(other.root("main")).unwrap();
+    fs::write(
+        other.root("main").join(config::file::NAME),
+        "{\"services\": {\"a\": 5003}}",
+    )
+    .unwrap();
+    let reservations = one.gather(None, &[other.repository()]);
+    assert_eq!(has(&reservations, [5001, 5002, 5003]), [true, true, true]);
+    let others = reservations.others_than(None);
+    let slots = [0, 1, 2].map(|slot| others.has_slot(Slot(slot)));
+    assert_eq!(slots, [false, true, false]);
+    // Both main worktrees have their slot 0 by right, and no linked one is in the way.
+    let of_main = [5001, 5002, 5003].map(|number| others.has_port_of_main(port(number)));
+    assert_eq!(of_main, [true, true, false]);
+}
+
+#[test]
+fn worktrees_that_are_gone_and_have_a_lower_slot_are_counted_once() {
+    let registered = Registered::with_main();
+    for (name, slot) in [("a", 1), ("b", 2), ("c", 3)] {
+        registered.add(name, None);
+        registered.record(
+            name,
+            "",
+            &ours(name, slot, 5000 + u16::try_from(slot).unwrap()),
+        );
+    }
+    // Two slots of one worktree.
+    registered.record("a", ".tmp", &ours("a", 0, 5009));
+    registered.add("d", Some(&ours("d", 4, 5004)));
+    let reservations = registered.gather(None, &[]);
+    let others = reservations.others_than(None);
+    let counts = [0, 1, 2, 3, 4, 5].map(|slot| others.gone_below(Slot(slot)));
+    assert_eq!(counts, [0, 1, 1, 2, 3, 3]);
+}
+
+#[test]
+fn a_worktree_whose_file_names_more_than_100_ports_is_named_with_how_many() {
+    let registered = Registered::bare();
+    let numbers = |count: u16| {
+        let numbers: Vec<String> = (0..count).map(|i| (5000 + i).to_string()).collect();
+        // Each stands twice, and counts once.
+        format!("{0} {0}", numbers.join(" "))
     };
-    let told = RefCell::new(Vec::new());
-    let narrate = |line: &str| {
-        told.borrow_mut().push(line.to_owned());
-        register(&common_dir, moving, &new);
-    };
-    let manner = Manner {
-        patience: Duration::ZERO,
-        narrate: &narrate,
-    };
-    let held = lock::acquire(&common_dir, &manner).unwrap();
-    let gathered = |first: &str| {
-        // Written in place, so that the order stays.
-        let gitdir = common_dir.join("worktrees").join(moving).join("gitdir");
-        fs::write(gitdir, first).unwrap();
-        register(&common_dir, last, &damaged);
-        let config = Config::default();
-        gather(&held, &repository, &own, &config, &narrate).unwrap()
-    };
-    for first in [format!("{}/.git\n", old.display()), String::new()] {
-        let reserved = gathered(&first);
-        let has = |port| reserved.ports().contains(Port::new(port).unwrap());
-        assert!(has(8100), "{first:?}");
-        assert!(has(8200) && !has(8300));
-        assert_eq!(told.take().len(), 1);
+    registered.add("a", Some(&numbers(100)));
+    registered.add("b", Some(&numbers(101)));
+    let reservations = registered.gather(None, &[]);
+    let crowded: Vec<(String, usize)> = reservations
+        .others_than(None)
+        .crowded()
+        .map(|(holder, ports)| (holder.name(), ports))
+        .collect();
+    assert_eq!(crowded, [("b".to_owned(), 101)]);
+}
+
+#[test]
+fn files_that_name_every_port_twice_take_a_place_for_each_port_and_worktree() {
+    let twice: Vec<Port> = (1024..=65_535).chain(1024..=65_535).map(port).collect();
+    let mut holders = HoldersByPort::new();
+    for index in 0..3 {
+        let new = twice.iter().filter(|port| holders.insert(**port, index));
+        assert_eq!(new.count(), 65_536 - 1024);
+    }
+    assert_eq!(holders.further.len(), 2 * (65_536 - 1024));
+}
+
+proptest! {
+    /// Against a plain set of pairs.
+    #[test]
+    fn holders_by_port_are_a_set_of_ports_and_worktrees(
+        inserted in prop::collection::vec((1024_u16..1030, 0_usize..5), 0..60),
+    ) {
+        let mut holders = HoldersByPort::new();
+        let mut model = BTreeSet::new();
+        for (number, index) in inserted {
+            let is_new = holders.insert(port(number), index);
+            prop_assert_eq!(is_new, model.insert((number, index)));
+        }
+        for number in 1024..1030 {
+            let found: Vec<usize> = holders.get(port(number)).collect();
+            let expected: BTreeSet<usize> =
+                model.iter().filter(|(other, _)| *other == number).map(|(_, index)| *index).collect();
+            prop_assert_eq!(found.len(), expected.len());
+            prop_assert_eq!(BTreeSet::from_iter(found), expected);
+        }
+    }
+
+    /// Against a plain list.
+    #[test]
+    fn what_others_have_is_what_all_but_the_own_one_have(
+        rows in prop::collection::vec(
+            (prop::option::of(0_u32..6), prop::collection::vec(1024_u16..1034, 0..5)), 0..6),
+        own in prop::option::of(0_usize..6),
+    ) {
+        let names: Vec<String> = (0..rows.len()).map(|i| i.to_string()).collect();
+        let all: Vec<(&str, Option<u32>, &[u16], bool)> = names.iter().zip(&rows)
+            .map(|(name, (slot, ports))| (name.as_str(), *slot, ports.as_slice(), false))
+            .collect();
+        let reservations = Reservations::of(&all);
+        let others = reservations.others_than(own);
+        let theirs: Vec<usize> = (0..rows.len()).filter(|index| Some(*index) != own).collect();
+        for number in 1024..1034 {
+            let expected: BTreeSet<usize> =
+                theirs.iter().copied().filter(|i| rows[*i].1.contains(&number)).collect();
+            prop_assert_eq!(others.has_port(port(number)), !expected.is_empty());
+            prop_assert_eq!(others.having_port(port(number)).collect::<BTreeSet<_>>(), expected);
+        }
+        for slot in 0..6 {
+            let expected: Vec<usize> =
+                theirs.iter().copied().filter(|i| rows[*i].0 == Some(slot)).collect();
+            prop_assert_eq!(others.having_slot(Slot(slot)).collect::<Vec<_>>(), expected);
+        }
     }
 }
