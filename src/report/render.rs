@@ -7,122 +7,88 @@ use std::path::{Component, Path, PathBuf};
 use serde::Serialize;
 use unicode_width::UnicodeWidthStr;
 
-use crate::error::{Error, Result, printable};
-use crate::git::entries::Worktree;
-use crate::ports::Bundle;
-use crate::report::status::{Condition, Surveyed};
-use crate::reserve::Reservation;
-use crate::state::port_file::{Content, Ports};
-
-/// A worktree's name for a person.
-pub fn name(worktree: &Worktree) -> String {
-    printable(worktree.id.as_deref().unwrap_or("main worktree"))
-}
+use crate::config::assignment;
+use crate::error::{Error, drives_terminal, printable};
+use crate::git::worktree::Worktree;
+use crate::ports::{Bundle, Port, ServiceName, Slot};
+use crate::report::status::Status;
+use crate::state::reservation::{Ports, Reservation, pretty};
 
 /// A worktree's reservation for a person.
 pub fn text(worktree: &Worktree, reservation: &Reservation) -> String {
-    let slot = reservation.bundle.slot.map(|slot| format!(", slot {slot}"));
-    let ports = reservation.bundle.ports.iter();
-    let ports = ports.map(|(service, port)| (service, port.to_string()));
-    let urls = reservation
-        .urls
-        .iter()
-        .map(|(name, url)| (name, url.clone()));
-    let rows: Vec<(&String, String)> = ports.chain(urls).collect();
-    let width = rows
-        .iter()
-        .map(|(name, _)| name.len())
-        .max()
-        .unwrap_or_default();
+    let Bundle { slot, ports } = &reservation.bundle;
+    let ports = ports.iter();
+    let ports = ports.map(|(service, port)| (service.as_str(), port.to_string()));
+    let urls = reservation.urls.iter();
+    let urls = urls.map(|(name, url)| (name.as_str(), url.clone()));
+    let rows: Vec<(&str, String)> = ports.chain(urls).collect();
+    let width = rows.iter().map(|(name, _)| name.len()).max();
+    let width = width.unwrap_or_default();
 
-    let mut text = format!("{}{}\n", name(worktree), slot.unwrap_or_default());
+    let slot = slot
+        .map(|slot| format!(", slot {slot}"))
+        .unwrap_or_default();
+    let mut text = format!("{}{slot}\n", printable(worktree.name()));
     for (name, value) in rows {
         let _ = writeln!(text, "  {name:width$}  {value}");
     }
     text
 }
 
-/// A reservation as lines `NAME=value` that need no quoting: the names of services and URLs, and the
-/// values of URLs, are those that a config may have.
-pub fn env(reservation: &Reservation) -> String {
-    let Bundle { slot, ports } = &reservation.bundle;
+/// Variables as lines `NAME=value`.
+pub fn env(variables: &[(String, String)]) -> String {
     let mut text = String::new();
-    for (service, port) in ports {
-        let variable = service.to_uppercase().replace('-', "_");
-        let _ = writeln!(text, "{variable}_PORT={port}");
-    }
-    if let [(_, port)] = ports.as_slice() {
-        let _ = writeln!(text, "PORT={port}");
-    }
-    for (name, url) in &reservation.urls {
-        let _ = writeln!(text, "{}={url}", name.to_uppercase());
-    }
-    if let Some(slot) = slot {
-        let _ = writeln!(text, "WORKTREE_SLOT={slot}");
+    for (name, value) in variables {
+        let _ = writeln!(text, "{}", assignment(name, value));
     }
     text
 }
 
-/// A worktree's reservation as the port file has it.
-pub fn json(worktree: &Worktree, reservation: &Reservation) -> Result<String> {
-    let content = Content {
-        worktree: worktree.id.as_deref(),
-        bundle: &reservation.bundle,
-        urls: &reservation.urls,
-    };
-    pretty(&content)
-}
-
-/// Several worktrees' reservations, as an array of what their port files have.
-pub fn json_of_all(reservations: &[(Worktree, Reservation)]) -> Result<String> {
-    let content = |(worktree, reservation): &(Worktree, Reservation)| {
-        serde_json::from_str::<Box<serde_json::value::RawValue>>(&json(worktree, reservation)?)
-            .map_err(not_json)
-    };
-    let contents = reservations
-        .iter()
-        .map(content)
-        .collect::<Result<Vec<_>>>()?;
-    pretty(&contents)
+/// `value` as indented JSON, with nothing in it that drives a terminal.
+pub fn json(value: &impl Serialize) -> String {
+    let text = String::from_utf8(pretty(value)).expect("JSON is UTF-8");
+    let mut harmless = String::with_capacity(text.len());
+    for c in text.chars() {
+        // The control characters up to U+001F are escaped already; the line ends are the layout's.
+        if drives_terminal(c) && c != '\n' {
+            let mut units = [0; 2];
+            for unit in c.encode_utf16(&mut units) {
+                let _ = write!(harmless, "\\u{unit:04x}");
+            }
+        } else {
+            harmless.push(c);
+        }
+    }
+    harmless
 }
 
 /// A worktree for a program.
 #[derive(Serialize)]
 struct Listed<'a> {
-    worktree: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    repository: Option<Cow<'a, str>>,
+    worktree: Option<Cow<'a, str>>,
     branch: Option<&'a str>,
-    path: Cow<'a, str>,
+    path: Option<Cow<'a, str>>,
     state: &'static str,
-    slot: Option<u32>,
+    slot: Option<Slot>,
     ports: Ports<'a>,
-    listening: &'a [String],
+    listening: &'a [ServiceName],
 }
 
-/// The worktrees for a program.
-pub fn list_json(surveyed: &[Surveyed]) -> Result<String> {
-    let listed = surveyed.iter().map(|one| Listed {
-        worktree: one.worktree.id.as_deref(),
-        branch: one.branch.as_deref(),
-        path: one.worktree.root.to_string_lossy(),
-        state: one.condition.word(),
-        slot: one
-            .bundle()
-            .and_then(|bundle| bundle.slot)
-            .map(|slot| slot.0),
-        ports: Ports(one.bundle().map_or(&[], |bundle| &bundle.ports)),
-        listening: &one.listening,
+/// The worktrees for a program; of several clones, each with its `repository`.
+pub fn list_json(statuses: &[Status], of_clones: bool) -> String {
+    let listed = statuses.iter().map(|status| Listed {
+        repository: of_clones.then(|| status.repository.to_string_lossy()),
+        worktree: status.entry.id(),
+        branch: status.branch.as_deref(),
+        path: status.entry.root().map(Path::to_string_lossy),
+        state: status.word(),
+        slot: status.bundle().and_then(|bundle| bundle.slot),
+        ports: Ports(status.bundle().map_or(&[], |bundle| &bundle.ports)),
+        listening: &status.listening,
     });
-    pretty(&listed.collect::<Vec<_>>())
-}
-
-fn pretty(value: &impl serde::Serialize) -> Result<String> {
-    let text = serde_json::to_string_pretty(value);
-    text.map(|text| text + "\n").map_err(not_json)
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "as map_err calls it")]
-fn not_json(error: serde_json::Error) -> Error {
-    Error::new(format!("could not render JSON: {error}"))
+    json(&listed.collect::<Vec<_>>())
 }
 
 /// How a table is to look.
@@ -136,9 +102,12 @@ pub struct Look {
 }
 
 /// The worktrees for a person: a table, or on a terminal that is too narrow for it, a block each.
-pub fn list(surveyed: &[Surveyed], current: Option<&Worktree>, look: &Look) -> String {
+pub fn list(statuses: &[Status], current: Option<&Worktree>, look: &Look) -> String {
     const HEAD: [&str; 7] = ["", "WORKTREE", "BRANCH", "PATH", "SLOT", "PORTS", "STATE"];
-    let rows: Vec<[String; 7]> = surveyed.iter().map(|one| row(one, current, look)).collect();
+    let rows: Vec<[String; 7]> = statuses
+        .iter()
+        .map(|status| row(status, current, look))
+        .collect();
     let widths: [usize; 7] = std::array::from_fn(|column| {
         let cells = rows.iter().map(|row| row[column].width());
         cells
@@ -148,46 +117,46 @@ pub fn list(surveyed: &[Surveyed], current: Option<&Worktree>, look: &Look) -> S
     });
     let total = widths.iter().sum::<usize>() + 2 * (widths.len() - 1);
     if look.width.is_some_and(|width| total > width) {
-        return rows
-            .iter()
-            .zip(surveyed)
-            .map(|(row, one)| block(row, one.condition, look))
-            .collect();
+        return rows.iter().map(|row| block(row, look)).collect();
     }
-    let mut text = line(&HEAD.map(str::to_owned), widths, None);
-    for (row, one) in rows.iter().zip(surveyed) {
-        text.push_str(&line(row, widths, look.colour.then_some(one.condition)));
+    let mut text = line(&HEAD.map(str::to_owned), widths, false);
+    for row in &rows {
+        text.push_str(&line(row, widths, look.colour));
     }
     text
 }
 
-fn row(one: &Surveyed, current: Option<&Worktree>, look: &Look) -> [String; 7] {
-    let is_current = current.is_some_and(|current| current.git_dir == one.worktree.git_dir);
-    let slot = one.bundle().and_then(|bundle| bundle.slot);
-    let ports = one
+fn row(status: &Status, current: Option<&Worktree>, look: &Look) -> [String; 7] {
+    let is_current = current.is_some_and(|current| {
+        status.entry.is_of(current) && status.repository == current.common_dir
+    });
+    let slot = status.bundle().and_then(|bundle| bundle.slot);
+    let ports = status
         .bundle()
-        .map_or_else(|| "-".to_owned(), |bundle| ports(bundle, &one.listening));
-    let branch = one
+        .map_or_else(|| "-".to_owned(), |bundle| ports(bundle, &status.listening));
+    let branch = status
         .branch
         .as_deref()
         .map_or_else(|| "(detached)".to_owned(), printable);
-    let path = short(&one.worktree.root, &look.from);
-    let path = printable(&path.display().to_string());
-    let gone = if one.is_in_place { "" } else { " (gone)" };
+    let path = status.entry.root().map_or_else(
+        || "(unknown)".to_owned(),
+        |root| printable(&short(root, &look.from).display().to_string()),
+    );
+    let gone = if status.is_gone { " (gone)" } else { "" };
     [
         if is_current { "*" } else { "" }.to_owned(),
-        name(&one.worktree),
+        printable(&status.entry.name()),
         branch,
         format!("{path}{gone}"),
         slot.map_or_else(|| "-".to_owned(), |slot| slot.to_string()),
         ports,
-        one.condition.word().to_owned(),
+        status.word().to_owned(),
     ]
 }
 
 /// `cloud 8100 (listening), api 8200`
-fn ports(bundle: &Bundle, listening: &[String]) -> String {
-    let port = |(service, port): &(String, crate::ports::Port)| {
+fn ports(bundle: &Bundle, listening: &[ServiceName]) -> String {
+    let port = |(service, port): &(ServiceName, Port)| {
         let mark = if listening.contains(service) {
             " (listening)"
         } else {
@@ -199,13 +168,14 @@ fn ports(bundle: &Bundle, listening: &[String]) -> String {
     ports.join(", ")
 }
 
-fn line(cells: &[String; 7], widths: [usize; 7], coloured: Option<Condition>) -> String {
+fn line(cells: &[String; 7], widths: [usize; 7], colour: bool) -> String {
     let mut text = String::new();
     for (column, (cell, width)) in cells.iter().zip(widths).enumerate() {
         let padding = " ".repeat(width - cell.width() + 2);
-        match coloured.filter(|_| column == cells.len() - 1) {
-            Some(condition) => text.push_str(&in_colour(cell, condition)),
-            None => text.push_str(cell),
+        if colour && column == cells.len() - 1 {
+            text.push_str(&in_colour(cell));
+        } else {
+            text.push_str(cell);
         }
         text.push_str(&padding);
     }
@@ -214,10 +184,10 @@ fn line(cells: &[String; 7], widths: [usize; 7], coloured: Option<Condition>) ->
     text
 }
 
-fn block(row: &[String; 7], condition: Condition, look: &Look) -> String {
+fn block(row: &[String; 7], look: &Look) -> String {
     let [mark, name, branch, path, slot, ports, state] = row;
     let state = if look.colour {
-        in_colour(state, condition)
+        in_colour(state)
     } else {
         state.clone()
     };
@@ -227,14 +197,15 @@ fn block(row: &[String; 7], condition: Condition, look: &Look) -> String {
     )
 }
 
-fn in_colour(text: &str, condition: Condition) -> String {
+/// The word for a state, in the colour that goes with it.
+fn in_colour(state: &str) -> String {
     // SGR: green, faint, red.
-    let code = match condition {
-        Condition::Ok => "32",
-        Condition::None => "2",
+    let code = match state {
+        "ok" => "32",
+        "none" => "2",
         _ => "31",
     };
-    format!("\x1b[{code}m{text}\x1b[0m")
+    format!("\x1b[{code}m{state}\x1b[0m")
 }
 
 /// `path` as seen from the directory `from`, where that is shorter.

@@ -1,183 +1,200 @@
-//! What `--list` and `--check` show: every worktree as it is now. Nothing is chosen from it.
+//! What `--list` shows: every worktree as it is now. Nothing is chosen from it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use crate::allocate::probe::Probe;
-use crate::error::{Error, Result, quoted};
+use crate::error::{CouldNot, Error, Result};
 use crate::files::untrusted::{self, PlainFile};
-use crate::git::entries::{self, Place, Worktree};
-use crate::git::repository::{self, Found};
-use crate::ports::{Bundle, Port};
-use crate::state::port_file::{self, Own, State};
+use crate::git::clones;
+use crate::git::command;
+use crate::git::entries::Place;
+use crate::git::repository::{Found, Repository};
+use crate::git::worktree::{Entry, Worktree, is_same_directory};
+use crate::narrator::Narrator;
+use crate::ports::{Bundle, Port, ServiceName};
+use crate::reserve;
+use crate::state::port_file::State;
+use crate::state::record;
+use crate::state::reservation::Reservation;
 
-/// A worktree and its port file.
-pub struct Surveyed {
+/// A worktree and what it has reserved.
+pub struct Status {
+    /// The common dir of its repository.
+    pub repository: PathBuf,
     /// Which worktree.
-    pub worktree: Worktree,
-    /// The branch that is checked out; `None` where HEAD is detached or cannot be read.
+    pub entry: Entry,
+    /// The branch that is checked out; `None` if HEAD is detached or cannot be read.
     pub branch: Option<String>,
-    /// Whether its directory is there and leads back to its entry.
-    pub is_in_place: bool,
+    /// Whether nothing at its root leads back to its entry.
+    pub is_gone: bool,
     /// Whose the port file is.
-    pub condition: Condition,
-    /// What its own port file reserves.
-    pub own: Option<Own>,
+    pub state: State,
+    /// Whether another worktree's own file names one of its ports or its slot too.
+    pub is_duplicate: bool,
+    /// What its port file reserves, or if that is not its own, its record.
+    pub reservation: Option<Reservation>,
     /// The services on whose port something listens.
-    pub listening: Vec<String>,
+    pub listening: Vec<ServiceName>,
 }
 
-impl Surveyed {
-    /// The bundle of its own.
+impl Status {
+    /// The slot and the ports that are reserved for it.
     pub fn bundle(&self) -> Option<&Bundle> {
-        self.own.as_ref().map(|own| &own.bundle)
+        self.reservation
+            .as_ref()
+            .map(|reservation| &reservation.bundle)
     }
-}
 
-/// Whose the port file in a worktree is, as `--list` says it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Condition {
-    /// The worktree's own.
-    Ok,
-    /// There is no file.
-    None,
-    /// Another worktree's.
-    Copied,
-    /// Nobody's: broken.
-    Damaged,
-    /// Another tool's.
-    Foreign,
-    /// Every worktree's: git tracks it.
-    Tracked,
-    /// The worktree's own, with a port that another worktree's own names too.
-    Duplicate,
-}
-
-impl Condition {
-    /// The word for it.
-    pub fn word(self) -> &'static str {
-        match self {
-            Condition::Ok => "ok",
-            Condition::None => "none",
-            Condition::Copied => "copied",
-            Condition::Damaged => "damaged",
-            Condition::Foreign => "foreign",
-            Condition::Tracked => "tracked",
-            Condition::Duplicate => "duplicate",
+    /// The word for its state.
+    pub fn word(&self) -> &'static str {
+        if self.is_duplicate {
+            "duplicate"
+        } else {
+            self.state.word()
         }
     }
 }
 
-/// Looks at every worktree of the repository, the main one first, the others by their ids.
-pub fn survey(found: &Found, narrate: &dyn Fn(&str)) -> Result<Vec<Surveyed>> {
-    let probe = Probe::new(narrate);
-    let mut surveyed = Vec::new();
-    for worktree in worktrees_of(found, narrate)? {
-        surveyed.push(look_at(worktree, &probe, narrate)?);
-    }
-    mark_duplicates(&mut surveyed);
-    Ok(surveyed)
-}
-
-/// Every worktree whose place is known, whether something is there or not.
-pub fn worktrees_of(found: &Found, narrate: &dyn Fn(&str)) -> Result<Vec<Worktree>> {
-    let repository = &found.repository;
-    let main = found.worktree.clone().filter(Worktree::is_main);
-    let main = main.or_else(|| {
-        repository
-            .main
-            .root()
-            .map(|root| repository.main_worktree(root))
-    });
-    let mut linked = Vec::new();
-    for entry in entries::list(&repository.common_dir)? {
-        match entry.place {
-            Place::At(root) => linked.push(repository.linked_worktree(root, entry.git_dir)),
-            Place::Unsettled | Place::BeingWritten => {}
-            Place::Unreadable(error) => {
-                narrate(&format!(
-                    "warning: {} cannot be read: {error}",
-                    quoted(&entry.git_dir.join("gitdir"))
-                ));
-            }
+/// Looks at every worktree of the repository, or of all clones on the user's list.
+pub fn of_all(found: &Found, all_clones: bool, narrator: &Narrator) -> Result<Vec<Status>> {
+    let probe = Probe::new(narrator);
+    let mut statuses = of_repository(&found.repository, &probe, narrator)?;
+    if all_clones {
+        let own = &found.repository.common_dir;
+        let listed = clones::listed(own)?;
+        let others = listed.iter().filter(|clone| !is_same_directory(clone, own));
+        let opened = others.map(|clone| clones::open(clone));
+        for clone in opened.filter_map(|clone| narrator.or_warn(clone)) {
+            let of_clone = of_repository(&clone, &probe, narrator);
+            statuses.extend(narrator.or_warn(of_clone).unwrap_or_default());
         }
     }
-    linked.sort_by(|one, other| one.git_dir.cmp(&other.git_dir));
-    Ok(main.into_iter().chain(linked).collect())
+    mark_duplicates(&mut statuses);
+    Ok(statuses)
 }
 
-fn look_at(worktree: Worktree, probe: &Probe<'_>, narrate: &dyn Fn(&str)) -> Result<Surveyed> {
-    let found = port_file::read(&worktree.root)?;
+fn of_repository(
+    repository: &Repository,
+    probe: &Probe<'_>,
+    narrator: &Narrator,
+) -> Result<Vec<Status>> {
+    let mut statuses = Vec::new();
+    for entry in in_order(repository.worktrees()?) {
+        if let Place::Unreadable(error) = &entry.place {
+            let path = entry.git_dir.join("gitdir");
+            narrator.warn(Error::at("read", &path, error));
+        }
+        let is_known = entry.root().is_some() || entry.is_main;
+        let status = look(entry, repository, probe, narrator)?;
+        // An entry that says nothing and reserves nothing is being made, or is none.
+        if is_known || status.reservation.is_some() {
+            statuses.push(status);
+        }
+    }
+    Ok(statuses)
+}
+
+/// The main worktree first, the others by their ids.
+pub fn in_order(mut entries: Vec<Entry>) -> Vec<Entry> {
+    entries.sort_by(|one, other| one.rank().cmp(&other.rank()));
+    entries
+}
+
+fn look(
+    entry: Entry,
+    repository: &Repository,
+    probe: &Probe<'_>,
+    narrator: &Narrator,
+) -> Result<Status> {
+    let worktree = Worktree::of(&entry, &repository.common_dir);
     // What is wrong with one worktree must not hide the others.
-    let is_in_place = worktree.is_in_place().unwrap_or_else(|error| {
-        narrate(&format!("warning: {error}"));
-        false
-    });
-    let tracks = || {
-        worktree.tracks(port_file::NAME).unwrap_or_else(|error| {
-            narrate(&format!("warning: {error}"));
-            false
-        })
+    let is_in_place = worktree.as_ref().map(Worktree::is_in_place).transpose();
+    let is_gone = matches!(is_in_place, Ok(Some(false)));
+    let state = match (&worktree, is_in_place) {
+        (Some(worktree), Ok(Some(true))) => reserve::look(repository, worktree),
+        (_, Err(error)) => Err(error),
+        _ => Ok(State::Missing),
     };
-    let is_tracked = is_in_place && !matches!(found, PlainFile::Missing) && tracks();
-    let (condition, own) = match port_file::state(&found, worktree.id.as_deref()) {
-        _ if is_tracked => (Condition::Tracked, None),
-        State::Ok(own) => (Condition::Ok, Some(own)),
-        State::Missing => (Condition::None, None),
-        State::Copied => (Condition::Copied, None),
-        State::Damaged => (Condition::Damaged, None),
-        State::Foreign => (Condition::Foreign, None),
+    let state = state.unwrap_or_else(|error| {
+        narrator.warn(&error);
+        State::Unreadable(error.to_string())
+    });
+    let reservation = if let State::Own(own) = &state {
+        Some(own.clone())
+    } else {
+        let record = record::Place::of_entry(&entry, &repository.common_dir).read()?;
+        let record = record.record(entry.id().as_deref());
+        record.map(|record| record.reservation)
     };
     let mut listening = Vec::new();
-    for (service, port) in own.iter().flat_map(|own| &own.bundle.ports) {
-        if !probe.is_free(*port)? {
+    for (service, port) in reservation.iter().flat_map(|own| &own.bundle.ports) {
+        if probe.is_taken(*port)? {
             listening.push(service.clone());
         }
     }
-    Ok(Surveyed {
-        branch: branch_of(&worktree)?,
-        is_in_place,
-        condition,
-        own,
+    Ok(Status {
+        repository: repository.common_dir.clone(),
+        branch: branch_of(&entry)?,
+        entry,
+        is_gone,
+        state,
+        is_duplicate: false,
+        reservation,
         listening,
-        worktree,
     })
 }
 
 /// The branch that HEAD names.
-fn branch_of(worktree: &Worktree) -> Result<Option<String>> {
+fn branch_of(entry: &Entry) -> Result<Option<String>> {
     const LIMIT: usize = 8 * 1024;
-    let path = worktree.git_dir.join("HEAD");
-    let found = untrusted::read(&path, LIMIT).map_err(|error| Error::at("read", &path, error))?;
+    let path = entry.git_dir.join("HEAD");
+    let found = untrusted::read(&path, LIMIT).could_not("read", &path)?;
     let PlainFile::Read { bytes, .. } = found else {
         return Ok(None);
     };
     let head = String::from_utf8_lossy(&bytes);
     Ok(match head.trim_end().strip_prefix("ref: refs/heads/") {
         // What git writes there where the real HEAD is in a reftable.
-        Some(".invalid") => repository::branch_by_git(&worktree.root),
+        Some(".invalid") => entry.root().and_then(branch_by_git),
         branch => branch.map(str::to_owned),
     })
 }
 
-fn mark_duplicates(surveyed: &mut [Surveyed]) {
-    let mut named: BTreeMap<Port, usize> = BTreeMap::new();
-    let ports_of = |one: &Surveyed| -> Vec<Port> {
-        let mut ports: Vec<Port> = one
-            .bundle()
-            .into_iter()
-            .flat_map(|bundle| &bundle.ports)
-            .map(|(_, port)| *port)
-            .collect();
-        ports.sort_unstable();
-        ports.dedup();
-        ports
+/// The branch of the worktree at `root`, by git itself: libgit2 cannot read a reftable.
+fn branch_by_git(root: &Path) -> Option<String> {
+    let branch = command::ask(root, &["symbolic-ref", "--quiet", "--short", "HEAD"]).ok()?;
+    let branch = String::from_utf8_lossy(&branch).trim_end().to_owned();
+    (!branch.is_empty()).then_some(branch)
+}
+
+/// Marks those that are `ok` and name a port of another one that is, or in the same repository its
+/// slot.
+fn mark_duplicates(statuses: &mut [Status]) {
+    let own = |status: &Status| match &status.state {
+        State::Own(own) => Some(own.bundle.clone()),
+        _ => None,
     };
-    for port in surveyed.iter().flat_map(ports_of) {
-        *named.entry(port).or_default() += 1;
-    }
-    for one in surveyed {
-        if ports_of(one).iter().any(|port| named[port] > 1) {
-            one.condition = Condition::Duplicate;
+    let mut ports: BTreeMap<_, usize> = BTreeMap::new();
+    let mut slots: BTreeMap<_, usize> = BTreeMap::new();
+    let distinct = |bundle: &Bundle| -> BTreeSet<Port> {
+        bundle.ports.iter().map(|(_, port)| *port).collect()
+    };
+    for status in statuses.iter() {
+        let Some(bundle) = own(status) else { continue };
+        for port in distinct(&bundle) {
+            *ports.entry(port).or_default() += 1;
         }
+        if let Some(slot) = bundle.slot {
+            *slots.entry((status.repository.clone(), slot)).or_default() += 1;
+        }
+    }
+    for status in statuses {
+        let Some(bundle) = own(status) else { continue };
+        let shares_port = distinct(&bundle).iter().any(|port| ports[port] > 1);
+        let shares_slot = bundle
+            .slot
+            .is_some_and(|slot| slots[&(status.repository.clone(), slot)] > 1);
+        status.is_duplicate = shares_port || shares_slot;
     }
 }

@@ -3,10 +3,12 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::allocate::choose;
-use crate::config;
+use crate::allocate::choose::Choice;
+use crate::allocate::reservations::Reservations;
+use crate::config::Config;
 use crate::files::untrusted::PlainFile;
-use crate::state::port_file::{self, State};
+use crate::state::assigned::Assigned;
+use crate::state::port_file::State;
 
 /// What a hostile branch or a careless hand may put where a name or a value belongs.
 fn hostile() -> impl Strategy<Value = String> {
@@ -192,16 +194,18 @@ proptest! {
         config in config_text(),
         found in port_file_text(),
     ) {
-        let Ok(config) = config::parse(&config) else {
+        let Ok(config) = Config::parse(&config) else {
             return Ok(());
         };
         let found = PlainFile::Read { bytes: found.into_bytes(), truncated: false };
-        let State::Ok(own) = port_file::state(&found, Some("a")) else {
+        let State::Own(own) = State::of(&found, Some("a")) else {
             return Ok(());
         };
-        let bundle = choose::follow(&own.bundle, &config, |_, _| Ok(true)).unwrap();
-        let urls = config.urls(&bundle);
-        let text = env(&Reservation { bundle, urls });
+        let nothing = Reservations::of(&[]);
+        let choice = Choice::new(&config, nothing.others_than(None), false);
+        let bundle = choice.update(&own.bundle, |_| Ok(true)).unwrap();
+        let worktree = Worktree::linked("/w".into(), "/r/.git/worktrees/a".into(), "/r/.git".into());
+        let text = env(&Assigned::new(&worktree, config, bundle).variables());
         prop_assert!(text.is_empty() || text.ends_with('\n'));
         let mut seen = std::collections::BTreeSet::new();
         for line in text.lines() {
