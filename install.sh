@@ -1,9 +1,14 @@
 #!/bin/sh
-# Installs worktree-ports-hook, then wires it up in a clone: install.sh [CLONE]
+# Installs worktree-ports-hook, then wires it up in a clone: install.sh [--share] [CLONE]
 set -eu
 
+share=
+if [ "${1-}" = --share ]; then
+  share=$1
+  shift
+fi
 if [ $# -gt 1 ]; then
-  echo "usage: install.sh [CLONE]   (default: the clone around the current directory)" >&2
+  echo "usage: install.sh [--share] [CLONE]   (default: the clone around the current directory)" >&2
   exit 2
 fi
 clone=${1:-.}
@@ -15,11 +20,14 @@ if ! git -C "$clone" rev-parse --git-dir >/dev/null; then
   exit 1
 fi
 
-cargo install --locked --path "$source"
-bin=${CARGO_INSTALL_ROOT:-${CARGO_HOME:-$HOME/.cargo}}/bin
-case ":$PATH:" in
-  *":$bin:"*) ;;
-  *) echo "install.sh: \`$bin\` is not on your PATH: add it to call worktree-ports-hook by hand" >&2 ;;
-esac
+# Where cargo installs is the user's choice, and cargo says so if that is not on the PATH. What it
+# has built, it names in its messages.
+messages=$(cargo install --locked --path "$source" --message-format=json-render-diagnostics)
+program=$(printf '%s\n' "$messages" | sed -n 's/.*"executable":"\([^"]*\)".*/\1/p')
 
-exec "$bin/worktree-ports-hook" -C "$clone" --install
+if [ -z "$program" ]; then
+  echo "install.sh: cargo did not say which program it has installed; run worktree-ports-hook --install in \`$clone\`" >&2
+  exit 1
+fi
+
+exec "$program" -C "$clone" --install ${share:+"$share"}

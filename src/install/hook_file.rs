@@ -1,7 +1,4 @@
-//! What our hook looks like in a hook file and in a clone's config, and how it is put in and taken
-//! out again to the byte; pure.
-
-use std::path::Path;
+//! Our block in a hook file: put in, brought up to date and taken out again to the byte; pure.
 
 /// Our own hook file, and the line in it that says that nothing in it is anybody else's.
 pub const HOOK_FILE: &str = include_str!("../../hooks/post-checkout");
@@ -9,186 +6,135 @@ const OURS_ALONE: &str =
     "# The hook of worktree-ports alone: `worktree-ports-hook --uninstall` deletes this file.\n";
 
 /// What stands around everything of ours in a file that others write too.
-const BEGIN: &str = "# >>> worktree-ports >>>\n";
-const END: &str = "# <<< worktree-ports <<<\n";
-
-/// The header of our section in the clone's config.
-const SECTION: &str = "[hook \"worktree-ports\"]\n";
+pub const BEGIN: &str = "# >>> worktree-ports >>>\n";
+pub const END: &str = "# <<< worktree-ports <<<\n";
 
 /// What stands in [`HOOK_FILE`] for others' scripts too, its marks included.
-pub fn block() -> &'static str {
+fn block() -> &'static str {
     let start = HOOK_FILE.find(BEGIN).expect("the hook file has our marks");
     &HOOK_FILE[start..]
 }
 
-/// `text` in three: what is before our block, the block, and what is after it.
-pub fn split_at_block(text: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
-    let start = find(text, 0, BEGIN)?;
-    let end = find(text, start, END)? + END.len();
-    Some((&text[..start], &text[start..end], &text[end..]))
+/// Whether our block, of whatever version, stands in `script`.
+pub fn has_block(script: &[u8]) -> bool {
+    split_at_block(script).is_some()
 }
 
-/// Where `part` first stands in `text`, `from` there on.
-fn find(text: &[u8], from: usize, part: &str) -> Option<usize> {
-    let mut windows = text.get(from..)?.windows(part.len());
-    Some(from + windows.position(|window| window == part.as_bytes())?)
-}
-
-/// `text` without our block; `None` where it has none.
-pub fn without_block(text: &[u8]) -> Option<Vec<u8>> {
-    let (before, _, after) = split_at_block(text)?;
-    Some([before, after].concat())
+/// What is before our first block, and what is after it. A mark without its partner is no block.
+fn split_at_block(script: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut begin = None;
+    let mut at = 0;
+    for line in script.split_inclusive(|&byte| byte == b'\n') {
+        // An editor may have changed the line ends, or taken the last one away.
+        let mark = line.trim_ascii_end();
+        if mark == BEGIN.trim_end().as_bytes() {
+            begin = Some(at);
+        }
+        at += line.len();
+        if mark == END.trim_end().as_bytes()
+            && let Some(begin) = begin
+        {
+            return Some((&script[..begin], &script[at..]));
+        }
+    }
+    None
 }
 
 /// A shell script with our block right after its first line, or with it brought up to date; `None`
 /// for what is no shell script.
-pub fn with_block_in_script(script: &[u8]) -> Option<Vec<u8>> {
-    if let Some((before, _, after)) = split_at_block(script) {
-        return Some([before, block().as_bytes(), after].concat());
-    }
-    let end_of_shebang = script.iter().position(|&byte| byte == b'\n')? + 1;
-    let (shebang, rest) = script.split_at(end_of_shebang);
-    let is_text = !rest.contains(&0);
-    (is_text && is_shell_shebang(shebang)).then(|| [shebang, block().as_bytes(), rest].concat())
+pub fn with_block(script: &[u8]) -> Option<Vec<u8>> {
+    let (before, after) = match split_at_block(script) {
+        Some(parts) => parts,
+        None if is_shell_script(script) => {
+            let end_of_shebang = script.iter().position(|&byte| byte == b'\n')? + 1;
+            script.split_at(end_of_shebang)
+        }
+        None => return None,
+    };
+    Some([before, block().as_bytes(), after].concat())
 }
 
-fn is_shell_shebang(line: &[u8]) -> bool {
-    let Some(command) = line
-        .strip_prefix(b"#!")
-        .and_then(|command| str::from_utf8(command).ok())
-    else {
+/// `script` without our block; itself where it has none.
+pub fn without_block(script: &[u8]) -> Vec<u8> {
+    match split_at_block(script) {
+        Some((before, after)) => without_block(&[before, after].concat()),
+        None => script.to_owned(),
+    }
+}
+
+/// Whether a hook file is ours and nobody else's.
+pub fn is_ours_alone(script: &[u8]) -> bool {
+    let shebang = HOOK_FILE.split_inclusive('\n').next().unwrap_or_default();
+    has_block(script) && without_block(script) == [shebang, OURS_ALONE].concat().as_bytes()
+}
+
+/// A hook file without us; `None` if nothing is left of it, as in our own.
+pub fn without_us(script: &[u8]) -> Option<Vec<u8>> {
+    if is_ours_alone(script) {
+        return None;
+    }
+    // What another added to our own file is theirs; the line that says otherwise is not true of it.
+    let rest = without_block(script);
+    let lines = rest.split_inclusive(|&byte| byte == b'\n');
+    Some(
+        lines
+            .filter(|line| *line != OURS_ALONE.as_bytes())
+            .collect::<Vec<_>>()
+            .concat(),
+    )
+}
+
+/// Whether a shell reads the whole of `script`, and lines can be put in after the first.
+fn is_shell_script(script: &[u8]) -> bool {
+    let Ok(script) = str::from_utf8(script) else {
+        // Names in another encoding are common in comments and messages.
+        return is_shell_script(String::from_utf8_lossy(script).as_bytes());
+    };
+    let Some((shebang, rest)) = script.split_once('\n') else {
+        return false;
+    };
+    !rest.contains('\0') && is_shell_shebang(shebang) && !is_polyglot(rest)
+}
+
+fn is_shell_shebang(line: &str) -> bool {
+    let Some(command) = line.strip_prefix("#!") else {
         return false;
     };
     // A carriage return would be part of the interpreter's name.
     let mut words = command
-        .split([' ', '\t', '\n'])
-        .filter(|word| !word.is_empty() && !word.starts_with('-'));
-    let name = |word: &str| word.rsplit('/').next().unwrap_or_default().to_owned();
-    let interpreter = match words.next().map(name) {
-        Some(env) if env == "env" => words.next().map(name),
+        .split([' ', '\t'])
+        .filter(|word| !word.is_empty() && !word.starts_with('-'))
+        .map(|word| word.rsplit('/').next().unwrap_or_default());
+    let interpreter = match words.next() {
+        Some("env") => words.next(),
         interpreter => interpreter,
     };
     matches!(
-        interpreter.as_deref(),
+        interpreter,
         Some("sh" | "ash" | "bash" | "dash" | "ksh" | "mksh" | "zsh")
     )
 }
 
-/// Whether a hook file is ours and nobody else's.
-pub fn is_ours_alone(content: &[u8]) -> bool {
-    let ours = [
-        HOOK_FILE.lines().next().unwrap_or_default(),
-        "\n",
-        OURS_ALONE,
-    ]
-    .concat();
-    without_block(content).is_some_and(|rest| rest == ours.as_bytes())
-}
-
-/// A hook file without us; `None` where nothing is left of it, as in our own.
-pub fn without_us(content: &[u8]) -> Option<Vec<u8>> {
-    if is_ours_alone(content) {
-        return None;
-    }
-    let mut rest = without_block(content).unwrap_or_else(|| content.to_owned());
-    // What another added to our own file is theirs; the line that says otherwise is not true of it.
-    if let Some(line) = find(&rest, 0, OURS_ALONE) {
-        rest.drain(line..line + OURS_ALONE.len());
-    }
-    Some(rest)
-}
-
-/// The clone's config with our hook in it: git runs `sh -c '<command> "$@"'`, so the command is a
-/// function that is named last.
-///
-/// The mark may follow the last line where that has no newline, as a comment there, so that taking
-/// the block out again restores every byte.
-pub fn with_block_in_config(config: &[u8], program: &Path) -> Vec<u8> {
-    let text = program.as_os_str().as_encoded_bytes();
-    let command = [
-        b"f() { p=".as_slice(),
-        &in_single_quotes(text),
-        br#"; test -x "$p" || p=$(git rev-parse --git-common-dir)/worktree-ports/worktree-ports-hook; "#,
-        br#"if test -x "$p"; then "$p" "$@" || "#,
-        br#"echo "worktree-ports: \`$p\` did not run; run \`worktree-ports-hook --install\` in this clone" >&2; "#,
-        br#"else echo "worktree-ports: \`$p\` is gone; run \`worktree-ports-hook --install\` or \`--uninstall\` in this clone" >&2; "#,
-        br"fi || :; }; f",
-    ]
-    .concat();
-    let block = [
-        BEGIN.as_bytes(),
-        SECTION.as_bytes(),
-        b"\tcommand = ",
-        &in_config_quotes(&command),
-        b"\n\tevent = post-checkout\n",
-        END.as_bytes(),
-    ]
-    .concat();
-    match split_at_section(config) {
-        Some((before, after)) => [&before, &block[..], after].concat(),
-        None => [config, &block].concat(),
-    }
-}
-
-/// The clone's config without our section; `None` where it has none.
-pub fn without_block_in_config(config: &[u8]) -> Option<Vec<u8>> {
-    let (before, after) = split_at_section(config)?;
-    // Where our first mark follows a line without a newline, what came after us needs one.
-    let ends_line = before.is_empty() || before.ends_with(b"\n");
-    let newline: &[u8] = if ends_line || after.is_empty() {
-        b""
-    } else {
-        b"\n"
-    };
-    Some([&before, newline, after].concat())
-}
-
-/// What is before our section in the clone's config, less our first mark, and what is after it.
-///
-/// To git that mark is a comment in the section before: git may have removed it with that section,
-/// or written a key behind it.
-pub fn split_at_section(config: &[u8]) -> Option<(Vec<u8>, &[u8])> {
-    let mark = find(config, 0, BEGIN);
-    let (start, end) = match (mark, find(config, 0, SECTION)) {
-        (_, Some(start)) => (start, find(config, start, END)? + END.len()),
-        // `git config --remove-section` leaves the mark alone.
-        (Some(mark), None) => (mark + BEGIN.len(), mark + BEGIN.len()),
-        (None, None) => return None,
-    };
-    let mut before = config[..start].to_owned();
-    if let Some(mark) = mark.filter(|&mark| mark < start) {
-        let is_next = mark + BEGIN.len() == start;
-        let length = BEGIN.len() - usize::from(!is_next);
-        before.drain(mark..mark + length);
-    }
-    Some((before, &config[end..]))
-}
-
-fn in_single_quotes(text: &[u8]) -> Vec<u8> {
-    let mut quoted = vec![b'\''];
-    for &byte in text {
-        match byte {
-            b'\'' => quoted.extend(br"'\''"),
-            byte => quoted.push(byte),
+/// Whether another language reads the script too: the shell's first command hands the file to it,
+/// or what the shell takes for a comment or a word opens a comment or a string there.
+fn is_polyglot(after_shebang: &str) -> bool {
+    for line in after_shebang.lines().map(str::trim) {
+        let is_comment = line.starts_with('#');
+        if is_comment && (line.starts_with("#|") || line.ends_with('\\')) {
+            return true;
+        }
+        if !is_comment && !line.is_empty() {
+            let is_plain = |c: char| c.is_ascii_alphanumeric() || "_.[($!{/:".contains(c);
+            let is_handed_on = ["exec", "eval"].iter().any(|word| line.contains(word))
+                && ["$0", "${0}"].iter().any(|name| line.contains(name));
+            return !line.starts_with(is_plain)
+                || [":'", ":\"", "//", "/*", "(*", "{-"]
+                    .iter()
+                    .any(|start| line.starts_with(start))
+                || is_handed_on;
         }
     }
-    quoted.push(b'\'');
-    quoted
-}
-
-fn in_config_quotes(text: &[u8]) -> Vec<u8> {
-    let mut quoted = vec![b'"'];
-    for &byte in text {
-        match byte {
-            b'"' => quoted.extend(br#"\""#),
-            b'\\' => quoted.extend(br"\\"),
-            b'\n' => quoted.extend(br"\n"),
-            b'\t' => quoted.extend(br"\t"),
-            byte => quoted.push(byte),
-        }
-    }
-    quoted.push(b'"');
-    quoted
+    false
 }
 
 #[cfg(test)]

@@ -1,23 +1,35 @@
-//! The clone's hook: pure decisions about text, then the few writes.
+//! Installing the hook in a clone and taking it out again: look, plan, do.
 
-pub mod hook_file;
+mod git_config;
+mod hook_file;
+mod look;
 pub mod managers;
+mod plan;
+mod problems;
+mod records;
+mod share;
 
+use std::env::consts::EXE_SUFFIX;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process;
 
-use crate::allocate::lock::{self, Manner};
-use crate::error::{Error, Result, quoted, shell_word};
-use crate::files::replace::{self, replace, replace_under_git_lock};
-use crate::git::entries;
+use crate::error::{CouldNot, Error, Result, is_absence, is_write_refused, quoted, shell_word};
+use crate::files::replace::replace;
+use crate::git::access;
+use crate::git::clones;
 use crate::git::exclude;
-use crate::git::repository::{self, Found, Repository};
-use crate::install::hook_file::{
-    HOOK_FILE, is_ours_alone, split_at_block, split_at_section, with_block_in_config,
-    with_block_in_script, without_block, without_block_in_config, without_us,
-};
+use crate::git::lock::{self, LockOptions};
+use crate::git::repository::{self, Found};
+use crate::install::hook_file::{has_block, is_ours_alone, without_us};
+use crate::install::look::{hooks_dir, look, look_at};
 use crate::install::managers::Manager;
+use crate::install::plan::{ConfigHook, Hook, Plan, Seen, plan};
+use crate::narrator::Narrator;
+use crate::release;
+
+pub use crate::install::problems::problems;
 
 /// The file that git runs after a checkout.
 const HOOK: &str = "post-checkout";
@@ -25,11 +37,19 @@ const HOOK: &str = "post-checkout";
 /// The name of the program, in the common dir too.
 const PROGRAM: &str = "worktree-ports-hook";
 
-/// The first git that runs hooks that its config names.
-const CONFIG_HOOKS: (u32, u32) = (2, 54);
+/// How the names of this program's temporary files start, in the directories of hooks too.
+const TEMPORARY: &str = ".worktree-ports.";
 
 /// What `--install` came to.
-pub enum Installed {
+pub struct Installed {
+    /// Whether the hook runs from now on.
+    pub outcome: Outcome,
+    /// How many worktrees have no port file yet.
+    pub without_ports: usize,
+}
+
+/// Whether the hook runs from now on.
+pub enum Outcome {
     /// The hook runs from now on, by what is named.
     Wired(String),
     /// Another's hook is in the way, and was left alone.
@@ -41,439 +61,287 @@ pub enum Installed {
     },
 }
 
-/// What lies at the path of a hook.
-#[derive(Debug, PartialEq, Eq)]
-enum Hook {
-    Missing,
-    /// A regular file.
-    File {
-        content: Vec<u8>,
-        is_executable: bool,
-    },
-    /// A link, to that content.
-    Link(Vec<u8>),
-}
+/// Installs the hook in the clone around `directory`, with a copy of `program`. With `share`, the
+/// clone is put on the user's list of clones or taken off it.
+pub fn install(
+    directory: &Path,
+    program: &Path,
+    share: Option<bool>,
+    options: &LockOptions<'_>,
+) -> Result<Installed> {
+    let found = repository::find(directory)?;
+    let (common_dir, here) = (&found.repository.common_dir, here(&found));
+    // What is refused leaves no lock behind.
+    look_and_plan(&found)?;
+    // Two at once would each write what they have read before the other wrote.
+    let held = lock::acquire(common_dir, options)?;
+    remove_leftovers(common_dir);
+    let (seen, plan) = look_and_plan(&found)?;
 
-impl Hook {
-    fn content(&self) -> &[u8] {
-        match self {
-            Hook::Missing => &[],
-            Hook::File { content, .. } | Hook::Link(content) => content,
+    let copy = program_in(common_dir);
+    let (is_new, had_hook) = (!copy.exists(), seen.config != Some(ConfigHook::Missing));
+    let outcome = copy_program(common_dir, program, &copy)
+        .and_then(|()| wire(&found, seen, plan, &copy, options.narrator))
+        .inspect_err(|_| {
+            // As it was before. What fails next is told already.
+            if !had_hook {
+                let _ = git_config::unwire(here, common_dir);
+            }
+            if is_new {
+                let _ = fs::remove_file(&copy);
+            }
+        })?;
+    match share {
+        Some(true) => share::share(&found.repository, options.narrator)?,
+        Some(false) => drop(clones::unshare(common_dir)?),
+        // A clone that was made anew in the place of one that was shared.
+        None if !found.repository.is_shared()?
+            && options.narrator.or_warn(clones::is_listed(common_dir)) == Some(true) =>
+        {
+            clones::share(common_dir)?;
         }
+        None => {}
     }
-}
-
-/// What is known of a clone's hooks before anything is decided.
-struct Clone {
-    /// Where git looks for hooks.
-    hooks_dir: PathBuf,
-    /// Whether that is `<common dir>/hooks` itself, a directory of this clone alone.
-    is_own_hooks_dir: bool,
-    /// Whether the git on the PATH runs hooks that its config names.
-    has_config_hooks: bool,
-    /// What lies at `post-checkout` there.
-    hook: Hook,
-    /// Whether the hook's owner calls us already: its config does, or it calls our file, moved.
-    is_called_by_owner: bool,
-}
-
-impl Clone {
-    /// Whose the hook is, if not ours.
-    fn manager(&self) -> Manager {
-        Manager::of(&self.hooks_dir, self.hook.content())
-    }
-}
-
-/// How our hook comes to run.
-#[derive(Debug, PartialEq, Eq)]
-enum Plan {
-    /// By the clone's config: no file of anybody is touched.
-    Config,
-    /// By this content of the hook file.
-    File(Vec<u8>),
-    /// By its owner, who calls us already.
-    Owner,
-    /// Not before its owner's config calls us.
-    InTheWay(Manager),
-    /// Not before the file there can run.
-    NotExecutable,
-}
-
-/// Decides how our hook comes to run.
-fn plan(clone: &Clone) -> Plan {
-    if clone.has_config_hooks {
-        return Plan::Config;
-    }
-    let (content, is_executable) = match &clone.hook {
-        Hook::Missing if clone.is_own_hooks_dir => return Plan::File(HOOK_FILE.into()),
-        Hook::File { content, .. } if clone.is_own_hooks_dir && is_ours_alone(content) => {
-            return Plan::File(HOOK_FILE.into());
-        }
-        Hook::Missing => (&[] as &[u8], true),
-        Hook::File {
-            content,
-            is_executable,
-        } => (&content[..], *is_executable),
-        Hook::Link(content) => (&content[..], true),
-    };
-    let manager = clone.manager();
-    let is_file_of_clone = clone.is_own_hooks_dir && !matches!(clone.hook, Hook::Link(_));
-    let has_block = split_at_block(content).is_some();
-    if !is_executable {
-        Plan::NotExecutable
-    } else if is_file_of_clone && has_block {
-        with_block_in_script(content).map_or(Plan::InTheWay(manager), Plan::File)
-    } else if clone.is_called_by_owner {
-        Plan::Owner
-    } else if manager != Manager::Unknown || !is_file_of_clone {
-        Plan::InTheWay(manager)
-    } else {
-        with_block_in_script(content).map_or(Plan::InTheWay(manager), Plan::File)
-    }
-}
-
-/// Looks at what is there, and changes nothing.
-fn look(repository: &Repository, root: Option<&Path>) -> Result<Clone> {
-    let asked = root.unwrap_or(&repository.common_dir);
-    let hooks_dir = hooks_dir(asked)?;
-    let hook = look_at_hook(&hooks_dir.join(HOOK))?;
-    let content = hook.content();
-    let manager = Manager::of(&hooks_dir, content);
-    let is_own = repository.common_dir.join("hooks");
-    Ok(Clone {
-        is_own_hooks_dir: is_real_directory_or_missing(&is_own)
-            && is_same_path(&hooks_dir, &is_own),
-        has_config_hooks: git_version(asked)? >= CONFIG_HOOKS,
-        is_called_by_owner: is_called_by(manager, content, &hooks_dir, root),
-        hooks_dir,
-        hook,
+    let without_ports = records::write_missing(&held, &found.repository, options.narrator)?;
+    Ok(Installed {
+        outcome,
+        without_ports,
     })
 }
 
-/// Whether the owner of a hook calls us: its config or the script itself names our program, or it
-/// calls our own file where it has moved it.
-fn is_called_by(manager: Manager, content: &[u8], hooks_dir: &Path, root: Option<&Path>) -> bool {
-    // In a script a comment calls nothing. A config has our snippet in it, or a mere word of us.
-    let script_calls_us = |text: &[u8]| {
-        let rest = without_block(text);
-        let mut lines = rest.as_deref().unwrap_or(text).split(|&byte| byte == b'\n');
-        lines.any(|line| !line.trim_ascii_start().starts_with(b"#") && contains(line, PROGRAM))
-    };
-    let configs = root
-        .into_iter()
-        .flat_map(|root| manager.configs().iter().map(|name| root.join(name)));
-    let moved = match manager {
-        Manager::PreCommit | Manager::Prek => Some(hooks_dir.join("post-checkout.legacy")),
-        _ => None,
-    };
-    script_calls_us(content)
-        || configs
-            .filter_map(|path| fs::read(path).ok())
-            .any(|text| contains(&text, &format!("{}/{PROGRAM}", lock::DIRECTORY)))
-        || moved
-            .and_then(|path| fs::read(path).ok())
-            .is_some_and(|text| split_at_block(&text).is_some())
-}
-
-fn contains(text: &[u8], part: &str) -> bool {
-    text.windows(part.len())
-        .any(|window| window == part.as_bytes())
-}
-
-fn look_at_hook(path: &Path) -> Result<Hook> {
-    let could_not = |error: io::Error| Error::at("read", path, error);
-    let metadata = match fs::symlink_metadata(path) {
-        Err(error) if crate::error::is_absence(&error) => return Ok(Hook::Missing),
-        metadata => metadata.map_err(could_not)?,
-    };
-    if metadata.is_symlink() {
-        return Ok(Hook::Link(fs::read(path).unwrap_or_default()));
-    }
-    Ok(Hook::File {
-        content: fs::read(path).map_err(could_not)?,
-        is_executable: is_executable(&metadata),
-    })
-}
-
-#[cfg(unix)]
-fn is_executable(metadata: &fs::Metadata) -> bool {
-    std::os::unix::fs::MetadataExt::mode(metadata) & 0o111 != 0
-}
-
-/// Windows goes by the name.
-#[cfg(not(unix))]
-fn is_executable(_metadata: &fs::Metadata) -> bool {
-    true
-}
-
-fn is_real_directory_or_missing(path: &Path) -> bool {
-    fs::symlink_metadata(path).map_or(true, |metadata| metadata.is_dir())
-}
-
-fn is_same_path(one: &Path, other: &Path) -> bool {
-    let canonical = |path: &Path| {
-        let parent = path
-            .parent()
-            .and_then(|parent| fs::canonicalize(parent).ok());
-        parent.map(|parent| parent.join(path.file_name().unwrap_or_default()))
-    };
-    canonical(one) == canonical(other)
-}
-
-/// Where git looks for the hooks of the worktree or repository at `directory`.
-fn hooks_dir(directory: &Path) -> Result<PathBuf> {
-    let path = ask_git(directory, &["rev-parse", "--git-path", "hooks"])?;
-    Ok(directory.join(entries::path_from(path)))
-}
-
-/// The version of the git on the PATH.
-fn git_version(directory: &Path) -> Result<(u32, u32)> {
-    let answer = ask_git(directory, &["version"])?;
-    let answer = String::from_utf8_lossy(&answer);
-    let mut numbers = answer
-        .trim_start_matches("git version ")
-        .split('.')
-        .map(str::parse);
-    match (numbers.next(), numbers.next()) {
-        (Some(Ok(major)), Some(Ok(minor))) => Ok((major, minor)),
-        _ => Err(Error::new(format!(
-            "could not tell the version of git from `{}`",
-            answer.trim_end()
-        ))),
+fn look_and_plan(found: &Found) -> Result<(Seen, Plan)> {
+    let seen = look(found)?;
+    match plan(&seen) {
+        Plan::NotExecutable => Err(not_executable(&seen.hooks_dir.join(HOOK), here(found))),
+        plan => Ok((seen, plan)),
     }
 }
 
-fn ask_git(directory: &Path, arguments: &[&str]) -> Result<Vec<u8>> {
-    let could_not = |why: &str| {
-        Error::new(format!(
-            "could not run `git {}`: {why}",
-            arguments.join(" ")
-        ))
-        .remedy("`--install` and `--uninstall` need git on the PATH")
-    };
-    let output = repository::git(directory).args(arguments).output();
-    let output = output.map_err(|error| could_not(&error.to_string()))?;
-    if output.status.success() {
-        Ok(output.stdout)
-    } else {
-        Err(could_not(
-            String::from_utf8_lossy(&output.stderr).trim_end(),
-        ))
-    }
-}
-
-/// Wires up the hook in the clone around `directory`, with a copy of `program`.
-pub fn install(directory: &Path, program: &Path) -> Result<Installed> {
-    let Found {
-        repository,
-        worktree,
-    } = repository::find(directory)?;
-    let root = worktree.map(|worktree| worktree.root);
-    let clone = look(&repository, root.as_deref())?;
-    let hook = clone.hooks_dir.join(HOOK);
-    let plan = plan(&clone);
-    if plan == Plan::NotExecutable {
-        return Err(Error::new(format!(
-            "{} is not executable, so git does not run it",
-            quoted(&hook)
-        ))
-        .remedy("run `chmod +x` on it or remove it, then run `worktree-ports-hook --install`"));
-    }
-
-    let copy = repository.common_dir.join(lock::DIRECTORY).join(PROGRAM);
-    let is_new = !copy.exists();
-    let copied = copy_program(&repository, program, &copy);
-    let outcome = copied.and_then(|()| match plan {
-        Plan::Config => wire_by_config(&repository, &clone, &copy),
-        Plan::File(content) => {
-            write_hook(&hook, &content).map(|()| Installed::Wired(quoted(&hook)))
+/// Has git or the hook's owner run `program`, the copy in the clone.
+fn wire(
+    found: &Found,
+    seen: Seen,
+    plan: Plan,
+    program: &Path,
+    narrator: &Narrator,
+) -> Result<Outcome> {
+    let common_dir = &found.repository.common_dir;
+    let hook = seen.hooks_dir.join(HOOK);
+    Ok(match plan {
+        Plan::Config => {
+            git_config::wire(here(found), common_dir, program)?;
+            // What an older git needed: both would run, and git-lfs would refuse its own hooks.
+            for hook in places_of_hook(common_dir, seen.hooks_dir) {
+                unwire_file(&hook)?;
+            }
+            narrate_disabled(here(found), narrator);
+            Outcome::Wired(format!(
+                "{} (an older git than 2.54 does not run it: there, run `{PROGRAM}` in a new worktree)",
+                quoted(&common_dir.join("config"))
+            ))
         }
-        Plan::Owner => Ok(Installed::Wired(format!(
-            "{}, whose owner calls it already",
-            quoted(&hook)
-        ))),
-        Plan::NotExecutable => unreachable!("told above"),
-        Plan::InTheWay(manager) => Ok(Installed::InTheWay {
+        Plan::File(script) => {
+            write_hook(common_dir, &hook, &script)?;
+            Outcome::Wired(quoted(&hook))
+        }
+        Plan::Owner => Outcome::Wired(format!("{}, whose owner calls it already", quoted(&hook))),
+        Plan::InTheWay(manager) => Outcome::InTheWay {
             manager,
-            add_to: root
-                .and_then(|root| manager.config_in(&root))
+            add_to: (found.worktree.as_ref())
+                .and_then(|worktree| manager.config_in(&worktree.root))
                 .unwrap_or(hook),
-        }),
-    });
-    if outcome.is_err() && is_new {
-        // Best effort: what fails next is told already.
-        let _ = fs::remove_file(&copy);
-        lock::remove_directory_if_empty(&repository.common_dir);
-    }
-    outcome
+        },
+        Plan::NotExecutable => return Err(not_executable(&hook, here(found))),
+    })
 }
 
-/// What keeps the hook of a repository from running, if anything does.
-pub fn problem(found: &Found) -> Result<Option<Error>> {
-    let repository = &found.repository;
-    let clone = look(
-        repository,
-        found
-            .worktree
-            .as_ref()
-            .map(|worktree| worktree.root.as_path()),
-    )?;
-    let config = fs::read(repository.common_dir.join("config")).unwrap_or_default();
-    let has_us = |hook: &Hook| match hook {
-        Hook::File {
-            content,
-            is_executable,
-        } => *is_executable && split_at_block(content).is_some(),
-        Hook::Missing | Hook::Link(_) => false,
-    };
-    let is_wired_by_config = clone.has_config_hooks && split_at_section(&config).is_some();
-    let program = repository.common_dir.join(lock::DIRECTORY).join(PROGRAM);
-    let hidden = repository.common_dir.join("hooks").join(HOOK);
+/// Takes the hook out of the clone around `directory`, with the program and all that is only there
+/// for it. Tells what was done and what is kept.
+pub fn uninstall(directory: &Path, options: &LockOptions<'_>) -> Result<()> {
+    let found = repository::find(directory)?;
+    let (common_dir, here) = (&found.repository.common_dir, here(&found));
+    let narrator = options.narrator;
+    let hooks_dir = hooks_dir(here)?;
+    // Without our directory nobody has ever allocated here; the lock would be all that is left.
+    let ours = common_dir.join(lock::DIRECTORY);
+    let held = (ours.exists().then(|| lock::acquire(common_dir, options))).transpose()?;
+    let mut removed = Vec::new();
 
-    // Only what somebody wrote by hand may call another copy of the program.
-    let is_by_hand =
-        !is_wired_by_config && !has_us(&clone.hook) && clone.manager() == Manager::Unknown;
-    let what = if is_wired_by_config || has_us(&clone.hook) || clone.is_called_by_owner {
-        if is_by_hand || program.exists() {
-            return Ok(None);
+    if git_config::unwire(here, common_dir)? {
+        removed.push(format!(
+            "the hook from {}",
+            quoted(&common_dir.join("config"))
+        ));
+    }
+    for hook in places_of_hook(common_dir, hooks_dir) {
+        if unwire_file(&hook)? {
+            removed.push(format!("the hook from {}", quoted(&hook)));
         }
-        format!(
-            "the program that the hook runs, {}, is gone",
-            quoted(&program)
-        )
-    } else if has_us(&look_at_hook(&hidden)?) {
-        format!("`core.hooksPath` hides the hook {}", quoted(&hidden))
-    } else {
-        format!("no hook is wired up in {}", quoted(&repository.common_dir))
+    }
+    let is_shared = found.repository.is_shared()?;
+    let unshared = match clones::unshare(common_dir) {
+        // Others would still count the clone: told at the end, when all else is done.
+        Err(error) if is_shared => Err(error),
+        unshared => Ok(narrator.or_warn(unshared)),
     };
-    let here = (found.worktree.as_ref()).map_or(&repository.common_dir, |worktree| &worktree.root);
-    Ok(Some(Error::new(what).remedy(format!(
-        "run `worktree-ports-hook -C {} --install`",
+    if let Ok(Some(true)) = unshared {
+        removed.push("this clone from the list of clones that share their ports".to_owned());
+    }
+    if let Some(held) = &held {
+        release::forget_all(held, &found.repository, narrator)?;
+    }
+    let program = program_in(common_dir);
+    match remove_program(&program) {
+        Err(error) if is_absence(&error) => {}
+        outcome => {
+            outcome.could_not("remove", &program)?;
+            removed.push(quoted(&program));
+        }
+    }
+    remove_leftovers(common_dir);
+    lock::remove_directory_if_empty(common_dir);
+
+    for what in &removed {
+        narrator.tell(format_args!("removed {what}"));
+    }
+    if removed.is_empty() {
+        narrator.tell("nothing was installed in this clone");
+    }
+    let lock = lock::path(common_dir);
+    if lock.exists() {
+        let why = "deleting it would let two processes hold the lock";
+        narrator.tell(format_args!("kept {}: {why}", quoted(&lock)));
+    }
+    if let Some(Some(list)) = narrator.or_warn(exclude::that_hides_port_files(common_dir)) {
+        let why = "worktrees still have port files";
+        narrator.tell(format_args!("kept our lines in {}: {why}", quoted(&list)));
+    }
+    unshared.map(drop)
+}
+
+fn not_executable(hook: &Path, here: &Path) -> Error {
+    Error::new(format!(
+        "{} is not executable, so git does not run it",
+        quoted(hook)
+    ))
+    .remedy(format!(
+        "remove it or run `chmod +x {}`, then run `{PROGRAM} -C {} --install`",
+        shell_word(hook),
         shell_word(here)
-    ))))
+    ))
 }
 
-fn copy_program(repository: &Repository, program: &Path, copy: &Path) -> Result<()> {
-    let bytes = fs::read(program).map_err(|error| Error::at("read the program", program, error))?;
-    lock::make_directory(&repository.common_dir)
-        .and_then(|_| replace(copy, &bytes, replace::executable()))
-        .map_err(|error| Error::at("write the program", copy, error))
+/// Not a problem: the user has wished for it.
+fn narrate_disabled(here: &Path, narrator: &Narrator) {
+    if narrator.or_warn(git_config::is_disabled(here)) == Some(true) {
+        narrator.tell(format_args!(
+            "`{}` is false, so git does not run the hook",
+            git_config::ENABLED
+        ));
+    }
 }
 
-fn wire_by_config(repository: &Repository, clone: &Clone, copy: &Path) -> Result<Installed> {
-    let path = repository.common_dir.join("config");
-    let could_not = |error: io::Error| could_not_write_config(&path, &error);
-    let config = fs::read(&path).map_err(could_not)?;
-    replace_under_git_lock(&path, &with_block_in_config(&config, copy)).map_err(could_not)?;
-    // What an older git needed: both would run, and git-lfs would take the file for another's.
-    for hook in places_of_hook(repository, &clone.hooks_dir) {
-        if let Err(error) = unwire_file(&hook) {
-            // Best effort: what fails next is told already.
-            let _ = replace_under_git_lock(&path, &config);
-            return Err(error);
+/// Where git is to be asked: in the worktree, whose config may differ, if there is one.
+fn here(found: &Found) -> &Path {
+    (found.worktree.as_ref()).map_or(&found.repository.common_dir, |worktree| &worktree.root)
+}
+
+/// The program that the hook of the clone runs.
+fn program_in(common_dir: &Path) -> PathBuf {
+    common_dir
+        .join(lock::DIRECTORY)
+        .join(format!("{PROGRAM}{EXE_SUFFIX}"))
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "programs are larger than what a branch may have read"
+)]
+fn copy_program(common_dir: &Path, program: &Path, copy: &Path) -> Result<()> {
+    let bytes = fs::read(program).could_not("read the program", program)?;
+    // What a link there leads to is somebody else's.
+    if copy.is_symlink() {
+        fs::remove_file(copy).could_not("remove", copy)?;
+    }
+    let mut written = replace(copy, &bytes);
+    // Windows does not replace a program that runs.
+    if cfg!(windows) && written.is_err() && remove_program(copy).is_ok() {
+        written = replace(copy, &bytes);
+    }
+    written.could_not("write the program", copy)?;
+    make_executable(common_dir, copy);
+    Ok(())
+}
+
+fn write_hook(common_dir: &Path, hook: &Path, script: &[u8]) -> Result<()> {
+    let hooks_dir = common_dir.join("hooks");
+    access::create_dir(common_dir, &hooks_dir).could_not("make the directory", &hooks_dir)?;
+    replace(hook, script).could_not("write the hook", hook)?;
+    if is_ours_alone(script) {
+        make_executable(common_dir, hook);
+    }
+    Ok(())
+}
+
+/// Lets those run `made` who can enter the common dir.
+fn make_executable(common_dir: &Path, made: &Path) {
+    access::share(common_dir, made, |common| common & 0o777);
+}
+
+/// Removes a program. One that runs on Windows can only be renamed, and is removed by a later
+/// [`remove_leftovers`].
+fn remove_program(program: &Path) -> io::Result<()> {
+    match fs::remove_file(program) {
+        Err(error) if cfg!(windows) && is_write_refused(&error) => {
+            let name = format!("{TEMPORARY}{}", process::id());
+            fs::rename(program, program.with_file_name(name))
+        }
+        outcome => outcome,
+    }
+}
+
+/// Removes the temporary files that a killed `--install` has left, and what was moved away: under
+/// the lock none is in use.
+fn remove_leftovers(common_dir: &Path) {
+    for name in [lock::DIRECTORY, "hooks"] {
+        let entries = fs::read_dir(common_dir.join(name))
+            .into_iter()
+            .flatten()
+            .flatten();
+        for entry in entries {
+            if entry
+                .file_name()
+                .as_encoded_bytes()
+                .starts_with(TEMPORARY.as_bytes())
+            {
+                // A program that still runs on Windows stays until the next time.
+                let _ = fs::remove_file(entry.path());
+            }
         }
     }
-    Ok(Installed::Wired(format!(
-        "{}: git 2.54 and later run it, an older git on this clone does not, \
-         and there the calls by hand reserve ports",
-        quoted(&path)
-    )))
-}
-
-fn could_not_write_config(path: &Path, error: &io::Error) -> Error {
-    let error = Error::at("write the config", path, error);
-    error.remedy("where `config.lock` is left from a git that was killed, remove it")
-}
-
-fn write_hook(hook: &Path, content: &[u8]) -> Result<()> {
-    let could_not = |error: io::Error| Error::at("write the hook", hook, error);
-    if let Some(directory) = hook.parent() {
-        fs::create_dir_all(directory).map_err(could_not)?;
-    }
-    let permissions = if content == HOOK_FILE.as_bytes() {
-        replace::executable()
-    } else {
-        None
-    };
-    replace(hook, content, permissions).map_err(could_not)
 }
 
 /// The files in which our hook may stand: that which git runs, that which it would run without a
 /// `core.hooksPath`, and what managers rename either to.
-fn places_of_hook(repository: &Repository, hooks_dir: &Path) -> Vec<PathBuf> {
-    let mut directories = vec![hooks_dir.to_owned()];
-    let common = repository.common_dir.join("hooks");
-    if !is_same_path(&common, hooks_dir) {
-        directories.push(common);
-    }
+fn places_of_hook(common_dir: &Path, hooks_dir: PathBuf) -> impl Iterator<Item = PathBuf> {
     let names = [HOOK, "post-checkout.legacy", "post-checkout.old"];
-    let places = directories
-        .iter()
-        .flat_map(|directory| names.map(|name| directory.join(name)));
-    places.collect()
+    [hooks_dir, common_dir.join("hooks")]
+        .into_iter()
+        .flat_map(move |directory| names.map(|name| directory.join(name)))
 }
 
 /// Takes us out of the hook file at `path`; says whether we were there.
 fn unwire_file(path: &Path) -> Result<bool> {
-    let Hook::File { content, .. } = look_at_hook(path)? else {
+    let Hook::File { content, .. } = look_at(path)? else {
         return Ok(false);
     };
-    if split_at_block(&content).is_none() {
+    if !has_block(&content) {
         return Ok(false);
     }
-    let outcome = match without_us(&content) {
-        Some(rest) => replace(path, &rest, None),
+    match without_us(&content) {
+        Some(rest) => replace(path, &rest),
         None => fs::remove_file(path),
-    };
-    outcome
-        .map(|()| true)
-        .map_err(|error| Error::at("restore the hook", path, error))
+    }
+    .could_not("restore the hook", path)?;
+    Ok(true)
 }
-
-/// Unwires the hook of the clone around `directory` and removes the program from it. Tells what
-/// was done and what stays.
-pub fn uninstall(directory: &Path, manner: &Manner<'_>) -> Result<Vec<String>> {
-    let found = repository::find(directory)?;
-    let repository = &found.repository;
-    let asked = (found.worktree.as_ref()).map_or(&repository.common_dir, |worktree| &worktree.root);
-    let mut done = Vec::new();
-
-    let config_path = repository.common_dir.join("config");
-    let could_not = |error: io::Error| could_not_write_config(&config_path, &error);
-    if let Some(config) = without_block_in_config(&fs::read(&config_path).map_err(could_not)?) {
-        replace_under_git_lock(&config_path, &config).map_err(could_not)?;
-        done.push(format!("removed the hook from {}", quoted(&config_path)));
-    }
-    for hook in places_of_hook(repository, &hooks_dir(asked)?) {
-        if unwire_file(&hook)? {
-            done.push(format!("removed the hook from {}", quoted(&hook)));
-        }
-    }
-    let program = repository.common_dir.join(lock::DIRECTORY).join(PROGRAM);
-    match fs::remove_file(&program) {
-        Ok(()) => done.push(format!("removed {}", quoted(&program))),
-        Err(error) if crate::error::is_absence(&error) => {}
-        Err(error) => return Err(Error::at("remove", &program, error)),
-    }
-    lock::remove_directory_if_empty(&repository.common_dir);
-    if let Some(port_file) = exclude::unless_needed(&found, manner)? {
-        done.push(format!(
-            "the lines in info/exclude stay, for {}",
-            quoted(&port_file)
-        ));
-    }
-    let lock = lock::path(&repository.common_dir);
-    if lock.exists() {
-        done.push(format!(
-            "{} stays: of a new one and it, each could be locked",
-            quoted(&lock)
-        ));
-    }
-    if done.is_empty() {
-        done.push("nothing was wired up in this clone".to_owned());
-    }
-    Ok(done)
-}
-
-#[cfg(test)]
-mod tests;

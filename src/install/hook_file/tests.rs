@@ -1,116 +1,168 @@
-//! Tests of `hook_text`.
+//! Tests of `hook_file`.
+
+use proptest::prelude::*;
 
 use super::*;
 
 #[test]
 fn a_shell_is_told_by_the_first_line() {
     let shells = [
-        "#!/bin/sh\n",
-        "#! /bin/sh -e\n",
-        "#!/usr/bin/env bash\n",
-        "#!/usr/bin/env -S zsh -f\n",
-        "#!/usr/local/bin/dash\n",
-        "#!/bin/ksh\t\n",
+        "#!/bin/sh",
+        "#! /bin/sh -e",
+        "#!/usr/bin/env bash",
+        "#!/usr/bin/env -S zsh -f",
+        "#!/usr/local/bin/dash",
+        "#!/bin/ksh\t",
     ];
     for line in shells {
-        assert!(is_shell_shebang(line.as_bytes()), "{line}");
+        assert!(is_shell_shebang(line), "{line}");
     }
     let others = [
-        "#!/bin/sh\r\n",
-        "#!/usr/bin/env python3\n",
-        "#!/usr/bin/env\n",
-        "#!\n",
-        "# /bin/sh\n",
-        "#!/bin/csh\n",
-        "#!/usr/bin/fish\n",
-        "#!/usr/bin/env -S A=b sh\n",
+        "#!/bin/sh\r",
+        "#!/usr/bin/env python3",
+        "#!/usr/bin/env",
+        "#!",
+        "# /bin/sh",
+        "#!/bin/csh",
+        "#!/usr/bin/fish",
+        "#!/usr/bin/env -S A=b sh",
     ];
     for line in others {
-        assert!(!is_shell_shebang(line.as_bytes()), "{line}");
+        assert!(!is_shell_shebang(line), "{line}");
     }
-    assert!(!is_shell_shebang(b"#!/bin/\xffsh\n"));
 }
 
 #[test]
-fn a_script_with_our_block_stays_as_it_is_and_without_it_is_what_it_was() {
-    for script in ["#!/bin/sh\n", "#!/bin/sh\nx", "#!/bin/bash\r \nx\n\n"] {
-        let Some(with) = with_block_in_script(script.as_bytes()) else {
-            assert!(script.contains('\r'));
-            continue;
-        };
-        assert_eq!(with_block_in_script(&with).as_ref(), Some(&with));
-        assert_eq!(without_us(&with).as_deref(), Some(script.as_bytes()));
+fn a_script_that_another_language_reads_too_is_no_shell_script() {
+    let polyglots = [
+        "\"exec\" \"python3\" \"$0\" \"$@\"",
+        "'''exec' python3 \"$0\" \"$@\"\n' '''",
+        "\"\"\":\"",
+        "''':'",
+        ":'''",
+        ":\" //# ; exec node \"$0\" \"$@\"",
+        "eval 'exec perl -x -wS $0 ${1+\"$@\"}'\nif 0;",
+        "# \\\nexec tclsh \"$0\" \"$@\"",
+        "#|\nexec sbcl --script \"$0\" \"$@\"\n|#",
+        "//usr/bin/env go run \"$0\" \"$@\"; exit $?",
+        "exec scala \"$0\" \"$@\"\n!#",
+        "true + '\\'; exec perl -x \"$0\"",
+        "# -*- coding: utf-8 -*-\n\n\"exec\" \"python3\" \"$0\" \"$@\"",
+    ];
+    for rest in polyglots {
+        let script = format!("#!/bin/sh\n{rest}\n");
+        assert_eq!(with_block(script.as_bytes()), None, "{script}");
     }
-    assert_eq!(with_block_in_script(b"#!/bin/sh"), None);
-    assert_eq!(without_us(HOOK_FILE.as_bytes()), None);
-    let more = [HOOK_FILE.as_bytes(), b"more\xff\n"].concat();
-    let without = without_us(&more).unwrap();
-    assert_eq!(without, b"#!/bin/sh\nmore\xff\n");
-}
-
-#[test]
-fn a_config_with_our_section_stays_as_it_is_and_without_it_is_what_it_was() {
-    let program = Path::new("/clone/.git/worktree-ports/worktree-ports-hook");
-    let configs = [
+    let shell = [
         "",
         "\n",
-        "[a]",
-        "[a]\n",
-        "[a]\n\tb = c",
-        "[a]\n\tb = c\n",
-        "[a]\n\tb = \"c\" ; d",
+        "exit 0",
+        "# a comment\n\nset -eu",
+        ". \"$(dirname \"$0\")/common\"",
+        "exec sh -c 'x' sh \"$@\"",
+        "[ -n \"$1\" ] || exit",
+        "command -v git-lfs >/dev/null 2>&1 || { echo >&2 \"...\"; exit 2; }",
+        ": \"${X:=1}\"",
+        "PATH=/x:$PATH",
+        "(x)",
+        "/usr/bin/x",
     ];
-    for config in configs {
-        let with = with_block_in_config(config.as_bytes(), program);
-        assert_eq!(with_block_in_config(&with, program), with, "{config:?}");
-        let without = without_block_in_config(&with);
-        assert_eq!(without.as_deref(), Some(config.as_bytes()), "{config:?}");
-        assert_eq!(without_block_in_config(config.as_bytes()), None);
-
-        // What somebody has appended stays a section of its own.
-        let more = [&with, &b"[d]\n"[..]].concat();
-        assert_eq!(with_block_in_config(&more, program), more, "{config:?}");
-        let newline = if config.is_empty() || config.ends_with('\n') {
-            ""
-        } else {
-            "\n"
-        };
-        let expected = format!("{config}{newline}[d]\n");
-        let without = without_block_in_config(&more);
-        assert_eq!(without.as_deref(), Some(expected.as_bytes()), "{config:?}");
+    for rest in shell {
+        let script = format!("#!/bin/sh\n{rest}\n");
+        assert!(with_block(script.as_bytes()).is_some(), "{script}");
     }
 }
 
 #[test]
-fn a_config_that_git_has_edited_loses_our_section_alone() {
-    let section = "[hook \"worktree-ports\"]\n\tcommand = x\n";
+fn what_is_no_text_with_a_line_for_its_interpreter_is_no_shell_script() {
+    for script in [
+        "",
+        "#!/bin/sh",
+        "x\n",
+        "#!/bin/sh\n\0",
+        "#!/bin/sh\r\nx\r\n",
+    ] {
+        assert_eq!(with_block(script.as_bytes()), None, "{script:?}");
+    }
+    assert!(with_block(b"#!/bin/sh\n# caf\xe9\n").is_some());
+}
+
+#[test]
+fn a_block_whose_line_ends_an_editor_has_changed_is_ours_all_the_same() {
+    for changed in [
+        HOOK_FILE.trim_end().to_owned(),
+        HOOK_FILE.replace('\n', "\r\n"),
+    ] {
+        assert!(has_block(changed.as_bytes()), "{changed:?}");
+        let script = with_block(changed.as_bytes()).unwrap();
+        assert!(
+            String::from_utf8(script).unwrap().contains(block()),
+            "{changed:?}"
+        );
+    }
+}
+
+#[test]
+fn our_own_file_is_deleted_and_what_another_added_to_it_stays() {
+    assert!(is_ours_alone(HOOK_FILE.as_bytes()));
+    assert_eq!(without_us(HOOK_FILE.as_bytes()), None);
+    let more = [HOOK_FILE.as_bytes(), b"more\xff\n"].concat();
+    assert_eq!(without_us(&more).unwrap(), b"#!/bin/sh\nmore\xff\n");
+    let of_0_1_0 = format!("#!/bin/sh\n{OURS_ALONE}{BEGIN}older\n{END}");
+    assert!(is_ours_alone(of_0_1_0.as_bytes()));
+}
+
+#[test]
+fn a_mark_without_its_partner_takes_nothing_of_the_users_along() {
     let cases = [
-        // git took our first mark for a part of the section before, and removed it.
-        (format!("[a]\n{section}{END}[b]\n"), "[a]\n[b]\n"),
-        // git wrote a key behind our first mark.
+        (format!("#!/bin/sh\n{BEGIN}x\n"), None),
+        (format!("#!/bin/sh\n{END}x\n"), None),
         (
-            format!("[a]\n\tb = c{BEGIN}\td = e\n{section}{END}"),
-            "[a]\n\tb = c\n\td = e\n",
+            format!("#!/bin/sh\n{BEGIN}x\n{BEGIN}ours\n{END}y\n"),
+            Some(format!("#!/bin/sh\n{BEGIN}x\ny\n")),
         ),
-        // git removed our section, and left the mark.
-        (format!("[a]\n{BEGIN}[b]\n"), "[a]\n[b]\n"),
-        (format!("[a]{BEGIN}[b]\n"), "[a]\n[b]\n"),
+        (
+            format!("#!/bin/sh\n{BEGIN}ours\n{END}x\n{BEGIN}ours\n{END}y"),
+            Some("#!/bin/sh\nx\ny".to_owned()),
+        ),
+        (format!("#!/bin/sh\necho '{BEGIN}x\n{END}"), None),
     ];
-    for (config, expected) in cases {
-        let without = without_block_in_config(config.as_bytes()).unwrap();
-        assert_eq!(String::from_utf8(without).unwrap(), expected, "{config:?}");
-        let with = with_block_in_config(config.as_bytes(), Path::new("/p"));
-        let with = String::from_utf8(with).unwrap();
-        assert_eq!(with.matches(SECTION).count(), 1, "{with}");
-        assert_eq!(with.matches(BEGIN).count(), 1, "{with}");
+    for (script, rest) in cases {
+        assert_eq!(has_block(script.as_bytes()), rest.is_some(), "{script}");
+        let expected = rest.unwrap_or_else(|| script.clone());
+        assert_eq!(
+            without_block(script.as_bytes()),
+            expected.as_bytes(),
+            "{script}"
+        );
     }
 }
 
-#[test]
-fn no_character_of_a_path_ends_a_quotation() {
-    assert_eq!(in_single_quotes(b"a'b$c\"d"), br#"'a'\''b$c"d'"#);
-    assert_eq!(
-        in_config_quotes(b"a\"b\\c\nd\te;f#g"),
-        br#""a\"b\\c\nd\te;f#g""#
-    );
+/// Lines of a script, some of which look like ours.
+fn script() -> impl Strategy<Value = Vec<u8>> {
+    let line = prop_oneof![
+        Just(b"exit 0\n".to_vec()),
+        Just(b"\n".to_vec()),
+        Just(b"x\r\n".to_vec()),
+        Just(BEGIN.as_bytes().to_vec()),
+        Just(END.as_bytes().to_vec()),
+        Just(END.trim_end().as_bytes().to_vec()),
+        any::<Vec<u8>>(),
+    ];
+    let shebang = prop_oneof!["#!/bin/sh\n", "#!/usr/bin/env bash\n", ""];
+    (shebang, prop::collection::vec(line, 0..8))
+        .prop_map(|(shebang, lines)| [shebang.into_bytes(), lines.concat()].concat())
+}
+
+proptest! {
+    #[test]
+    fn our_block_goes_in_once_and_comes_out_to_the_byte(script in script()) {
+        // A whole block that stands there already is ours.
+        let before = without_block(&script);
+        if let Some(with) = with_block(&before) {
+            prop_assert!(has_block(&with));
+            prop_assert_eq!(with_block(&with), Some(with.clone()));
+            prop_assert_eq!(without_us(&with), Some(before));
+        }
+    }
 }
