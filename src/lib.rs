@@ -1,26 +1,42 @@
 //! Gives every git worktree its own ports.
 //!
-//! A call travels one way:
+//! # What happens on `git worktree add`
 //!
-//! `hooks/post-checkout` → `main` → [`cli`] → [`hook`] (is this ours to do?) → [`reserve`] (the
-//! transaction: read this file first) → [`lock`] → [`entries`] (where the worktrees are) →
-//! [`reservations`] (what they have) → [`allocate`] → [`probe`] → [`port_file`] → rename.
+//! 1. git runs `hooks/post-checkout`, or the command in the clone's config, and that this program.
+//! 2. `main` → [`cli`]: two object ids and a flag are git's; all else is a person's.
+//! 3. [`hook`]: only flag 1, in a linked worktree without ports of its own, goes on. Every other
+//!    checkout ends here.
+//! 4. [`reserve`], the transaction (read this file first), takes the [lock](git::lock), and
+//!    looks again at what it has seen: the worktree, and [whose its port file is](state::port_file).
+//! 5. It reads the [config](config::file), and [gathers](allocate::reservations) what the port file
+//!    or the [record](state::record) of every other worktree reserves.
+//! 6. The worktree gets back what its own record names, or the first
+//!    [candidate](allocate::choose) that passes the [probe](allocate::probe).
+//! 7. It is written: the line in [`git::exclude`], the record under a temporary name, the
+//!    [env files](state::env_file), the port file, and last the record's own name.
 //!
-//! By hand, [`worktrees`] finds the repository around a directory, [`survey`] and [`check`] look
-//! without choosing, [`render`] shows, and [`install`] wires up the hook, by [`hook_text`] and beside
-//! the [`managers`]. [`exclude`] keeps port files out of git's sight; [`plain_file`], [`members`] and
-//! [`replace`] are how files are read, parsed and replaced.
+//! A call by hand enters at 4 if anything has to be written, and else answers without the lock.
+//! [`release`] goes the way back, [`report`] shows without choosing, and [`install`] puts the hook
+//! into a clone.
 //!
-//! What holds:
-//! - The port files are the only record of what is reserved; there is no registry.
+//! # What holds
+//!
 //! - Nothing that was read before the lock was taken decides which ports are chosen: what they are
-//!   chosen from borrows the lock's guard, and so does writing.
-//! - A port file is replaced by a rename, never truncated, and never written through a link.
-//! - No file in a working tree is opened before it is known to be a regular one, or read whole
-//!   before it is known to be small.
+//!   chosen from borrows the lock's guard ([`Held`](git::lock::Held)), and so does writing.
+//! - There is no registry of ports. What git registers has its ports; what git forgets has none.
+//! - A file is replaced by a rename, never truncated, and never written through a link.
+//! - What a branch can name is read by [`files::untrusted`] alone: regular files, no links, no
+//!   waiting, at most so many bytes.
+//! - No clock decides: no date is compared, and nothing is tried again after a while.
 //! - As a hook, the program exits 0 whatever happens.
-//! - Only [`worktrees`] knows git2, and only [`lock`] knows fd-lock. Only `main` and [`cli`] read the
-//!   environment; what runs git takes `GIT_*` out of it. [`hook`], [`allocate`], [`config`]'s parser and [`port_file`]'s do no IO.
+//! - [`git::repository`] alone knows git2, [`git::lock`] fd-lock, and [`git::command`] runs git,
+//!   without `GIT_*`. [`cli`] alone reads the environment and the current directory.
+//! - [`allocate::choose`], the parser in [`config`], the block in [`state::env_file`] and
+//!   [`install`]'s plan and text do no IO.
+//! - Imports run one way: [`cli`] → [`hook`], [`report`], [`install`], [`release`] → [`reserve`] →
+//!   [`allocate`] → [`state`] → [`config`] → [`git`] → [`files`], [`ports`], [`narrator`], [`error`].
+
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 pub mod allocate;
 pub mod cli;
@@ -32,6 +48,7 @@ pub mod hook;
 pub mod install;
 pub mod narrator;
 pub mod ports;
+pub mod release;
 pub mod report;
 pub mod reserve;
 pub mod state;

@@ -1,0 +1,326 @@
+//! The options, and the one mode that they come to.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{ArgGroup, CommandFactory, Parser, ValueHint};
+use clap_complete::Shell;
+
+/// Give every git worktree its own ports
+///
+/// Without a mode, print the ports of the current worktree; if it has none yet,
+/// assign them first. git runs the installed hook on `git worktree add`, so a new
+/// worktree has its ports before you enter it.
+///
+/// The ports are in `.worktree-ports.json` at the root of the worktree. The config
+/// is `.worktree-ports.config.json` at the root of the repository.
+#[derive(Parser)]
+#[command(
+    name = "worktree-ports-hook",
+    version,
+    verbatim_doc_comment,
+    override_usage = USAGE,
+    after_help = "Run with --help for examples.",
+    after_long_help = AFTER_HELP,
+)]
+#[command(group = ArgGroup::new("mode").multiple(false))]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of its own; `Mode` is what they come to"
+)]
+struct Arguments {
+    /// Run as if started in <PATH>
+    ///
+    /// Any directory of a worktree will do, as for git.
+    #[arg(
+        short = 'C',
+        value_name = "PATH",
+        value_hint = ValueHint::DirPath,
+        allow_hyphen_values = true
+    )]
+    directory: Vec<PathBuf>,
+
+    /// Print the ports and URLs as NAME=value lines
+    ///
+    /// <SERVICE>_PORT for each service, PORT if there is only one,
+    /// <NAME>_URL for each URL, `WORKTREE_SLOT`, and what `env` in the
+    /// config adds or replaces.
+    #[arg(long, verbatim_doc_comment, group = "mode", help_heading = THIS_WORKTREE)]
+    env: bool,
+
+    /// Print one value per line: a service's port, a URL, `slot`
+    ///
+    /// An unknown name is an error that lists the known ones.
+    #[arg(long, value_name = "NAME", num_args = 1.., group = "mode", help_heading = THIS_WORKTREE)]
+    get: Vec<String>,
+
+    /// Run the command that follows, with the lines of --env set
+    ///
+    /// Everything after --exec belongs to the command. The exit status is the
+    /// command's own.
+    #[arg(
+        long,
+        verbatim_doc_comment,
+        value_name = "COMMAND [ARGUMENT]...",
+        num_args = 0,
+        group = "mode",
+        help_heading = THIS_WORKTREE
+    )]
+    exec: bool,
+
+    /// Print the port file; with --all or --list, an array
+    #[arg(
+        long,
+        conflicts_with_all = NOT_OF_ALL,
+        help_heading = THIS_WORKTREE
+    )]
+    json: bool,
+
+    /// Reassign this worktree's ports
+    ///
+    /// Stop its servers first: a port that is in use is not chosen. No other
+    /// option moves a service that has a port already.
+    #[arg(long, verbatim_doc_comment, group = "mode", help_heading = THIS_WORKTREE)]
+    reallocate: bool,
+
+    /// Give this worktree's ports back
+    ///
+    /// Removes its port file and its block in each env file. `git worktree
+    /// remove` gives the ports back too.
+    #[arg(long, verbatim_doc_comment, group = "mode", help_heading = THIS_WORKTREE)]
+    release: bool,
+
+    /// List worktrees, their ports, and what listens on them
+    #[arg(long, group = "mode", help_heading = ALL_WORKTREES)]
+    list: bool,
+
+    /// Assign ports to worktrees that have none, update the rest;
+    /// with --list, show every clone installed with --share
+    #[arg(
+        long,
+        verbatim_doc_comment,
+        conflicts_with_all = NOT_OF_ALL,
+        help_heading = ALL_WORKTREES
+    )]
+    all: bool,
+
+    /// Report problems and how to fix them
+    ///
+    /// Prints nothing and exits 0 if there are none.
+    #[arg(long, group = "mode", help_heading = ALL_WORKTREES)]
+    check: bool,
+
+    /// Install the hook in this clone, or upgrade it
+    ///
+    /// Copies this program into the clone. A hook that belongs to another
+    /// program is left alone; what to add to its config is printed.
+    #[arg(long, verbatim_doc_comment, group = "mode", help_heading = THIS_CLONE)]
+    install: bool,
+
+    /// With --install: keep this clone's ports apart from those
+    /// of every other clone that was installed with --share
+    #[arg(
+        long,
+        verbatim_doc_comment,
+        conflicts_with_all = NOT_OF_INSTALL,
+        help_heading = THIS_CLONE
+    )]
+    share: bool,
+
+    /// With --install: undo --share
+    #[arg(long, conflicts_with_all = NOT_OF_INSTALL, conflicts_with = "share", help_heading = THIS_CLONE)]
+    no_share: bool,
+
+    /// Remove the hook from this clone
+    #[arg(long, group = "mode", help_heading = THIS_CLONE)]
+    uninstall: bool,
+
+    /// Print completions for bash, zsh, fish, powershell
+    #[arg(long, value_name = "SHELL", hide_possible_values = true, group = "mode", help_heading = THIS_PROGRAM)]
+    completions: Option<Shell>,
+
+    /// Print the manual page, for `man -l -`
+    #[arg(long, group = "mode", help_heading = THIS_PROGRAM)]
+    man: bool,
+}
+
+const USAGE: &str = "\
+worktree-ports-hook [-C PATH] [MODE]
+       worktree-ports-hook [-C PATH] --exec COMMAND [ARGUMENT]...";
+
+/// The modes that are about one thing and print one form.
+const NOT_OF_ALL: [&str; 10] = [
+    "reallocate",
+    "env",
+    "get",
+    "exec",
+    "release",
+    "check",
+    "install",
+    "uninstall",
+    "completions",
+    "man",
+];
+
+/// The modes that share nothing with other clones.
+const NOT_OF_INSTALL: [&str; 12] = [
+    "all",
+    "json",
+    "list",
+    "reallocate",
+    "env",
+    "get",
+    "exec",
+    "release",
+    "check",
+    "uninstall",
+    "completions",
+    "man",
+];
+
+const THIS_WORKTREE: &str = "This worktree";
+const ALL_WORKTREES: &str = "All worktrees";
+const THIS_CLONE: &str = "This clone";
+const THIS_PROGRAM: &str = "This program";
+
+const AFTER_HELP: &str = "\
+Examples:
+  This worktree
+    worktree-ports-hook --exec npm run dev      run with PORT, WEB_PORT, ... set
+    worktree-ports-hook --get web api           3010 and 4010, one per line
+    worktree-ports-hook --env > .env.ports      a file for compose, node, ...
+  All worktrees
+    worktree-ports-hook --list                  who has which port
+    worktree-ports-hook -C ../fix-cart --check  problems, each with its fix
+  This clone
+    worktree-ports-hook --install               once per clone; again to upgrade
+    worktree-ports-hook --install --share       also apart from other clones
+  This program
+    source <(worktree-ports-hook --completions bash)
+    worktree-ports-hook --man | man -l -
+
+Environment:
+  WORKTREE_PORTS_LOCK_TIMEOUT  seconds to wait for another process (default 60)
+  NO_COLOR                     if set, --list prints no colors
+
+Exit status:
+  0    done
+  1    failed, or --check found a problem
+  2    wrong usage
+  3    --install left another program's hook alone and printed what to add to it
+  126  --exec could not run the command
+  127  --exec did not find the command
+  As a git hook it always exits 0, so that `git worktree add` succeeds.";
+
+/// What a call is for.
+pub enum Mode {
+    Assign,
+    Reallocate,
+    Env,
+    Get(Vec<String>),
+    Exec(Vec<OsString>),
+    Release,
+    Json,
+    All { json: bool },
+    List { json: bool, all_clones: bool },
+    Check,
+    Install { share: Option<bool> },
+    Uninstall,
+    Completions(Shell),
+    Man,
+}
+
+impl Arguments {
+    /// What the options come to; `command` is what stands behind `--exec`.
+    fn mode(self, command: Vec<OsString>) -> Mode {
+        let json = self.json;
+        if self.list {
+            let all_clones = self.all;
+            return Mode::List { json, all_clones };
+        }
+        match self {
+            Arguments { all: true, .. } => Mode::All { json },
+            Arguments { json: true, .. } => Mode::Json,
+            Arguments {
+                reallocate: true, ..
+            } => Mode::Reallocate,
+            Arguments { env: true, .. } => Mode::Env,
+            Arguments { exec: true, .. } => Mode::Exec(command),
+            Arguments { release: true, .. } => Mode::Release,
+            Arguments { check: true, .. } => Mode::Check,
+            Arguments {
+                install: true,
+                share,
+                no_share,
+                ..
+            } => Mode::Install {
+                share: (share || no_share).then_some(share),
+            },
+            Arguments {
+                uninstall: true, ..
+            } => Mode::Uninstall,
+            Arguments {
+                completions: Some(shell),
+                ..
+            } => Mode::Completions(shell),
+            Arguments { man: true, .. } => Mode::Man,
+            Arguments { get, .. } if !get.is_empty() => Mode::Get(get),
+            _ => Mode::Assign,
+        }
+    }
+}
+
+/// What a person's arguments, the program's own name first, ask for: where, and what.
+///
+/// # Errors
+/// They are wrong, or ask for the help, which is then what the error prints.
+pub fn parse(arguments: Vec<OsString>) -> Result<(PathBuf, Mode), clap::Error> {
+    let (arguments, command) = split_at_exec(arguments);
+    let arguments = Arguments::try_parse_from(arguments)?;
+    if (arguments.share || arguments.no_share) && !arguments.install {
+        return Err(Arguments::command().error(
+            clap::error::ErrorKind::MissingRequiredArgument,
+            "--share and --no-share need --install",
+        ));
+    }
+    if arguments.exec && command.is_empty() {
+        return Err(Arguments::command().error(
+            clap::error::ErrorKind::MissingRequiredArgument,
+            "--exec needs a command",
+        ));
+    }
+    let here = PathBuf::from(".");
+    let directory = [here].iter().chain(&arguments.directory).collect();
+    Ok((directory, arguments.mode(command)))
+}
+
+/// The arguments up to `--exec`, and those behind it, which are the command's own.
+fn split_at_exec(mut arguments: Vec<OsString>) -> (Vec<OsString>, Vec<OsString>) {
+    let is_value = |i: usize| arguments[i - 1] == "-C";
+    let exec = (1..arguments.len()).find(|&i| arguments[i] == "--exec" && !is_value(i));
+    let Some(exec) = exec else {
+        return (arguments, Vec::new());
+    };
+    let mut command = arguments.split_off(exec + 1);
+    if command.first().is_some_and(|first| first == "--") {
+        command.remove(0);
+    }
+    (arguments, command)
+}
+
+/// What a shell reads to complete this program's options.
+pub fn completions(shell: Shell) -> String {
+    let mut command = Arguments::command();
+    let name = command.get_name().to_owned();
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut command, name, &mut script);
+    String::from_utf8(script).expect("options have names in ASCII")
+}
+
+/// The manual page, as roff.
+pub fn man() -> String {
+    let mut page = Vec::new();
+    let written = clap_mangen::Man::new(Arguments::command()).render(&mut page);
+    written.expect("memory can be written to");
+    String::from_utf8(page).expect("the help is UTF-8")
+}
