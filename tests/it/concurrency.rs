@@ -1,11 +1,10 @@
 //! Many at once: no port twice, no call lost, nothing left behind.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, SystemTime};
 
 use crate::support::{LOCK, PROGRAM, Run, Sandbox, can_bind};
 
@@ -142,15 +141,16 @@ fn sixty_four_adds_beside_moves_prunes_and_gcs_never_share_a_port_and_none_is_lo
 }
 
 #[test]
-fn an_entry_that_stays_empty_is_no_reservation_and_stops_nobody() {
+fn a_worktree_whose_gitdir_is_empty_reserves_by_its_record_and_stops_nobody() {
     let sandbox = Sandbox::new();
     sandbox.add("a");
+    // As `git worktree move` leaves it for a moment.
     sandbox.write("repo/.git/worktrees/a/gitdir", "");
-    let long_ago = SystemTime::now() - Duration::from_secs(3600);
-    let entry = File::open(sandbox.path("repo/.git/worktrees/a/gitdir")).unwrap();
-    entry.set_modified(long_ago).unwrap();
     sandbox.add("b");
-    assert_eq!(sandbox.ports("b"), sandbox.ports("a"));
+    assert_eq!(sandbox.ports("b"), [sandbox.port(2)]);
+    fs::remove_file(sandbox.path("repo/.git/worktrees/a/worktree-ports.json")).unwrap();
+    sandbox.add("c");
+    assert_eq!(sandbox.ports("c"), [sandbox.port(1)]);
 }
 
 /// Starts a call by hand that prints the port file.

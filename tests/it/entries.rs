@@ -34,7 +34,7 @@ fn assert_gets(sandbox: &Sandbox, port: u16, case: &str) {
 fn assert_warns(sandbox: &Sandbox, case: &str) {
     let run = sandbox.run("a", &["--reallocate"]).exits(0);
     assert_eq!(sandbox.ports("a"), [sandbox.port(2)], "{case}\n{run}");
-    run.tells(&["warning: ", "/gitdir` cannot be read", "ports are unknown"]);
+    run.tells(&["warning: could not read", "/gitdir`", "are unknown"]);
 }
 
 #[test]
@@ -125,18 +125,52 @@ fn an_entry_that_is_a_link_is_followed_to_its_worktree() {
 }
 
 #[test]
-fn a_worktree_whose_directory_is_gone_reserves_nothing_locked_or_not() {
+fn a_worktree_that_is_gone_but_registered_keeps_its_ports_and_the_line_says_how_to_free_them() {
     let sandbox = sandbox();
     fs::rename(sandbox.path("b"), sandbox.path("unmounted")).unwrap();
-    assert_gets(&sandbox, sandbox.port(1), "gone");
-    sandbox.git("repo", &["worktree", "lock", "../b"]);
-    assert_gets(&sandbox, sandbox.port(1), "gone and locked");
+    let told = sandbox.with_ports(
+        "worktree-ports: cloud @2 (.worktree-ports.json) (1 worktree that is gone holds a lower slot; \
+         if it is gone for good, git worktree prune frees it)\n",
+    );
+    for lock in [None, Some("lock"), Some("unlock")] {
+        if let Some(command) = lock {
+            sandbox.git("repo", &["worktree", command, "../b"]);
+        }
+        sandbox.run("a", &["--release"]).exits(0);
+        assert_eq!(sandbox.run_hook("a").exits(0).stderr, told, "{lock:?}");
+        assert_eq!(sandbox.ports("a"), [sandbox.port(2)], "{lock:?}");
+    }
+    // Back in its place it is as before, and nothing more is said.
     fs::rename(sandbox.path("unmounted"), sandbox.path("b")).unwrap();
-    assert_gets(&sandbox, sandbox.port(2), "there and locked");
-    sandbox.git("repo", &["worktree", "unlock", "../b"]);
+    assert_gets(&sandbox, sandbox.port(2), "there again");
     fs::remove_dir_all(sandbox.path("b")).unwrap();
     fs::write(sandbox.path("b"), "a file now").unwrap();
-    assert_gets(&sandbox, sandbox.port(1), "a file in its place");
+    sandbox.run("a", &["--reallocate"]).exits(0);
+    assert_eq!(sandbox.ports("a"), [sandbox.port(2)], "a file in its place");
+
+    fs::remove_file(sandbox.path("b")).unwrap();
+    sandbox.git("repo", &["worktree", "prune"]);
+    assert_gets(&sandbox, sandbox.port(1), "pruned");
+}
+
+#[test]
+fn the_worktrees_that_are_gone_are_counted_where_their_slots_are_lower() {
+    let sandbox = Sandbox::with_worktrees(&["a", "b", "c", "d"]);
+    for name in ["a", "b", "c", "d"] {
+        sandbox.run(name, &[]).exits(0);
+    }
+    for name in ["b", "c", "d"] {
+        fs::rename(sandbox.path(name), sandbox.path(format!("{name}-gone"))).unwrap();
+    }
+    // Slot 1 is free for it: those of the others are higher.
+    sandbox.run("a", &["--release"]).exits(0);
+    sandbox.run("a", &[]).exits(0).tells_nothing();
+    sandbox.add("e");
+    sandbox.run_hook("e").exits(0).tells(&[
+        &sandbox.with_ports("cloud @5"),
+        "(3 worktrees that are gone hold lower slots; if they are gone for good, \
+         git worktree prune frees them)\n",
+    ]);
 }
 
 #[test]
@@ -147,6 +181,9 @@ fn two_entries_of_one_worktree_count_once_and_ones_own_never() {
     for name in ["b", "a", "repo"] {
         let content = format!("{}/.git\n", sandbox.path(name).display());
         fs::write(entry.join("gitdir"), content).unwrap();
+        // The file is another's, and counts beside the record that this entry lacks; the main
+        // worktree has none. Where it is the asking one's own, it is met as another's too.
+        sandbox.run("a", &["--release"]).exits(0);
         assert_gets(&sandbox, sandbox.port(2), name);
     }
 
@@ -181,13 +218,21 @@ fn the_port_file_of_an_entrys_root_counts_whatever_else_is_there() {
 }
 
 #[test]
-fn an_entry_that_cannot_be_read_is_a_warning() {
+fn an_entry_that_cannot_be_read_reserves_by_its_record_and_without_one_is_a_warning() {
     let sandbox = sandbox();
     let nobody = Nobody::owning(&sandbox);
-    let gitdir = sandbox.path("repo/.git/worktrees/b/gitdir");
-    for closed in [gitdir.as_path(), gitdir.parent().unwrap()] {
+    let entry = sandbox.path("repo/.git/worktrees/b");
+    set_mode(entry.join("gitdir"), 0o000);
+    let run = nobody.run("a", &["--reallocate"]).exits(0);
+    assert_eq!(sandbox.ports("a"), [sandbox.port(2)]);
+    assert!(!run.stderr.contains("warning"), "{run}");
+
+    fs::remove_file(entry.join("worktree-ports.json")).unwrap();
+    for closed in [&entry.join("gitdir"), &entry] {
         set_mode(closed, 0o000);
-        let run = nobody.run("a", &["--reallocate"]).exits(0);
+        sandbox.remove_port_file("a");
+        fs::remove_file(sandbox.path("repo/.git/worktrees/a/worktree-ports.json")).unwrap();
+        let run = nobody.run("a", &[]).exits(0);
         let run = run.tells(&["warning: ", "worktrees/b/gitdir", "are unknown"]);
         assert_eq!(run.stderr.lines().count(), 1, "{run}");
     }

@@ -1,83 +1,273 @@
-//! Killed anywhere: the port file is absent, the old one or the new one, and whole.
+//! Killed anywhere: port file and record are each absent, the old one or the new one, and whole;
+//! what either names stays reserved, and the next call by hand ends with both alike.
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::process::ExitStatusExt;
+
+use serde_json::Value;
 
 use crate::support::strace::{self, Call};
 use crate::support::{FIRST_CHECKOUT, PORT_FILE, Sandbox, TEMPORARY};
 
 const EXCLUDE: &str = "repo/.git/info/exclude";
 
+/// The entry of `b`, the worktree in which the program is killed, and its record there.
+const ENTRY: &str = "repo/.git/worktrees/b";
+const RECORD: &str = "repo/.git/worktrees/b/worktree-ports.json";
+const RECORD_TEMPORARY: &str = "repo/.git/worktrees/b/worktree-ports.json.tmp";
+
+/// The files of `b` that the program writes: the port file, the record, and what is left of either.
+const FILES: [&str; 4] = [
+    "b/.worktree-ports.json",
+    "b/.worktree-ports.json.tmp",
+    RECORD,
+    RECORD_TEMPORARY,
+];
+
+/// What lies at [`FILES`].
+type State = [Option<String>; 4];
+
 #[test]
 #[ignore = "needs strace"]
 fn an_allocation_killed_at_any_system_call_leaves_no_port_file_or_a_whole_one() {
-    let sandbox = Sandbox::with_worktrees(&["a", "b"]);
+    let sandbox = sandbox();
     let exclude = fs::read(sandbox.path(EXCLUDE)).unwrap();
-    let start_anew = || {
-        for name in [PORT_FILE, TEMPORARY] {
-            let _ = fs::remove_file(sandbox.path("b").join(name));
-        }
-        let _ = fs::remove_dir_all(sandbox.path("repo/.git/worktree-ports"));
+    let kill = Kill::new(&sandbox, &FIRST_CHECKOUT);
+    let new = kill.after.clone();
+    assert!(kill.before.iter().all(Option::is_none));
+    kill.at_every_call(|call| {
         sandbox.write(EXCLUDE, &exclude);
-    };
-
-    let calls = strace::calls_from_the_lock(&sandbox, "b", &FIRST_CHECKOUT);
-    let new = sandbox.port_file("b");
-    let exclude_with_ours = fs::read(sandbox.path(EXCLUDE)).unwrap();
-    assert_ne!(exclude_with_ours, exclude);
-
-    for call in &calls {
-        start_anew();
-        strace::kill_at(&sandbox, "b", call, &FIRST_CHECKOUT);
-        if sandbox.has_port_file("b") {
-            assert_eq!(sandbox.port_file("b"), new, "{call:?}");
-        }
+        kill.at(call);
+        // The next checkout takes it up again, unless only the record's own name was missing.
         sandbox.run_hook("b").exits(0);
-        assert_eq!(sandbox.port_file("b"), new, "{call:?}");
-        assert_no_temporary_file(&sandbox, call);
+        let [file, temporary, record, record_temporary] = state(&sandbox);
+        assert_eq!((&file, temporary), (&new[0], None), "{call:?}");
+        assert_eq!(record.or(record_temporary), new[2], "{call:?}");
+    });
+    sandbox.assert_no_leftovers("b");
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn an_allocation_beside_an_exclude_file_without_the_lines_is_killed_at_any_system_call() {
+    let sandbox = sandbox();
+    let exclude = fs::read_to_string(sandbox.path(EXCLUDE)).unwrap();
+    let without: String = exclude
+        .split_inclusive('\n')
+        .filter(|line| !line.contains("worktree-ports"))
+        .collect();
+    assert_ne!(without, exclude);
+    sandbox.write(EXCLUDE, &without);
+    let kill = Kill::new(&sandbox, &FIRST_CHECKOUT);
+    kill.at_every_call(|call| {
+        sandbox.write(EXCLUDE, &without);
+        kill.at(call);
+        sandbox.run_hook("b").exits(0);
         assert_eq!(
-            fs::read(sandbox.path(EXCLUDE)).unwrap(),
-            exclude_with_ours,
+            fs::read_to_string(sandbox.path(EXCLUDE)).unwrap(),
+            exclude,
             "{call:?}"
         );
-    }
-    assert!(calls.len() > 50, "{}", calls.len());
-    sandbox.assert_no_leftovers("b");
+    });
 }
 
 #[test]
 #[ignore = "needs strace"]
 fn a_reallocation_killed_at_any_system_call_leaves_the_old_port_file_or_the_new_one() {
-    let sandbox = Sandbox::with_worktrees(&["a", "b"]);
-    sandbox.run_hook("a");
-    sandbox.run_hook("b");
-    let old = sandbox.port_file("b");
-    sandbox.git("repo", &["worktree", "remove", "../a"]);
-    let calls = strace::calls_from_the_lock(&sandbox, "b", &["--reallocate"]);
-    let new = sandbox.port_file("b");
-    assert_ne!(old, new);
-
+    let sandbox = sandbox();
+    // Slot 1 is another's when `b` chooses first, and free when it chooses anew.
+    sandbox.run_hook("a").exits(0);
+    sandbox.run_hook("b").exits(0);
+    sandbox.run("a", &["--release"]).exits(0);
+    let kill = Kill::new(&sandbox, &["--reallocate"]);
+    assert_ne!(kill.before, kill.after);
     let (mut olds, mut news) = (0, 0);
-    for call in &calls {
-        sandbox.write(format!("b/{PORT_FILE}"), &old);
-        strace::kill_at(&sandbox, "b", call, &["--reallocate"]);
-        let left = sandbox.port_file("b");
-        if left == old {
-            olds += 1;
-        } else {
-            assert_eq!(left, new, "{call:?}");
-            news += 1;
-        }
-        // What a kill left is not in the way of an answer, and goes with the next allocation.
-        assert_eq!(sandbox.run("b", &["--json"]).exits(0).stdout, left);
-        sandbox.run("b", &["--reallocate"]).exits(0).tells_nothing();
-        assert_eq!(sandbox.port_file("b"), new, "{call:?}");
-        assert_no_temporary_file(&sandbox, call);
-    }
+    kill.at_every_call(|call| {
+        kill.at(call);
+        let left = state(&sandbox)[0].clone();
+        olds += usize::from(left == kill.before[0]);
+        news += usize::from(left == kill.after[0]);
+        // What a kill left is not in the way of an answer.
+        assert_eq!(Some(sandbox.run("b", &["--json"]).exits(0).stdout), left);
+    });
     assert!(olds > 0 && news > 0);
-    sandbox.assert_no_leftovers("b");
 }
 
-#[track_caller]
-fn assert_no_temporary_file(sandbox: &Sandbox, call: &Call) {
-    assert!(!sandbox.path("b").join(TEMPORARY).exists(), "{call:?}");
+#[test]
+#[ignore = "needs strace"]
+fn a_restoration_killed_at_any_system_call_leaves_what_the_record_names_reserved() {
+    let sandbox = sandbox();
+    sandbox.run_hook("b").exits(0);
+    for lost in [
+        None,
+        Some("{"),
+        Some(r#"{"worktree": "a", "slot": 9, "ports": {"cloud": 9999}}"#),
+    ] {
+        match lost {
+            None => sandbox.remove_port_file("b"),
+            Some(content) => sandbox.write(format!("b/{PORT_FILE}"), content),
+        }
+        let kill = Kill::new(&sandbox, &[]);
+        assert_eq!(kill.before[2], kill.after[2]);
+        kill.at_every_call(|call| kill.at(call));
+    }
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn a_release_killed_at_any_system_call_leaves_a_reservation_or_none() {
+    let sandbox = sandbox();
+    sandbox.run_hook("b").exits(0);
+    let kill = Kill::new(&sandbox, &["--release"]);
+    assert!(kill.after.iter().all(Option::is_none));
+    kill.at_every_call(|call| {
+        kill.at(call);
+        restore(&sandbox, &kill.before);
+        kill.at(call);
+        sandbox.run("b", &["--release"]).exits(0);
+        assert_eq!(state(&sandbox), kill.after, "{call:?}");
+    });
+}
+
+/// A call in `b` that is killed again and again, from one state on.
+struct Kill<'a> {
+    sandbox: &'a Sandbox,
+    arguments: &'a [&'a str],
+    calls: Vec<Call>,
+    before: State,
+    after: State,
+}
+
+impl Kill<'_> {
+    /// Lists the system calls of the call, which must change something.
+    fn new<'a>(sandbox: &'a Sandbox, arguments: &'a [&'a str]) -> Kill<'a> {
+        let before = state(sandbox);
+        let calls = strace::calls_from_the_lock(sandbox, "b", arguments);
+        Kill {
+            sandbox,
+            arguments,
+            calls,
+            before,
+            after: state(sandbox),
+        }
+    }
+
+    /// Kills the call at each of its system calls, each time from the state before it.
+    fn at_every_call(&self, mut kill: impl FnMut(&Call)) {
+        assert!(self.calls.len() > 40, "{}", self.calls.len());
+        for call in &self.calls {
+            restore(self.sandbox, &self.before);
+            kill(call);
+            self.ends_alike(call);
+        }
+        restore(self.sandbox, &self.after);
+    }
+
+    /// Kills the call there, and looks at what is left.
+    #[track_caller]
+    fn at(&self, call: &Call) {
+        let inject = call.inject("signal=KILL");
+        let run = strace::inject(self.sandbox, "b", &inject, self.arguments);
+        assert_eq!(run.status.signal(), Some(9), "{call:?}: {run}");
+        let left = state(self.sandbox);
+        for own_name in [0, 2] {
+            let is_whole = left[own_name] == self.before[own_name]
+                || left[own_name] == self.after[own_name]
+                || left[own_name].is_none();
+            assert!(is_whole, "{call:?}: {left:?}");
+        }
+        self.stays_reserved(call, &left);
+    }
+
+    /// Another worktree that allocates at this moment gets nothing of what is left: with the
+    /// killed one in its place, and moved away by hand.
+    #[track_caller]
+    fn stays_reserved(&self, call: &Call, left: &State) {
+        let sandbox = self.sandbox;
+        let others = |sandbox: &Sandbox| -> BTreeSet<u64> {
+            sandbox.run("a", &["--release"]).exits(0);
+            sandbox.run("a", &[]).exits(0);
+            let ports = sandbox.ports("a").into_iter().map(u64::from).collect();
+            sandbox.run("a", &["--release"]).exits(0);
+            ports
+        };
+        // A port file of its own stands alone, and the record beside it may be older or newer.
+        let of_file = ports(left[0].as_deref());
+        let of_record = ports(left[2].as_deref());
+        let is_own = left[0]
+            .as_deref()
+            .is_some_and(|text| text.contains(r#""worktree": "b""#));
+        let kept = if is_own {
+            of_file
+        } else {
+            &of_file | &of_record
+        };
+        assert!(kept.is_disjoint(&others(sandbox)), "{call:?}: {left:?}");
+
+        fs::rename(sandbox.path("b"), sandbox.path("moved")).unwrap();
+        // Only the files of ours count as the one that was killed knows them.
+        let of_own_file = if is_own {
+            ports(left[0].as_deref())
+        } else {
+            BTreeSet::new()
+        };
+        let kept = &of_own_file | &ports(left[2].as_deref());
+        let others = others(sandbox);
+        fs::rename(sandbox.path("moved"), sandbox.path("b")).unwrap();
+        assert!(kept.is_disjoint(&others), "moved, {call:?}: {left:?}");
+    }
+
+    /// The next call by hand ends with port file and record alike, and nothing else.
+    #[track_caller]
+    fn ends_alike(&self, call: &Call) {
+        self.sandbox.run("b", &[]).exits(0);
+        let [file, temporary, record, record_temporary] = state(self.sandbox);
+        assert_eq!((temporary, record_temporary), (None, None), "{call:?}");
+        let file: Value = serde_json::from_str(&file.unwrap()).unwrap();
+        let mut record: Value = serde_json::from_str(&record.unwrap()).unwrap();
+        let env_files = record.as_object_mut().unwrap().remove("env_files");
+        assert_eq!(env_files, Some(Value::Array(vec![])));
+        assert_eq!(record, file, "{call:?}");
+    }
+}
+
+/// A repository with `a`, which asks, and `b`, which is killed; the lines stand in the exclude file.
+fn sandbox() -> Sandbox {
+    let sandbox = Sandbox::with_worktrees(&["a", "b"]);
+    sandbox.run("a", &[]).exits(0);
+    sandbox.run("a", &["--release"]).exits(0);
+    if !fs::read_to_string(sandbox.path(EXCLUDE))
+        .unwrap()
+        .contains(TEMPORARY)
+    {
+        // A release takes away what no worktree needs any more.
+        sandbox.run("repo", &[]).exits(0);
+    }
+    sandbox
+}
+
+/// What lies at each of [`FILES`].
+fn state(sandbox: &Sandbox) -> State {
+    assert!(sandbox.path(ENTRY).is_dir());
+    FILES.map(|path| fs::read_to_string(sandbox.path(path)).ok())
+}
+
+/// Brings [`FILES`] back to that state.
+fn restore(sandbox: &Sandbox, state: &State) {
+    for (path, content) in FILES.iter().zip(state) {
+        if let Some(content) = content {
+            sandbox.write(path, content);
+        } else {
+            let _ = fs::remove_file(sandbox.path(path));
+        }
+    }
+}
+
+/// The ports that a file of ours names; none where it is not there or torn.
+fn ports(text: Option<&str>) -> BTreeSet<u64> {
+    let file: Option<Value> = text.and_then(|text| serde_json::from_str(text).ok());
+    let ports = file.and_then(|file| Some(file["ports"].as_object()?.clone()));
+    let ports = ports.into_iter().flatten();
+    ports.filter_map(|(_, port)| port.as_u64()).collect()
 }

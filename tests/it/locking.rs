@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::support::processes::{Holder, StoppedAllocation, Waiter};
@@ -87,17 +89,17 @@ fn all_waiters_succeed_when_a_stopped_allocation_goes_on() {
 
 #[test]
 #[ignore = "needs strace"]
-fn an_allocation_that_is_killed_while_others_wait_reserves_nothing() {
+fn an_allocation_that_is_killed_while_others_wait_keeps_what_it_was_about_to_write() {
     let sandbox = two_worktrees();
     let stopped = StoppedAllocation::start(&sandbox, "a");
     let waiter = Waiter::start(&sandbox, "b");
     stopped.signal("KILL");
     stopped.ends();
     waiter.succeeds();
-    assert_eq!(sandbox.ports("b"), [sandbox.port(1)]);
+    assert_eq!(sandbox.ports("b"), [sandbox.port(2)]);
     assert!(sandbox.path("a").join(TEMPORARY).exists());
     sandbox.run_hook("a").exits(0);
-    assert_eq!(sandbox.ports("a"), [sandbox.port(2)]);
+    assert_eq!(sandbox.ports("a"), [sandbox.port(1)]);
     sandbox.assert_no_leftovers("a");
 }
 
@@ -122,9 +124,14 @@ fn a_file_system_without_locks_is_an_error_with_a_way_out() {
     let sandbox = two_worktrees();
     sandbox.run_hook("b").exits(0);
     let old = sandbox.port_file("b");
-    for error in ["ENOLCK", "EOPNOTSUPP", "ENOSYS", "EINVAL", "EIO"] {
+    for (error, way_out) in [
+        ("ENOLCK", "supports locks"),
+        ("EOPNOTSUPP", "supports locks"),
+        ("ENOSYS", "supports locks"),
+        ("EIO", "Input/output error"),
+    ] {
         let what = format!("flock:error={error}");
-        let told = ["error: could not lock", "supports locks"];
+        let told = ["error: could not lock", way_out];
         strace::inject(&sandbox, "a", &what, &FIRST_CHECKOUT)
             .exits(0)
             .tells(&told);
@@ -164,6 +171,89 @@ fn the_lock_file_is_made_once_and_stays() {
         sandbox.run("a", arguments).exits(0);
     }
     assert_eq!(fs::metadata(&lock).unwrap().ino(), before.ino());
+}
+
+#[test]
+#[cfg_attr(not(target_os = "linux"), ignore = "needs flock")]
+fn a_worktree_that_was_moved_or_removed_while_its_hook_waited_is_told_so() {
+    let remove = ["worktree", "remove", "../a"];
+    let move_away = ["worktree", "move", "../a", "../elsewhere"];
+    for command in [&remove[..], &move_away] {
+        let sandbox = two_worktrees();
+        let holder = Holder::take(&sandbox);
+        let waiter = Waiter::start(&sandbox, "a");
+        sandbox.git("repo", command);
+        drop(holder);
+        let told = waiter.ends();
+        assert!(told.contains("error: "), "{command:?}: {told}");
+        assert!(told.contains("moved or removed"), "{command:?}: {told}");
+        assert!(!sandbox.path("a").exists(), "{command:?}");
+        assert!(!sandbox.has_port_file("elsewhere"), "{command:?}");
+        let record = sandbox.path("repo/.git/worktrees/a/worktree-ports.json");
+        assert!(!record.exists(), "{command:?}");
+    }
+}
+
+#[test]
+#[cfg_attr(not(target_os = "linux"), ignore = "needs flock")]
+fn nothing_is_written_into_another_worktree_that_came_to_the_place_of_one_that_waited() {
+    for has_ports in [true, false] {
+        let sandbox = two_worktrees();
+        if has_ports {
+            sandbox.run("b", &[]).exits(0);
+        }
+        let before = has_ports.then(|| sandbox.port_file("b"));
+        let holder = Holder::take(&sandbox);
+        let waiter = Waiter::start(&sandbox, "a");
+        sandbox.git("repo", &["worktree", "move", "../a", "../elsewhere"]);
+        sandbox.git("repo", &["worktree", "move", "../b", "../a"]);
+        drop(holder);
+        let told = waiter.ends();
+        assert!(told.contains("error: "), "{told}");
+        let after = sandbox.has_port_file("a").then(|| sandbox.port_file("a"));
+        assert_eq!(after, before);
+        assert!(!sandbox.has_port_file("elsewhere"));
+        // Each is as any other afterwards.
+        sandbox.run("elsewhere", &[]).exits(0);
+        sandbox.run("a", &[]).exits(0);
+        assert_ne!(sandbox.ports("a"), sandbox.ports("elsewhere"));
+    }
+}
+
+#[test]
+#[cfg_attr(not(target_os = "linux"), ignore = "needs flock and /proc/locks")]
+fn one_that_finds_that_the_path_names_another_file_by_now_takes_that_lock() {
+    let sandbox = two_worktrees();
+    let lock = sandbox.path(LOCK);
+    let removed = Holder::take(&sandbox);
+    let mut waiter = Waiter::start(&sandbox, "a");
+    fs::remove_file(&lock).unwrap();
+    let holder = Holder::take(&sandbox);
+    // It gets the lock of the file that has no name any more, and waits for the other.
+    drop(removed);
+    while !is_waiting_for(&lock, waiter.child.id()) {
+        assert!(
+            waiter.child.try_wait().unwrap().is_none(),
+            "it has not waited"
+        );
+        thread::yield_now();
+    }
+    assert!(!sandbox.has_port_file("a"));
+    drop(holder);
+    assert!(waiter.ends().contains("worktree-ports: cloud "));
+    assert_eq!(sandbox.ports("a"), [sandbox.port(1)]);
+}
+
+/// Whether the kernel lists that process among those that wait for that lock.
+fn is_waiting_for(lock: &Path, pid: u32) -> bool {
+    let inode = format!(":{}", fs::metadata(lock).unwrap().ino());
+    let locks = fs::read_to_string("/proc/locks").unwrap();
+    locks.lines().any(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        fields.contains(&"->")
+            && fields.contains(&pid.to_string().as_str())
+            && fields.iter().any(|field| field.ends_with(&inode))
+    })
 }
 
 /// Worktrees `a` and `b` without port files, the lock file made.

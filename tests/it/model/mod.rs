@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use proptest::test_runner::Config as Proptest;
 use proptest_state_machine::{StateMachineTest, prop_state_machine};
+use serde_json::Value;
 
 use crate::support::{PORT_FILE, Sandbox, TEMPORARY, can_bind, close, listen};
 
-use reference::{CONFIGS, Expected, How, Lies, Model, Offset, Operation, Other, Step};
+use reference::{CONFIGS, Expected, How, Lies, Model, Offset, Operation, Other, Step, Tree};
 
 mod reference;
 
@@ -39,6 +40,18 @@ impl System {
             Step::Git(arguments) => {
                 self.sandbox.git("repo", arguments);
             }
+            Step::Clean(tree) => {
+                let path = &model.trees[*tree].path;
+                self.sandbox.git(path, &["clean", "--quiet", "-fdx"]);
+            }
+            Step::Rename(from, to) => {
+                fs::rename(self.sandbox.path(from), self.sandbox.path(to)).unwrap();
+            }
+            Step::MoveByHand(from, to) => {
+                fs::rename(self.sandbox.path(from), self.sandbox.path(to)).unwrap();
+                self.sandbox.git(to, &["worktree", "repair"]);
+            }
+            Step::RemoveRecord(tree) => remove(&self.record(&model.trees[*tree])),
             Step::PutPortFile(tree) => {
                 let tree = &model.trees[*tree];
                 let path = self.sandbox.path(&tree.path).join(PORT_FILE);
@@ -71,15 +84,23 @@ impl System {
         }
     }
 
+    fn record(&self, tree: &Tree) -> PathBuf {
+        let record = match &tree.id {
+            Some(id) => format!("repo/.git/worktrees/{id}/worktree-ports.json"),
+            None => "repo/.git/worktree-ports/main.json".to_owned(),
+        };
+        self.sandbox.path(record)
+    }
+
     fn call(&self, model: &Model, tree: usize, how: How, expected: Expected) {
         let path = &model.trees[tree].path;
         let run = match how {
             How::Hook => self.sandbox.run_hook(path).exits(0),
-            How::Bare | How::Reallocate => {
-                let arguments: &[&str] = if how == How::Bare {
-                    &["--json"]
-                } else {
-                    &["--reallocate"]
+            How::Bare | How::Reallocate | How::Release => {
+                let arguments: &[&str] = match how {
+                    How::Reallocate => &["--reallocate"],
+                    How::Release => &["--release"],
+                    _ => &["--json"],
                 };
                 let code = i32::from(expected == Expected::Refused);
                 self.sandbox.run(path, arguments).exits(code)
@@ -95,7 +116,8 @@ impl System {
         }
     }
 
-    /// Without asking the model: the ports stand in no other worktree's file, and can be bound.
+    /// Without asking the model: the ports stand in no other worktree's file that can be seen, and
+    /// can be bound.
     fn assert_chosen_well(&self, model: &Model, tree: usize) {
         let ports = self.sandbox.ports(&model.trees[tree].path);
         for (i, other) in model.trees.iter().enumerate().filter(|(i, _)| *i != tree) {
@@ -142,7 +164,18 @@ impl StateMachineTest for System {
 
     fn check_invariants(system: &System, model: &Model) {
         for tree in &model.trees {
-            let root = system.sandbox.path(&tree.path);
+            let record = fs::read_to_string(system.record(tree)).ok();
+            let record: Option<Value> = record.map(|text| serde_json::from_str(&text).unwrap());
+            let expected = tree.record.as_ref().map(|ours| {
+                let mut record: Value = serde_json::from_str(&ours.text(system.first())).unwrap();
+                record["env_files"] = Value::Array(vec![]);
+                record
+            });
+            assert_eq!(record, expected, "the record of {}", tree.path);
+            let away = tree.away();
+            let root = system
+                .sandbox
+                .path(if tree.is_away { &away } else { &tree.path });
             let path = root.join(PORT_FILE);
             assert!(!root.join(TEMPORARY).exists());
             match (&tree.lies, tree.lies.text(system.first())) {

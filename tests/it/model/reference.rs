@@ -105,6 +105,16 @@ impl Lies {
         }
     }
 
+    /// The slot that it reserves.
+    fn reserves_slot(&self) -> Option<u16> {
+        match self {
+            Lies::Ours(ours) => Some(ours.slot),
+            // Of our shape, with an impossible value.
+            Lies::Other(Other::Impossible, ..) => Some(1),
+            _ => None,
+        }
+    }
+
     /// The content, where it is a file.
     pub fn text(&self, first: u16) -> Option<String> {
         Some(match self {
@@ -152,7 +162,40 @@ pub struct Tree {
     pub id: Option<String>,
     pub path: String,
     pub lies: Lies,
+    /// What the record names.
+    pub record: Option<Ours>,
     pub config: Option<usize>,
+    /// Whether the directory is renamed away, as by an unmount.
+    pub is_away: bool,
+}
+
+impl Tree {
+    /// The file of its own; what is away is not seen.
+    fn own(&self) -> Option<&Ours> {
+        match &self.lies {
+            Lies::Ours(ours) if ours.id == self.id && !self.is_away => Some(ours),
+            _ => None,
+        }
+    }
+
+    /// The ports and the slots that it keeps from the others.
+    fn reserves(&self) -> (Vec<Offset>, Vec<u16>) {
+        let (mut ports, mut slots) = (Vec::new(), Vec::new());
+        if !self.is_away {
+            ports = self.lies.reserves();
+            slots.extend(self.lies.reserves_slot());
+        }
+        if let (None, Some(record)) = (self.own(), &self.record) {
+            ports.extend(record.ports.iter().map(|(_, port)| port));
+            slots.push(record.slot);
+        }
+        (ports, slots)
+    }
+
+    /// The path under which it is away.
+    pub fn away(&self) -> String {
+        format!("{}-away", self.path)
+    }
 }
 
 /// The model.
@@ -172,6 +215,10 @@ pub struct Model {
 pub enum Step {
     Nothing,
     Git(Vec<String>),
+    Clean(usize),
+    Rename(String, String),
+    MoveByHand(String, String),
+    RemoveRecord(usize),
     PutPortFile(usize),
     PutConfig(usize),
     Listen(Offset),
@@ -184,6 +231,7 @@ pub enum How {
     Hook,
     Bare,
     Reallocate,
+    Release,
 }
 
 /// What a call is to come to.
@@ -191,6 +239,7 @@ pub enum How {
 pub enum Expected {
     Kept,
     Followed,
+    Restored,
     Chosen,
     Refused,
 }
@@ -201,6 +250,12 @@ pub enum Operation {
     Add,
     Remove(usize),
     Move(usize),
+    MoveByHand(usize),
+    Disappear(usize),
+    ComeBack(usize),
+    Prune,
+    Clean(usize),
+    LoseRecord(usize),
     Call(usize, How),
     Damage(usize, usize, Offset, Offset),
     Delete(usize),
@@ -218,18 +273,21 @@ impl Model {
         CONFIGS[self.trees[tree].config.unwrap_or(of_main)].as_ref()
     }
 
-    /// What the others have.
-    fn reserved(&self, tree: usize) -> BTreeSet<Offset> {
-        let others = self.trees.iter().enumerate().filter(|(i, _)| *i != tree);
-        let mut reserved: BTreeSet<Offset> = others
-            .flat_map(|(_, other)| other.lies.reserves())
-            .collect();
+    /// The ports and the slots that the others have.
+    fn reserved(&self, tree: usize) -> (BTreeSet<Offset>, BTreeSet<u16>) {
+        let (mut ports, mut slots) = (BTreeSet::new(), BTreeSet::new());
+        for (_, other) in self.trees.iter().enumerate().filter(|(i, _)| *i != tree) {
+            let (of_other, slots_of_other) = other.reserves();
+            ports.extend(of_other);
+            slots.extend(slots_of_other);
+        }
         if tree != 0 {
             for config in [self.config(0), self.config(tree)].into_iter().flatten() {
-                reserved.extend(config.services.iter().map(|(_, base)| base));
+                ports.extend(config.services.iter().map(|(_, base)| base));
             }
+            slots.insert(0);
         }
-        reserved
+        (ports, slots)
     }
 
     fn call(&mut self, tree: usize, how: How) -> Expected {
@@ -237,23 +295,37 @@ impl Model {
             return Expected::Kept;
         }
         let id = self.trees[tree].id.clone();
-        let own = match &self.trees[tree].lies {
-            Lies::Ours(ours) if ours.id == id => Some(ours.clone()),
-            _ => None,
-        };
+        let own = self.trees[tree].own().cloned();
         let is_another_tools =
             matches!(self.trees[tree].lies, Lies::Other(Other::AnotherTools, ..));
         match how {
             How::Hook if own.is_some() || is_another_tools => return Expected::Kept,
-            How::Bare if is_another_tools => return Expected::Refused,
+            How::Bare | How::Release if is_another_tools => return Expected::Refused,
+            How::Release => {
+                self.trees[tree].lies = Lies::Nothing;
+                self.trees[tree].record = None;
+                return Expected::Kept;
+            }
             _ => {}
         }
         let Some(config) = self.config(tree) else {
             return Expected::Refused;
         };
+        let restored = || {
+            let record = self.trees[tree].record.as_ref()?;
+            let ports = self.restore(tree, record, config);
+            (how != How::Reallocate && !ports.is_empty()).then_some((record.slot, ports))
+        };
+        let mut is_restored = false;
         let (slot, ports) = match &own {
             Some(own) if how == How::Bare => (own.slot, self.follow(tree, own, config)),
-            _ => self.choose(tree, config),
+            _ => match restored() {
+                Some(restored) => {
+                    is_restored = true;
+                    restored
+                }
+                None => self.choose(tree, config),
+            },
         };
         if ports.is_empty() {
             return Expected::Refused;
@@ -270,15 +342,17 @@ impl Model {
         let expected = match &own {
             Some(own) if how == How::Bare && *own == ours => Expected::Kept,
             Some(_) if how == How::Bare => Expected::Followed,
+            _ if is_restored => Expected::Restored,
             _ => Expected::Chosen,
         };
+        self.trees[tree].record = Some(ours.clone());
         self.trees[tree].lies = Lies::Ours(ours);
         expected
     }
 
     fn choose(&self, tree: usize, config: &Plain) -> (u16, Vec<(&'static str, Offset)>) {
-        let reserved = self.reserved(tree);
-        let found = (0..).find_map(|slot| {
+        let (reserved, slots) = self.reserved(tree);
+        let found = (0..).filter(|slot| !slots.contains(slot)).find_map(|slot| {
             let services = config.services.iter();
             let ports: Vec<(&'static str, Offset)> = services
                 .map(|(service, base)| (*service, base + slot * config.step))
@@ -291,9 +365,20 @@ impl Model {
         found.unwrap()
     }
 
+    /// What a record names, under a config that may have changed: nothing where another worktree has
+    /// a part of it.
+    fn restore(&self, tree: usize, record: &Ours, config: &Plain) -> Vec<(&'static str, Offset)> {
+        let (reserved, slots) = self.reserved(tree);
+        let mut ports = record.ports.iter();
+        if slots.contains(&record.slot) || ports.any(|(_, port)| reserved.contains(port)) {
+            return Vec::new();
+        }
+        self.follow(tree, record, config)
+    }
+
     /// The ports of a bundle under a config that may have changed: none where that cannot be.
     fn follow(&self, tree: usize, own: &Ours, config: &Plain) -> Vec<(&'static str, Offset)> {
-        let reserved = self.reserved(tree);
+        let (reserved, _) = self.reserved(tree);
         let has = |wanted: &str| own.ports.iter().find(|(service, _)| *service == wanted);
         let in_slot = |base: Offset| base + own.slot * config.step;
         let all_stand = (config.services.iter())
@@ -321,7 +406,9 @@ impl ReferenceStateMachine for Model {
             id: None,
             path: "repo".to_owned(),
             lies: Lies::Nothing,
+            record: None,
             config: Some(0),
+            is_away: false,
         };
         Just(Model {
             trees: vec![main],
@@ -335,11 +422,22 @@ impl ReferenceStateMachine for Model {
     fn transitions(_: &Model) -> BoxedStrategy<Operation> {
         let tree = || 0..7_usize;
         let port = || 1..40_u16;
-        let how = prop_oneof![Just(How::Hook), Just(How::Bare), Just(How::Reallocate)];
+        let how = prop_oneof![
+            3 => Just(How::Hook),
+            3 => Just(How::Bare),
+            3 => Just(How::Reallocate),
+            1 => Just(How::Release),
+        ];
         prop_oneof![
             4 => Just(Operation::Add),
             1 => tree().prop_map(Operation::Remove),
             1 => tree().prop_map(Operation::Move),
+            1 => tree().prop_map(Operation::MoveByHand),
+            2 => tree().prop_map(Operation::Disappear),
+            2 => tree().prop_map(Operation::ComeBack),
+            1 => Just(Operation::Prune),
+            1 => tree().prop_map(Operation::Clean),
+            1 => tree().prop_map(Operation::LoseRecord),
             6 => (tree(), how).prop_map(|(tree, how)| Operation::Call(tree, how)),
             2 => (tree(), 0..OTHERS.len(), port(), port()).prop_map(|(tree, kind, one, other)| Operation::Damage(tree, kind, one, other)),
             1 => tree().prop_map(Operation::Delete),
@@ -352,11 +450,19 @@ impl ReferenceStateMachine for Model {
         .boxed()
     }
 
+    #[expect(clippy::too_many_lines, reason = "a match, an arm for each operation")]
     fn apply(mut model: Model, operation: &Operation) -> Model {
         let count = model.trees.len();
-        let any = |tree: usize| tree % count;
+        let here: Vec<usize> = (0..count)
+            .filter(|tree| !model.trees[*tree].is_away)
+            .collect();
+        let away: Vec<usize> = (0..count)
+            .filter(|tree| model.trees[*tree].is_away)
+            .collect();
+        // What is away, nobody reaches.
+        let any = |tree: usize| here[tree % here.len()];
         // The main worktree can be neither moved nor removed.
-        let linked = |tree: usize| (count > 1).then(|| 1 + tree % (count - 1).max(1));
+        let linked = |tree: usize| here[1..].get(tree % (here.len() - 1).max(1)).copied();
         model.next = match *operation {
             Operation::Add if count < 7 => {
                 let path = format!("w{}", model.paths);
@@ -365,22 +471,55 @@ impl ReferenceStateMachine for Model {
                     id: Some(path.clone()),
                     path: path.clone(),
                     lies: Lies::Nothing,
+                    record: None,
                     config: None,
+                    is_away: false,
                 });
                 // The hook runs in it.
                 model.call(count, How::Hook);
                 git(&["add", "--quiet", &format!("../{path}")])
             }
-            Operation::Remove(tree) if count > 1 => {
+            Operation::Remove(tree) if here.len() > 1 => {
                 let gone = model.trees.remove(linked(tree).unwrap());
                 git(&["remove", "--force", &format!("../{}", gone.path)])
             }
-            Operation::Move(tree) if count > 1 => {
+            Operation::Move(tree) if here.len() > 1 => {
                 let to = format!("w{}", model.paths);
                 model.paths += 1;
                 let tree = &mut model.trees[linked(tree).unwrap()];
                 let from = std::mem::replace(&mut tree.path, to);
                 git(&["move", &format!("../{from}"), &format!("../{}", tree.path)])
+            }
+            Operation::MoveByHand(tree) if here.len() > 1 => {
+                let to = format!("w{}", model.paths);
+                model.paths += 1;
+                let tree = &mut model.trees[linked(tree).unwrap()];
+                let from = std::mem::replace(&mut tree.path, to.clone());
+                Step::MoveByHand(from, to)
+            }
+            Operation::Disappear(tree) if here.len() > 1 => {
+                let tree = &mut model.trees[linked(tree).unwrap()];
+                tree.is_away = true;
+                Step::Rename(tree.path.clone(), tree.away())
+            }
+            Operation::ComeBack(tree) if !away.is_empty() => {
+                let tree = &mut model.trees[away[tree % away.len()]];
+                tree.is_away = false;
+                Step::Rename(tree.away(), tree.path.clone())
+            }
+            Operation::Prune => {
+                model.trees.retain(|tree| !tree.is_away);
+                git(&["prune"])
+            }
+            Operation::Clean(tree) if here.len() > 1 => {
+                let index = linked(tree).unwrap();
+                model.trees[index].lies = Lies::Nothing;
+                model.trees[index].config = None;
+                Step::Clean(index)
+            }
+            Operation::LoseRecord(tree) => {
+                model.trees[any(tree)].record = None;
+                Step::RemoveRecord(any(tree))
             }
             Operation::Call(tree, how) => {
                 let expected = model.call(any(tree), how);

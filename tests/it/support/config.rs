@@ -36,14 +36,12 @@ impl Config {
     }
 
     /// Adds a member of `env`.
-    #[expect(dead_code, reason = "the first test of `env` takes this away")]
     pub fn env(mut self, name: &str, template: &str) -> Config {
         self.env.push((name.to_owned(), quoted(template)));
         self
     }
 
     /// Adds a member of `env_files`; one without variables has all lines of `--env`.
-    #[expect(dead_code, reason = "the first test of `env_files` takes this away")]
     pub fn env_file(mut self, path: &str, variables: &[(&str, &str)]) -> Config {
         let variables = variables.iter();
         let variables: Vec<_> = variables

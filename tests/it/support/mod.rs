@@ -4,6 +4,7 @@
 //!   program by hand and as the hook, and reads port files. [`Run`] is what a command did.
 //! - [`config`]: the text of a config, member by member. `sandbox.config(&["web", "api"])` gives it
 //!   the sandbox's ports.
+//! - [`block`]: the block in an env file.
 //! - [`listen`], [`close`], [`can_bind`]: listeners on the sandbox's ports.
 //! - [`hooks`]: gits old and new, and the hook as each runs it.
 //! - [`strace`]: system calls that fail, or at which the program is killed.
@@ -12,6 +13,7 @@
 //! - [`tool`]: other programs, which only an ignored test may need.
 
 mod config;
+mod env_files;
 pub mod hooks;
 mod ports;
 pub mod processes;
@@ -22,6 +24,7 @@ mod tools;
 mod users;
 
 pub use config::{Config, config};
+pub use env_files::block;
 pub use ports::{PortBlock, can_bind, close, listen};
 pub use run::{Run, is_one_error};
 pub use sandbox::Sandbox;

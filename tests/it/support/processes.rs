@@ -47,7 +47,7 @@ impl Drop for Holder {
 
 /// A hook that waits for the lock.
 pub struct Waiter {
-    child: Child,
+    pub child: Child,
     stderr: BufReader<ChildStderr>,
 }
 
@@ -65,12 +65,19 @@ impl Waiter {
         Waiter { child, stderr }
     }
 
-    /// Waits until it has told of its ports, and nothing else.
+    /// What it has told since, once it has ended; a hook succeeds whatever becomes of it.
     #[track_caller]
-    pub fn succeeds(mut self) {
+    pub fn ends(mut self) -> String {
         let mut told = String::new();
         self.stderr.read_to_string(&mut told).unwrap();
         assert!(self.child.wait().unwrap().success());
+        told
+    }
+
+    /// Waits until it has told of its ports, and nothing else.
+    #[track_caller]
+    pub fn succeeds(self) {
+        let told = self.ends();
         assert!(told.starts_with("worktree-ports: cloud "), "{told}");
         assert_eq!(told.lines().count(), 1, "{told}");
     }

@@ -56,6 +56,25 @@ pub fn calls_from_the_lock(sandbox: &Sandbox, at: &str, arguments: &[&str]) -> V
     calls.split_off(first)
 }
 
+/// How many system calls the program makes from getting the lock to giving it back.
+pub fn calls_under_the_lock(sandbox: &Sandbox, at: &str, arguments: &[&str]) -> usize {
+    let log = sandbox.path("strace.log");
+    let mut command = sandbox.command("strace", at);
+    command.arg("-o").arg(&log).arg(PROGRAM).args(arguments);
+    Sandbox::finish(command);
+
+    let log = fs::read_to_string(&log).unwrap();
+    let mut lines = log.lines();
+    let lock = lines
+        .find_map(|line| line.strip_prefix("flock("))
+        .expect("it takes the lock");
+    let (descriptor, _) = lock.split_once(',').unwrap();
+    let close = format!("close({descriptor})");
+    lines
+        .position(|line| line.starts_with(&close) || line.starts_with("flock("))
+        .expect("it gives the lock back")
+}
+
 /// A command that runs the program under strace with these options.
 pub fn command(sandbox: &Sandbox, at: &str, options: &[&str], arguments: &[&str]) -> Command {
     let mut command = sandbox.command("strace", at);
@@ -72,7 +91,7 @@ pub fn inject(sandbox: &Sandbox, at: &str, what: &str, arguments: &[&str]) -> Ru
     Sandbox::finish(command(sandbox, at, &["-e", &what], arguments))
 }
 
-/// Kills the program at that call.
+/// Runs the program and kills it at that system call.
 #[track_caller]
 pub fn kill_at(sandbox: &Sandbox, at: &str, call: &Call, arguments: &[&str]) {
     let run = inject(sandbox, at, &call.inject("signal=KILL"), arguments);

@@ -1,0 +1,404 @@
+//! Everything at once: adds, moves, removals, reallocations, prunes and gcs, while the program is
+//! stopped and killed anywhere.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+
+use serde_json::Value;
+
+use crate::support::{LOCK, PORT_FILE, PROGRAM, Run, Sandbox, TEMPORARY, config, set_mode};
+
+/// How many work at once.
+const WORKERS: usize = 24;
+
+/// How many operations each of them makes, where `WORKTREE_PORTS_STORM_ROUNDS` does not say.
+const ROUNDS: usize = 5;
+
+/// The directories between which worktrees are moved.
+const PLACES: [&str; 2] = ["here", "there"];
+
+#[test]
+#[cfg_attr(not(target_os = "linux"), ignore = "needs /proc")]
+fn in_a_storm_of_adds_moves_removals_and_kills_no_port_and_no_slot_is_given_twice() {
+    let storm = Storm::new();
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| storm.disturb(&over));
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                storm.look();
+            }
+        });
+        for command in [&["worktree", "prune"][..], &["gc", "--quiet"]] {
+            let (storm, over) = (&storm, &over);
+            scope.spawn(move || {
+                while !over.load(Ordering::Relaxed) {
+                    storm.sandbox.try_git("repo", command);
+                }
+            });
+        }
+        let workers: Vec<_> = (0..WORKERS)
+            .map(|number| {
+                let storm = &storm;
+                scope.spawn(move || Worker::new(storm, number).work(storm.rounds))
+            })
+            .collect();
+        // Whatever becomes of one, the loops above are to end.
+        let ends: Vec<_> = workers
+            .into_iter()
+            .map(thread::ScopedJoinHandle::join)
+            .collect();
+        over.store(true, Ordering::Relaxed);
+        for end in ends {
+            if let Err(panic) = end {
+                std::panic::resume_unwind(panic);
+            }
+        }
+    });
+    storm.settles();
+}
+
+/// What has happened, for the figures that are printed at the end.
+#[derive(Default)]
+struct Counts {
+    adds: AtomicUsize,
+    moves: AtomicUsize,
+    removals: AtomicUsize,
+    reallocations: AtomicUsize,
+    kills: AtomicUsize,
+    stops: AtomicUsize,
+    looks: AtomicUsize,
+}
+
+fn count(counter: &AtomicUsize) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+struct Storm {
+    sandbox: Sandbox,
+    counts: Counts,
+    rounds: usize,
+}
+
+impl Storm {
+    /// A repository whose branches `one` and `two` have configs of their own, which meet in ports,
+    /// and whose hook tells its process id.
+    fn new() -> Storm {
+        let sandbox = Sandbox::without_hook();
+        for (branch, base) in [("one", 0), ("two", 1)] {
+            sandbox.git("repo", &["checkout", "--quiet", "-b", branch, "main"]);
+            sandbox.configure("repo", config(&[(branch, sandbox.port(base))]).step(1));
+            sandbox.commit_config("repo");
+        }
+        sandbox.git("repo", &["checkout", "--quiet", "main"]);
+        sandbox.configure("repo", sandbox.own_config());
+        // A copy of the program that this test alone runs, so that no other one is killed.
+        sandbox.copy(PROGRAM, "program");
+        set_mode(sandbox.path("program"), 0o755);
+        for directory in PLACES.iter().chain(&["processes"]) {
+            fs::create_dir(sandbox.path(directory)).unwrap();
+        }
+        let script = format!(
+            "#!/bin/sh\n'{}' \"$@\" &\n: >'{}'/$!\nwait $! || :\n",
+            sandbox.path("program").display(),
+            sandbox.path("processes").display(),
+        );
+        sandbox.write_script("run", &script);
+        sandbox.write_script("repo/.git/hooks/post-checkout", &script);
+        sandbox.run("repo", &[]).exits(0);
+        let rounds = std::env::var("WORKTREE_PORTS_STORM_ROUNDS");
+        Storm {
+            sandbox,
+            counts: Counts::default(),
+            rounds: rounds.map_or(ROUNDS, |rounds| rounds.parse().unwrap()),
+        }
+    }
+
+    /// Kills a run of the program here and there, and stops others for a while.
+    fn disturb(&self, over: &AtomicBool) {
+        let program = self.sandbox.path("program");
+        let mut random = Random(77);
+        let mut stopped: Vec<String> = Vec::new();
+        while !over.load(Ordering::Relaxed) {
+            // Stopped for as long as it takes to list the others.
+            for pid in stopped.drain(..) {
+                signal(&pid, "CONT");
+            }
+            for entry in fs::read_dir(self.sandbox.path("processes")).unwrap() {
+                let entry = entry.unwrap();
+                let pid = entry.file_name().into_string().unwrap();
+                let runs = fs::read_link(format!("/proc/{pid}/exe"));
+                if runs.is_ok_and(|runs| runs == program) {
+                    match random.below(12) {
+                        0 => {
+                            count(&self.counts.kills);
+                            signal(&pid, "KILL");
+                        }
+                        1..4 => {
+                            count(&self.counts.stops);
+                            signal(&pid, "STOP");
+                            stopped.push(pid);
+                        }
+                        _ => {}
+                    }
+                } else if !Path::new(&format!("/proc/{pid}")).exists() {
+                    fs::remove_file(entry.path()).unwrap();
+                }
+            }
+        }
+        for pid in stopped {
+            signal(&pid, "CONT");
+        }
+    }
+
+    /// Looks at the port files with the lock held: then nobody writes one, but git moves and removes
+    /// the directories that they are in.
+    fn look(&self) {
+        let lock = File::options()
+            .write(true)
+            .open(self.sandbox.path(LOCK))
+            .unwrap();
+        lock.lock().unwrap();
+        count(&self.counts.looks);
+        self.reservations();
+    }
+
+    /// Slot and ports by the worktree's id. Fails where two have one of them, or a file is torn.
+    #[track_caller]
+    fn reservations(&self) -> BTreeMap<String, Value> {
+        let mut found: BTreeMap<String, Value> = BTreeMap::new();
+        for root in self.roots() {
+            // A directory that is moved or removed at this moment is not there.
+            let Ok(text) = fs::read_to_string(root.join(PORT_FILE)) else {
+                continue;
+            };
+            let file: Value = serde_json::from_str(&text)
+                .unwrap_or_else(|error| panic!("{error} in {}: {text:?}", root.display()));
+            let id = file["worktree"]
+                .as_str()
+                .unwrap_or("main worktree")
+                .to_owned();
+            // One that was moved meanwhile is met twice.
+            let before = found.insert(id.clone(), file.clone());
+            assert!(
+                before.is_none_or(|before| before == file),
+                "{id} has two files"
+            );
+        }
+        let mut owners: BTreeMap<u64, &str> = BTreeMap::new();
+        let mut slots: BTreeMap<u64, &str> = BTreeMap::new();
+        for (id, file) in &found {
+            let ports = file["ports"].as_object().unwrap().values();
+            for port in ports.map(|port| port.as_u64().unwrap()) {
+                let other = owners.insert(port, id);
+                assert_eq!(other, None, "port {port} is also assigned to {id}");
+            }
+            let slot = file["slot"].as_u64().unwrap();
+            let other = slots.insert(slot, id);
+            assert_eq!(other, None, "slot {slot} is also assigned to {id}");
+        }
+        found
+    }
+
+    /// The directories that may be worktrees.
+    fn roots(&self) -> Vec<PathBuf> {
+        let mut roots = vec![self.sandbox.path("repo")];
+        for place in PLACES {
+            let entries = fs::read_dir(self.sandbox.path(place)).unwrap();
+            roots.extend(entries.filter_map(|entry| Some(entry.ok()?.path())));
+        }
+        roots
+    }
+
+    /// After the storm: a call by hand mends what was killed, and nothing is left.
+    #[expect(clippy::print_stderr, reason = "the figures of a long run")]
+    fn settles(&self) {
+        let sandbox = &self.sandbox;
+        let before = self.reservations();
+        let all = sandbox.run("repo", &["--all"]);
+        let after = self.reservations();
+        for (id, file) in &before {
+            assert_eq!(after.get(id), Some(file), "{all}");
+        }
+        all.exits(0);
+        for root in self.roots() {
+            assert!(!root.join(TEMPORARY).exists(), "{}", root.display());
+            let file = fs::read_to_string(root.join(PORT_FILE)).unwrap();
+            let file: Value = serde_json::from_str(&file).unwrap();
+            let record = match file["worktree"].as_str() {
+                Some(id) => format!("repo/.git/worktrees/{id}/worktree-ports.json"),
+                None => "repo/.git/worktree-ports/main.json".to_owned(),
+            };
+            let record = sandbox.path(record);
+            assert!(
+                !record.with_extension("json.tmp").exists(),
+                "{}",
+                record.display()
+            );
+            let record: Value = serde_json::from_str(&fs::read_to_string(record).unwrap()).unwrap();
+            for member in ["worktree", "slot", "ports"] {
+                assert_eq!(record[member], file[member]);
+            }
+        }
+        let counts = &self.counts;
+        assert!(!after.is_empty());
+        eprintln!(
+            "{WORKERS} at once, {} rounds: {:?} adds, {:?} moves, {:?} removals, {:?} reallocations, \
+             {:?} kills, {:?} stops, {:?} looks",
+            self.rounds,
+            counts.adds,
+            counts.moves,
+            counts.removals,
+            counts.reallocations,
+            counts.kills,
+            counts.stops,
+            counts.looks
+        );
+    }
+}
+
+/// One of those that work at once, each with worktrees of its own.
+struct Worker<'a> {
+    storm: &'a Storm,
+    name: String,
+    random: Random,
+    /// Where its worktrees are.
+    trees: Vec<Tree>,
+    made: usize,
+}
+
+struct Tree {
+    path: PathBuf,
+    /// Whether it stays where it is: git prunes what is on its way, where it is not locked.
+    is_locked: bool,
+}
+
+impl Worker<'_> {
+    fn new(storm: &Storm, number: usize) -> Worker<'_> {
+        Worker {
+            storm,
+            name: format!("w{number}"),
+            random: Random(1 + number as u64),
+            trees: Vec::new(),
+            made: 0,
+        }
+    }
+
+    fn work(mut self, rounds: usize) {
+        for _ in 0..rounds {
+            match self.random.below(10) {
+                _ if self.trees.is_empty() => self.add(),
+                0..3 if self.trees.len() < 3 => self.add(),
+                0..6 => self.move_one(),
+                6 | 7 => self.remove(),
+                _ => self.reallocate(),
+            }
+        }
+    }
+
+    fn add(&mut self) {
+        // The name of one that was removed is used again, for the same id.
+        self.made = (self.made + 1) % 5;
+        let path = self.place().join(format!("{}-{}", self.name, self.made));
+        let is_locked = self.random.below(3) > 0;
+        let mut arguments = vec!["worktree", "add", "--quiet", "--detach"];
+        arguments.extend(is_locked.then_some("--lock"));
+        let branch = ["main", "one", "two"][self.random.below(3)];
+        let path_text = path.to_str().unwrap();
+        arguments.extend([path_text, branch]);
+        // git itself fails for some of many at once.
+        if !path.exists() && self.git(&arguments) {
+            count(&self.storm.counts.adds);
+            self.trees.push(Tree { path, is_locked });
+        }
+    }
+
+    fn move_one(&mut self) {
+        let place = self.place();
+        let Some(index) = self.any() else { return };
+        if !self.trees[index].is_locked {
+            return self.reallocate();
+        }
+        self.made += 1;
+        let to = place.join(format!("{}-moved-{}", self.name, self.made));
+        let from = self.trees[index].path.to_str().unwrap().to_owned();
+        if !to.exists() && self.git(&["worktree", "move", "-f", "-f", &from, to.to_str().unwrap()])
+        {
+            count(&self.storm.counts.moves);
+            self.trees[index].path = to;
+        }
+    }
+
+    fn remove(&mut self) {
+        let Some(index) = self.any() else { return };
+        let path = self.trees[index].path.clone();
+        if !self.trees[index].is_locked && self.random.below(2) == 0 {
+            // Its entry goes with the next `git worktree prune`.
+            let removed = fs::remove_dir_all(&path);
+            assert!(removed.is_ok(), "{removed:?}");
+        } else if !self.git(&["worktree", "remove", "-f", "-f", path.to_str().unwrap()]) {
+            return;
+        }
+        count(&self.storm.counts.removals);
+        self.trees.remove(index);
+    }
+
+    fn reallocate(&mut self) {
+        let Some(index) = self.any() else { return };
+        let path = &self.trees[index].path;
+        let mut command = self
+            .storm
+            .sandbox
+            .command(self.storm.sandbox.path("run"), path);
+        command.arg("--reallocate");
+        let run = Sandbox::finish(command);
+        assert_is_no_hang(&run);
+        count(&self.storm.counts.reallocations);
+    }
+
+    fn git(&self, arguments: &[&str]) -> bool {
+        let run = self.storm.sandbox.try_git("repo", arguments);
+        assert_is_no_hang(&run);
+        run.status.success()
+    }
+
+    fn place(&mut self) -> PathBuf {
+        let place = PLACES[self.random.below(PLACES.len())];
+        self.storm.sandbox.path(place)
+    }
+
+    fn any(&mut self) -> Option<usize> {
+        (!self.trees.is_empty()).then(|| self.random.below(self.trees.len()))
+    }
+}
+
+/// Nobody holds the lock for a minute.
+#[track_caller]
+fn assert_is_no_hang(run: &Run) {
+    assert!(!run.stderr.contains("gave up"), "{run}");
+    assert!(!run.stderr.contains("panicked"), "{run}");
+}
+
+/// Numbers that look like chance, the same in each run.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 >> 33).unwrap() % limit
+    }
+}
+
+/// Sends a signal to a process, which may have ended.
+fn signal(pid: &str, name: &str) {
+    let mut kill = Command::new("kill");
+    kill.args([&format!("-{name}"), pid]);
+    kill.stdout(Stdio::null()).stderr(Stdio::null());
+    kill.status().unwrap();
+}
