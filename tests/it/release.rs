@@ -1,0 +1,213 @@
+//! `--release` gives a worktree's ports back, `--uninstall` all that was written beside port files.
+
+use std::fs;
+
+use crate::support::{Config, PORT_FILE, Sandbox};
+
+const EXCLUDE: &str = "repo/.git/info/exclude";
+
+fn config(sandbox: &Sandbox) -> Config {
+    let variables = [("WEB_PORT", "{cloud}")];
+    sandbox
+        .own_config()
+        .env_file(".env", &variables)
+        .env_file("own.env", &variables)
+}
+
+/// What the user's `own.env` has in it.
+const OWN: &str = "A=1\r\nB='x'";
+
+/// A sandbox whose worktrees `a` and `b` have ports, a file `.env` of ours and a file `own.env` of
+/// the user's.
+fn sandbox() -> Sandbox {
+    let sandbox = Sandbox::with_worktrees(&["a", "b"]);
+    sandbox.configure("repo", config(&sandbox));
+    for name in ["a", "b"] {
+        sandbox.write(format!("{name}/own.env"), OWN);
+        sandbox.run(name, &[]).exits(0).tells_nothing();
+        assert!(has_blocks(&sandbox, name));
+    }
+    sandbox
+}
+
+fn read(sandbox: &Sandbox, path: &str) -> Option<String> {
+    fs::read_to_string(sandbox.path(path)).ok()
+}
+
+fn has_blocks(sandbox: &Sandbox, name: &str) -> bool {
+    let has = |file| {
+        let text = read(sandbox, &format!("{name}/{file}"));
+        text.is_some_and(|text| text.contains("worktree-ports"))
+    };
+    has(".env") && has("own.env")
+}
+
+fn record(name: &str) -> String {
+    match name {
+        "repo" => "repo/.git/worktree-ports/main.json".to_owned(),
+        name => format!("repo/.git/worktrees/{name}/worktree-ports.json"),
+    }
+}
+
+/// Fails unless the worktree `name` has neither ports nor blocks, and the user has every byte back.
+#[track_caller]
+fn assert_released(sandbox: &Sandbox, name: &str) {
+    assert!(!sandbox.has_port_file(name));
+    assert_eq!(read(sandbox, &format!("{name}/.env")), None);
+    let own = read(sandbox, &format!("{name}/own.env"));
+    assert_eq!(own.as_deref(), Some(OWN));
+    assert!(!sandbox.path(record(name)).exists());
+}
+
+#[test]
+fn it_takes_the_blocks_the_port_file_and_the_record_away() {
+    let sandbox = sandbox();
+    let run = sandbox.run("a", &["--release"]).exits(0);
+    assert_eq!(run.stdout, "");
+    run.tells(&[&sandbox.with_ports("released cloud @1")]);
+    assert_released(&sandbox, "a");
+    assert!(sandbox.has_port_file("b") && has_blocks(&sandbox, "b"));
+}
+
+#[test]
+fn main_too_gives_its_ports_back() {
+    let sandbox = sandbox();
+    sandbox.write("repo/own.env", OWN);
+    sandbox.run("repo", &[]).exits(0);
+    sandbox.run("repo", &["--release"]).exits(0);
+    assert_released(&sandbox, "repo");
+}
+
+#[test]
+fn the_next_checkout_or_call_by_hand_gives_ports_again() {
+    let sandbox = sandbox();
+    sandbox.wire("repo/.git");
+    sandbox.run("b", &["--release"]).exits(0);
+    sandbox.run("a", &["--release"]).exits(0);
+    // Its ports are anybody's.
+    sandbox.run("b", &[]).exits(0);
+    assert_eq!(sandbox.ports("b"), [sandbox.port(1)]);
+    let told = sandbox.with_ports("worktree-ports: cloud @2 (.worktree-ports.json, .env, own.env)");
+    sandbox
+        .git("a", &["checkout", "-b", "other"])
+        .tells(&[&told]);
+    assert!(has_blocks(&sandbox, "a"));
+}
+
+#[test]
+fn a_copied_and_a_damaged_file_are_released() {
+    let sandbox = sandbox();
+    for content in [sandbox.port_file("b"), "{".to_owned(), String::new()] {
+        sandbox.run("a", &[]).exits(0);
+        sandbox.write(format!("a/{PORT_FILE}"), &content);
+        sandbox.run("a", &["--release"]).exits(0);
+        assert_released(&sandbox, "a");
+    }
+    assert!(has_blocks(&sandbox, "b"));
+}
+
+#[test]
+fn where_the_port_file_is_missing_the_rest_is_released() {
+    let sandbox = sandbox();
+    sandbox.remove_port_file("a");
+    sandbox.run("a", &["--release"]).exits(0);
+    assert_released(&sandbox, "a");
+    // There is nothing left to release, which is no error.
+    let run = sandbox.run("a", &["--release"]).exits(0);
+    run.tells(&["no ports to release"]);
+    assert_released(&sandbox, "a");
+}
+
+#[test]
+fn a_foreign_and_a_tracked_file_are_errors_and_nothing_is_taken_away() {
+    let sandbox = sandbox();
+    sandbox.write(format!("a/{PORT_FILE}"), r#"{ "app": 3010 }"#);
+    sandbox.git("b", &["add", "--force", PORT_FILE]);
+    for (name, why) in [("a", "belongs to another tool"), ("b", "git tracks")] {
+        let before = sandbox.stamps_of(name);
+        let run = sandbox.run(name, &["--release"]).exits(1);
+        run.tells_one_error().tells(&[why]);
+        assert_eq!(sandbox.stamps_of(name), before);
+        assert!(sandbox.path(record(name)).exists() && has_blocks(&sandbox, name));
+    }
+}
+
+#[test]
+fn a_file_that_then_is_empty_is_removed_whoever_made_it() {
+    let sandbox = sandbox();
+    sandbox.run("a", &["--release"]).exits(0);
+    sandbox.write("a/.env", "");
+    sandbox.run("a", &[]).exits(0);
+    sandbox.run("a", &["--release"]).exits(0);
+    assert_released(&sandbox, "a");
+}
+
+#[test]
+fn a_block_that_cannot_be_taken_out_is_a_warning_and_the_rest_is_released() {
+    let sandbox = sandbox();
+    let half = "# >>> worktree-ports: a >>>\nWEB_PORT=1\n";
+    sandbox.write("a/own.env", half);
+    let run = sandbox.run("a", &["--release"]).exits(0);
+    run.tells(&["warning: ", "a/own.env", "line 1", "released"]);
+    assert_eq!(read(&sandbox, "a/own.env").as_deref(), Some(half));
+    assert!(!sandbox.has_port_file("a") && !sandbox.path("a/.env").exists());
+}
+
+#[test]
+fn lines_in_the_exclude_file_that_no_worktree_needs_are_removed() {
+    let sandbox = Sandbox::with_worktrees(&["a", "b"]);
+    let before = "# the user's\n*.o";
+    sandbox.write(EXCLUDE, before);
+    sandbox.configure("repo", config(&sandbox));
+    sandbox.write("a/own.env", OWN);
+    sandbox.run("a", &[]).exits(0);
+    let with_a = read(&sandbox, EXCLUDE).unwrap();
+    sandbox.write("b/own.env", OWN);
+    sandbox.run("b", &[]).exits(0);
+    assert_eq!(read(&sandbox, EXCLUDE).unwrap(), with_a);
+
+    sandbox.run("a", &["--release"]).exits(0);
+    assert_eq!(read(&sandbox, EXCLUDE).unwrap(), with_a, "b needs them");
+    sandbox.run("b", &["--release"]).exits(0);
+    assert_eq!(read(&sandbox, EXCLUDE).unwrap(), before);
+    for name in ["a", "b"] {
+        let status = sandbox.git(name, &["status", "--porcelain"]).stdout;
+        assert_eq!(status, "?? own.env\n");
+    }
+}
+
+#[test]
+fn of_the_lines_for_env_files_those_stay_whose_files_another_worktree_has() {
+    let sandbox = sandbox();
+    // A file of ours that the user has written into stays, and so must its line.
+    let text = read(&sandbox, "a/.env").unwrap();
+    sandbox.write("a/.env", format!("SECRET=x\n{text}"));
+    sandbox.run("b", &["--release"]).exits(0);
+    sandbox.run("a", &["--release"]).exits(0);
+    assert_eq!(read(&sandbox, "a/.env").as_deref(), Some("SECRET=x\n"));
+    let exclude = read(&sandbox, EXCLUDE).unwrap();
+    let lines: Vec<&str> = exclude.lines().collect();
+    assert!(lines.contains(&"/.env"), "{exclude}");
+    assert!(!exclude.contains("own.env"), "{exclude}");
+}
+
+#[test]
+fn uninstall_takes_the_blocks_out_of_every_worktree_and_removes_the_records() {
+    let sandbox = sandbox();
+    sandbox.write("repo/own.env", OWN);
+    sandbox.run("repo", &[]).exits(0);
+    sandbox.run("a", &["--install"]).exits(0);
+    // The record knows where a block is, whatever has become of the port file.
+    sandbox.remove_port_file("b");
+    sandbox.run("a", &["--uninstall"]).exits(0);
+    for name in ["repo", "a", "b"] {
+        assert_eq!(sandbox.has_port_file(name), name != "b");
+        assert_eq!(read(&sandbox, &format!("{name}/.env")), None);
+        let own = read(&sandbox, &format!("{name}/own.env"));
+        assert_eq!(own.as_deref(), Some(OWN), "{name}");
+        assert!(!sandbox.path(record(name)).exists(), "{name}");
+    }
+    let exclude = read(&sandbox, EXCLUDE).unwrap();
+    assert!(exclude.contains("/.worktree-ports.json\n"), "{exclude}");
+    assert!(!exclude.contains(".env"), "{exclude}");
+}
