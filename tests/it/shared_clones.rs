@@ -1,0 +1,670 @@
+//! Clones on one machine: the list of them in the user's own git config, and their ports.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::process::{Child, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use crate::check::{command_of, run_as_printed};
+use crate::support::hooks::{NEW, sandbox_with_git};
+use crate::support::processes::Waiter;
+use crate::support::{CONFIG, Config, Nobody, PROGRAM, Run, Sandbox, config, set_mode, strace};
+
+const LIST: &str = "worktreePorts.repository";
+
+/// A sandbox in which `repo` and these clones are on the list. All have the same config.
+fn shared(names: &[&str]) -> Sandbox {
+    let sandbox = Sandbox::without_hook();
+    share(&sandbox, "repo");
+    for name in names {
+        make(&sandbox, name, sandbox.own_config());
+        share(&sandbox, name);
+    }
+    sandbox
+}
+
+/// A clone with that config that is not on the list.
+fn make(sandbox: &Sandbox, name: &str, config: Config) {
+    sandbox.git(".", &["init", "--quiet", "--initial-branch=main", name]);
+    let commit = ["commit", "--quiet", "--allow-empty", "--message=first"];
+    sandbox.git(name, &commit);
+    sandbox.configure(name, config);
+}
+
+fn share(sandbox: &Sandbox, clone: &str) -> Run {
+    sandbox.run(clone, &["--install", "--share"]).exits(0)
+}
+
+/// `git worktree add` from `clone`, next to it, on a branch of that name.
+fn add(sandbox: &Sandbox, clone: &str, name: &str) -> Run {
+    let path = format!("../{name}");
+    sandbox.git(clone, &["worktree", "add", "--quiet", &path])
+}
+
+/// Takes the lock of a clone, until the file is dropped.
+fn hold_lock_of(sandbox: &Sandbox, clone: &str) -> File {
+    let path = lock_of(clone);
+    let lock = File::options().write(true).open(sandbox.path(path));
+    let lock = lock.unwrap();
+    lock.lock().unwrap();
+    lock
+}
+
+fn lock_of(clone: &str) -> String {
+    format!("{clone}/.git/worktree-ports/lock")
+}
+
+/// The one warning of a run, with what was told beside it but warnings.
+#[track_caller]
+fn warning_of(run: &Run) -> String {
+    let warnings = run.stderr.lines().filter(|line| line.contains("warning: "));
+    let warnings: Vec<&str> = warnings.collect();
+    let [warning] = warnings[..] else {
+        panic!("not one warning in\n{run}");
+    };
+    warning.to_owned()
+}
+
+/// The problems that `--check` finds in a clone.
+fn problems_of(sandbox: &Sandbox, clone: &str) -> Vec<String> {
+    let run = sandbox.run(clone, &["--check"]).tells_nothing();
+    run.stdout.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn no_two_worktrees_of_all_clones_on_the_list_get_the_same_port_and_slots_stay_each_repositorys_own()
+ {
+    let sandbox = shared(&["two"]);
+    make(
+        &sandbox,
+        "three",
+        config(&[("web", sandbox.port(50))]).step(1),
+    );
+    share(&sandbox, "three");
+    for (clone, name, slot) in [
+        ("repo", "a", 1),
+        ("two", "b", 2),
+        ("repo", "c", 3),
+        ("two", "d", 4),
+    ] {
+        add(&sandbox, clone, name);
+        assert_eq!(sandbox.ports(name), [sandbox.port(slot)], "{name}");
+        assert_eq!(sandbox.port_json(name)["slot"], slot, "{name}");
+    }
+    // Another worktree has slot 1, in another repository.
+    add(&sandbox, "three", "e");
+    assert_eq!(sandbox.ports("e"), [sandbox.port(51)]);
+    assert_eq!(sandbox.port_json("e")["slot"], 1);
+    // `--reallocate` too goes around the others' ports.
+    sandbox.run("c", &["--reallocate"]).exits(0);
+    assert_eq!(sandbox.ports("c"), [sandbox.port(3)]);
+}
+
+#[test]
+fn of_another_clone_records_and_the_main_worktrees_slot_0_count_too() {
+    let sandbox = Sandbox::without_hook();
+    make(&sandbox, "two", config(&[("web", sandbox.port(1))]).step(1));
+    for clone in ["repo", "two"] {
+        share(&sandbox, clone);
+    }
+    add(&sandbox, "two", "b");
+    assert_eq!(sandbox.ports("b"), [sandbox.port(2)]);
+    sandbox.remove_port_file("b");
+    // 1 is the slot 0 of `two`, and 2 stands in the record of `b`.
+    add(&sandbox, "repo", "a");
+    assert_eq!(sandbox.ports("a"), [sandbox.port(3)]);
+}
+
+#[test]
+fn a_bare_clone_counts_and_asks() {
+    let sandbox = shared(&[]);
+    sandbox.git(".", &["clone", "--quiet", "--bare", "repo", "bare"]);
+    share(&sandbox, "bare");
+    assert_eq!(listed(&sandbox), ["repo/.git", "bare"]);
+    add(&sandbox, "repo", "a");
+    sandbox.git(
+        "bare",
+        &["worktree", "add", "--quiet", "--no-checkout", "../b"],
+    );
+    // The config lies in a worktree, as a bare repository has no other.
+    sandbox.configure("b", sandbox.own_config());
+    sandbox.run_hook("b").exits(0);
+    // Slot 0 is anyone's there, but its port is the main worktree's of `repo`.
+    assert_eq!(sandbox.ports("b"), [sandbox.port(2)]);
+    add(&sandbox, "repo", "c");
+    assert_eq!(sandbox.ports("c"), [sandbox.port(3)]);
+}
+
+#[test]
+fn a_clone_that_is_not_on_the_list_neither_counts_nor_asks() {
+    let sandbox = shared(&[]);
+    make(&sandbox, "alone", sandbox.own_config());
+    sandbox.run("alone", &["--install"]).exits(0);
+    add(&sandbox, "repo", "a");
+    add(&sandbox, "alone", "b");
+    add(&sandbox, "repo", "c");
+    let ports = ["a", "b", "c"].map(|name| sandbox.ports(name));
+    assert_eq!(ports, [1, 1, 2].map(|slot| [sandbox.port(slot)]));
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn an_allocation_in_a_clone_that_is_not_shared_opens_no_file_more_and_runs_no_git() {
+    let sandbox = Sandbox::with_worktrees(&["a"]);
+    sandbox.run("repo", &["--install"]).exits(0);
+    sandbox.write("home/.gitconfig", "");
+    // The files of the sandbox that are opened, and the programs that are run.
+    let calls = || {
+        let trace = ["-e", "trace=open,openat,execve"];
+        let command = strace::command(&sandbox, "a", &trace, &["--reallocate"]);
+        Sandbox::finish(command).exits(0);
+        let log = fs::read_to_string(sandbox.path("strace.log")).unwrap();
+        let root = sandbox.path("").display().to_string();
+        let is_ours = |line: &&str| line.contains(&root) || line.contains("execve(");
+        let lines = log.lines().filter(is_ours);
+        let calls = lines.filter_map(|line| line.split_once('"')?.1.split_once('"'));
+        calls
+            .map(|(path, _)| path.to_owned())
+            .collect::<Vec<String>>()
+    };
+    sandbox.run("a", &["--reallocate"]).exits(0);
+    let before = calls();
+    make(&sandbox, "two", sandbox.own_config());
+    share(&sandbox, "two");
+    assert_eq!(calls(), before);
+    // It is not the trace that sees too little.
+    share(&sandbox, "repo");
+    let shared = calls();
+    for (path, of) in [("/two/.git/config", &shared), ("/bin/git", &shared)] {
+        assert!(of.iter().any(|call| call.ends_with(path)), "{of:?}");
+        assert!(
+            !before.iter().any(|call| call.ends_with(path)),
+            "{before:?}"
+        );
+    }
+}
+
+#[test]
+fn ninety_six_adds_at_once_in_three_shared_clones_beside_moves_never_share_a_port() {
+    let clones = ["repo", "two", "three"];
+    let sandbox = shared(&clones[1..]);
+    let moving = clones.map(|clone| (clone, format!("{clone}-m")));
+    let again = clones.map(|clone| (clone, format!("{clone}-r")));
+    for (clone, name) in moving.iter().chain(&again) {
+        add(&sandbox, clone, name);
+        // git takes the entry of a worktree on its way for a stale one, and prunes it, if not locked.
+        sandbox.git(clone, &["worktree", "lock", &format!("../{name}")]);
+    }
+    let names = (0..96).map(|i| (clones[i % 3], format!("w{i}")));
+    let names: Vec<(&str, String)> = names.collect();
+    let over = AtomicBool::new(false);
+    let (made, moved) = thread::scope(|scope| {
+        let mover = scope.spawn(|| {
+            let mut moved = moving.clone();
+            let mut round = 0;
+            while !over.load(Ordering::Relaxed) {
+                for ((clone, path), (_, name)) in moved.iter_mut().zip(&moving) {
+                    let to = format!("{name}-{round}");
+                    let (from, to_path) = (format!("../{path}"), format!("../{to}"));
+                    let command = ["worktree", "move", "-f", "-f", &from, &to_path];
+                    // git itself fails where it meets the half-made entry of an add.
+                    if sandbox.try_git(*clone, &command).code() == Some(0) {
+                        *path = to;
+                    }
+                }
+                round += 1;
+            }
+            moved
+        });
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                for (_, name) in &again {
+                    sandbox.run(name, &["--reallocate"]).exits(0);
+                }
+            }
+        });
+        let adds = names.iter().map(|(clone, name)| {
+            let mut git = sandbox.command("git", clone);
+            git.args(["worktree", "add", "--quiet", &format!("../{name}")]);
+            git.stdout(Stdio::piped()).stderr(Stdio::piped());
+            git.spawn().unwrap()
+        });
+        let adds: Vec<Child> = adds.collect();
+        let mut made = Vec::new();
+        for ((_, name), add) in names.iter().zip(adds) {
+            let run = Run::from(add.wait_with_output().unwrap());
+            // git itself fails for some of many at once.
+            if run.code() == Some(0) {
+                run.tells(&["worktree-ports: cloud "]);
+                made.push(name.clone());
+            }
+        }
+        over.store(true, Ordering::Relaxed);
+        (made, mover.join().unwrap())
+    });
+
+    assert!(!made.is_empty());
+    let standing = moved.iter().chain(&again).map(|(_, name)| name);
+    let all: Vec<&String> = made.iter().chain(standing).collect();
+    let mut ports = BTreeMap::new();
+    for name in &all {
+        for port in sandbox.ports(name) {
+            let other = ports.insert(port, *name);
+            assert_eq!(other, None, "{name} has {port} too");
+        }
+    }
+    assert_eq!(ports.len(), all.len());
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn a_kill_between_two_locks_frees_all() {
+    let sandbox = shared(&["two", "three"]);
+    add(&sandbox, "repo", "a");
+    for nth in 1..=3 {
+        let what = format!("flock:signal=KILL:when={nth}");
+        let run = strace::inject(&sandbox, "a", &what, &["--reallocate"]);
+        assert_ne!(run.code(), Some(0), "{run}");
+        for clone in ["repo", "two", "three"] {
+            let mut command = sandbox.command(PROGRAM, clone);
+            command.arg("--reallocate");
+            command.env("WORKTREE_PORTS_LOCK_TIMEOUT", "0");
+            Sandbox::finish(command).exits(0).tells_nothing();
+        }
+    }
+}
+
+/// What becomes of the clone `two`.
+const LOSSES: [fn(&Sandbox); 4] = [
+    |sandbox| fs::remove_dir_all(sandbox.path("two")).unwrap(),
+    |sandbox| {
+        fs::remove_dir_all(sandbox.path("two/.git")).unwrap();
+        fs::create_dir(sandbox.path("two/.git")).unwrap();
+    },
+    |sandbox| {
+        fs::remove_dir_all(sandbox.path("two/.git")).unwrap();
+        sandbox.write("two/.git", "gitdir: /nowhere\n");
+    },
+    |sandbox| set_mode(sandbox.path("two/.git"), 0o000),
+];
+
+#[test]
+fn a_clone_that_is_gone_or_cannot_be_read_is_one_warning_with_the_command_that_takes_it_off_the_list()
+ {
+    for (i, lose) in LOSSES.iter().enumerate() {
+        let sandbox = shared(&["two", "three"]);
+        add(&sandbox, "three", "c");
+        add(&sandbox, "repo", "a");
+        lose(&sandbox);
+        let nobody = Nobody::owning(&sandbox);
+        let run = nobody.run("a", &["--reallocate"]).exits(0);
+        let warning = warning_of(&run);
+        let two = sandbox.path("two/.git").display().to_string();
+        for part in ["a shared clone does not count", &two] {
+            assert!(warning.contains(part), "{i}: {warning}");
+        }
+        // Nothing is made where no repository is.
+        let left = fs::read_dir(sandbox.path("two/.git"));
+        assert!(i != 1 || left.unwrap().count() == 0);
+        // The rest counts.
+        assert_eq!(sandbox.ports("a"), [sandbox.port(2)]);
+        sandbox.shell(command_of(&warning), &[]).exits(0);
+        assert_eq!(listed(&sandbox), ["repo/.git", "three/.git"]);
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn another_users_clone_is_one_warning_with_the_command_that_takes_it_off_the_list() {
+    let sandbox = shared(&["two"]);
+    add(&sandbox, "repo", "a");
+    let nobody = Nobody::owning(&sandbox);
+    sandbox.give_to("1:1", "two");
+    for hook in [false, true] {
+        sandbox.remove_port_file("a");
+        let run = if hook {
+            nobody.run_hook("a")
+        } else {
+            nobody.run("a", &["--reallocate"])
+        };
+        let warning = warning_of(&run.exits(0));
+        assert!(warning.contains("two/.git"), "{warning}");
+        assert!(command_of(&warning).contains("--unset-all"), "{warning}");
+    }
+    let run = nobody.run("a", &["--reallocate"]);
+    sandbox.shell(command_of(&warning_of(&run)), &[]).exits(0);
+    assert_eq!(listed(&sandbox), ["repo/.git"]);
+    sandbox.give_to("65534:65534", "home");
+    nobody.run("a", &["--reallocate"]).exits(0).tells_nothing();
+}
+
+#[test]
+fn a_lock_that_cannot_be_had_there_is_a_warning_and_the_clone_counts_all_the_same() {
+    let sandbox = shared(&["two"]);
+    add(&sandbox, "two", "b");
+    fs::remove_file(sandbox.path(lock_of("two"))).unwrap();
+    fs::create_dir(sandbox.path(lock_of("two"))).unwrap();
+    let run = add(&sandbox, "repo", "a");
+    let warning = warning_of(&run);
+    assert!(warning.contains("could not lock"), "{warning}");
+    assert_eq!(sandbox.ports("a"), [sandbox.port(2)]);
+    sandbox.shell(command_of(&warning), &[]).exits(0);
+    assert_eq!(listed(&sandbox), ["repo/.git"]);
+}
+
+#[test]
+fn a_lock_that_is_held_too_long_there_is_an_error_that_names_each_holder() {
+    let sandbox = shared(&["two", "three", "four"]);
+    sandbox.git("repo", &["worktree", "add", "--no-checkout", "../a"]);
+    let before = sandbox.has_port_file("a");
+    let _held = ["two", "four"].map(|clone| hold_lock_of(&sandbox, clone));
+    for timeout in ["0", "1"] {
+        let mut command = sandbox.command(PROGRAM, "a");
+        command.env("WORKTREE_PORTS_LOCK_TIMEOUT", timeout);
+        let run = Sandbox::finish(command).exits(1).tells_one_error();
+        let holder = format!("held by process {}", std::process::id());
+        assert!(
+            run.stderr.contains(&format!("gave up after {timeout} s")),
+            "{run}"
+        );
+        assert_eq!(run.stderr.matches(&holder).count(), 2, "{run}");
+        for (clone, is_held) in [
+            ("repo", false),
+            ("two", true),
+            ("three", false),
+            ("four", true),
+        ] {
+            let lock = sandbox.path(lock_of(clone));
+            let is_named = run.stderr.contains(&lock.display().to_string());
+            assert_eq!(is_named, is_held, "{clone}: {run}");
+        }
+        assert_eq!(sandbox.has_port_file("a"), before);
+    }
+}
+
+#[test]
+fn the_list_is_read_again_under_the_locks() {
+    let sandbox = shared(&["two"]);
+    sandbox.git("repo", &["worktree", "add", "--no-checkout", "../a"]);
+    let _ = fs::remove_file(sandbox.path("a/.worktree-ports.json"));
+    let _ = fs::remove_file(sandbox.path("repo/.git/worktrees/a/worktree-ports.json"));
+    make(&sandbox, "three", sandbox.own_config());
+    sandbox.run("three", &["--install"]).exits(0);
+    add(&sandbox, "three", "c");
+    assert_eq!(sandbox.ports("c"), [sandbox.port(1)]);
+
+    let held = hold_lock_of(&sandbox, "two");
+    let waiter = Waiter::start(&sandbox, "a");
+    share(&sandbox, "three");
+    drop(held);
+    waiter.succeeds();
+    assert_eq!(sandbox.ports("a"), [sandbox.port(2)]);
+}
+
+#[test]
+fn a_config_of_the_user_that_cannot_be_read_is_a_warning_never_silently_unshared() {
+    let sandbox = shared(&["two"]);
+    sandbox.git("repo", &["worktree", "add", "--no-checkout", "../a"]);
+    set_mode(sandbox.path("home/.gitconfig"), 0o000);
+    let nobody = Nobody::owning(&sandbox);
+    let run = nobody.run("a", &["--reallocate"]).exits(0);
+    let warning = warning_of(&run);
+    for part in [LIST, "Permission denied"] {
+        assert!(warning.contains(part), "{warning}");
+    }
+    assert_eq!(sandbox.ports("a"), [sandbox.port(1)]);
+}
+
+#[test]
+fn a_clone_that_was_moved_and_those_that_miss_it_are_told_what_to_run() {
+    let sandbox = shared(&["two"]);
+    add(&sandbox, "repo", "a");
+    fs::rename(sandbox.path("two"), sandbox.path("moved")).unwrap();
+    let there = sandbox.run("moved", &["--reallocate"]).exits(0).stderr;
+    let is_missed = |line: &&str| line.contains("is shared but not on the list");
+    let there = there.lines().find(is_missed).unwrap();
+    let here = warning_of(&sandbox.run("repo", &["--reallocate"]).exits(0));
+    assert!(here.contains("two/.git"), "{here}");
+    run_as_printed(&sandbox, "home", command_of(&here)).exits(0);
+    run_as_printed(&sandbox, "home", command_of(there)).exits(0);
+    assert_eq!(listed(&sandbox), ["repo/.git", "moved/.git"]);
+    for clone in ["repo", "moved"] {
+        sandbox
+            .run(clone, &["--reallocate"])
+            .exits(0)
+            .tells_nothing();
+    }
+    add(&sandbox, "moved", "b");
+    assert_eq!(sandbox.ports("b"), [sandbox.port(2)]);
+}
+
+#[test]
+fn list_all_shows_the_worktrees_of_all_clones_on_the_list_and_json_names_the_repository() {
+    let sandbox = shared(&["two"]);
+    make(&sandbox, "alone", sandbox.own_config());
+    add(&sandbox, "repo", "a");
+    add(&sandbox, "two", "b");
+    let json = sandbox.run("repo", &["--list", "--all", "--json"]).exits(0);
+    let json = json.tells_nothing().json();
+    let shown = json.as_array().unwrap().iter().map(|worktree| {
+        let path = |key: &str| worktree[key].as_str().unwrap().to_owned();
+        (path("repository"), path("path"))
+    });
+    let expected = [
+        ("repo/.git", "repo"),
+        ("repo/.git", "a"),
+        ("two/.git", "two"),
+        ("two/.git", "b"),
+    ];
+    let expected = expected.map(|(repository, path)| {
+        let absolute = |name: &str| sandbox.path(name).display().to_string();
+        (absolute(repository), absolute(path))
+    });
+    assert_eq!(shown.collect::<Vec<_>>(), expected);
+    let table = sandbox.run("repo", &["--list", "--all"]).exits(0).stdout;
+    assert_eq!(table.lines().count(), 5, "{table}");
+    let own = sandbox.run("repo", &["--list", "--json"]).exits(0).json();
+    assert_eq!(own.as_array().unwrap().len(), 2);
+    assert!(own[0].get("repository").is_none());
+}
+
+#[test]
+fn main_worktrees_with_the_same_base_ports_meet_in_slot_0_and_share_and_check_name_the_other_clone()
+{
+    let sandbox = shared(&[]);
+    make(&sandbox, "two", sandbox.own_config());
+    let two = sandbox.path("two/.git").display().to_string();
+    let repo = sandbox.path("repo/.git").display().to_string();
+    let port = sandbox.port(0).to_string();
+    let warning = warning_of(&share(&sandbox, "two"));
+    for part in [&repo, &port] {
+        assert!(warning.contains(part), "{warning}");
+    }
+    // Whether they have a port file by now or not.
+    for _ in 0..2 {
+        for (clone, other) in [("repo", &two), ("two", &repo)] {
+            let problems = problems_of(&sandbox, clone);
+            let [problem] = &problems[..] else {
+                panic!("{problems:?}")
+            };
+            assert!(
+                problem.contains(other) && problem.contains(&port),
+                "{problem}"
+            );
+        }
+        for clone in ["repo", "two"] {
+            sandbox.run(clone, &[]).exits(0);
+            assert_eq!(sandbox.ports(clone), [sandbox.port(0)], "both by right");
+        }
+    }
+    sandbox.configure("two", config(&[("cloud", sandbox.port(50))]).step(1));
+    sandbox.run("two", &["--reallocate"]).exits(0);
+    for clone in ["repo", "two"] {
+        assert_eq!(problems_of(&sandbox, clone), [""; 0]);
+    }
+}
+
+#[test]
+fn worktrees_that_were_given_the_same_ports_before_sharing_are_told_and_what_check_says_mends_it() {
+    for first in ["repo", "two"] {
+        let sandbox = Sandbox::without_hook();
+        make(&sandbox, "two", config(&[("web", sandbox.port(1))]).step(1));
+        for clone in ["repo", "two"] {
+            sandbox.run(clone, &["--install"]).exits(0);
+        }
+        // `a` has the port of the main worktree of `two`, and `b` that of `c`.
+        for (clone, name) in [("repo", "a"), ("repo", "b"), ("two", "c")] {
+            add(&sandbox, clone, name);
+        }
+        sandbox.run("two", &[]).exits(0);
+        assert_eq!(sandbox.ports("a"), sandbox.ports("two"));
+        assert_eq!(sandbox.ports("b"), sandbox.ports("c"));
+        for clone in ["repo", "two"] {
+            share(&sandbox, clone);
+        }
+        let second = if first == "repo" { "two" } else { "repo" };
+        let problems = problems_of(&sandbox, first);
+        assert_eq!(problems.len(), 2, "{problems:?}");
+        let commands = |problems: &[String]| {
+            let commands = problems
+                .iter()
+                .map(|problem| command_of(problem).to_owned());
+            commands.collect::<BTreeSet<_>>()
+        };
+        // Both clones say who is to move, and it is the same for both.
+        assert_eq!(
+            commands(&problems),
+            commands(&problems_of(&sandbox, second))
+        );
+        let before = sandbox.ports("two");
+        for command in commands(&problems) {
+            run_as_printed(&sandbox, "home", &command).exits(0);
+        }
+        for clone in ["repo", "two"] {
+            assert_eq!(problems_of(&sandbox, clone), [""; 0]);
+        }
+        // The main worktree has its port by right.
+        assert_eq!(sandbox.ports("two"), before);
+    }
+}
+
+#[test]
+fn check_says_where_two_clones_render_the_same_name_and_names_the_other_one() {
+    let sandbox = Sandbox::without_hook();
+    let of = |base, name: &str| {
+        let config = config(&[("web", sandbox.port(base))]).step(1);
+        // A bare number counts slots, and slots are each repository's own.
+        let config = config.env("WEB_INDEX", "{slot}");
+        config.env_file(
+            ".env",
+            &[("COMPOSE_PROJECT_NAME", name), ("WEB_PORT", "{web}")],
+        )
+    };
+    sandbox.configure("repo", of(0, "shop-{slot}"));
+    make(&sandbox, "two", of(50, "shop-{slot}"));
+    for clone in ["repo", "two"] {
+        let ignored = format!("/{CONFIG}\n.env\n");
+        sandbox.write("home/.config/git/ignore", ignored);
+        share(&sandbox, clone);
+    }
+    add(&sandbox, "repo", "a");
+    assert_eq!(problems_of(&sandbox, "repo"), [""; 0]);
+    add(&sandbox, "two", "b");
+    for (clone, other) in [("repo", "two/.git"), ("two", "repo/.git")] {
+        let problems = problems_of(&sandbox, clone);
+        let [problem] = &problems[..] else {
+            panic!("{problems:?}")
+        };
+        let other = sandbox.path(other).display().to_string();
+        for part in ["`COMPOSE_PROJECT_NAME` is `shop-1`", &other, "template"] {
+            assert!(problem.contains(part), "no {part} in {problem}");
+        }
+    }
+    sandbox.configure("two", of(50, "second-shop-{slot}"));
+    sandbox.run("two", &["--all"]).exits(0);
+    for clone in ["repo", "two"] {
+        assert_eq!(problems_of(&sandbox, clone), [""; 0]);
+    }
+}
+
+/// The clones on the list, relative to the sandbox.
+fn listed(sandbox: &Sandbox) -> Vec<String> {
+    let list = ["config", "--global", "--null", "--get-all", LIST];
+    let list = sandbox.try_git(".", &list).stdout;
+    let root = sandbox.path("").display().to_string();
+    let clones = list.split_terminator('\0');
+    clones
+        .map(|clone| clone.strip_prefix(&root).unwrap().to_owned())
+        .collect()
+}
+
+/// Whether the clone's own config says that it is on the list.
+fn asks(sandbox: &Sandbox, at: &str) -> bool {
+    let get = ["config", "--local", "worktreePorts.share"];
+    sandbox.try_git(at, &get).stdout == "true\n"
+}
+
+const ODD: &str = "r (x)+.*[a]{2}^$|\\ 'q'";
+
+#[test]
+fn share_puts_a_clone_on_the_list_once_and_no_share_and_uninstall_take_it_alone_off() {
+    for last in ["--uninstall", "--no-share"] {
+        let sandbox = sandbox_with_git(NEW);
+        for name in [ODD, "rxx.axa"] {
+            sandbox.git(".", &["init", "--quiet", name]);
+        }
+        for at in ["repo", ODD, "rxx.axa", ODD] {
+            sandbox.run(at, &["--install", "--share"]).exits(0);
+            assert!(asks(&sandbox, at));
+        }
+        let odd = format!("{ODD}/.git");
+        assert_eq!(listed(&sandbox), ["repo/.git", &odd, "rxx.axa/.git"]);
+        // Without either, it stays as it is.
+        sandbox.run(ODD, &["--install"]).exits(0);
+        assert_eq!(listed(&sandbox).len(), 3);
+        let arguments: &[&str] = match last {
+            "--no-share" => &["--install", last],
+            _ => &[last],
+        };
+        sandbox.run(ODD, arguments).exits(0);
+        assert!(!asks(&sandbox, ODD));
+        assert_eq!(listed(&sandbox), ["repo/.git", "rxx.axa/.git"]);
+        sandbox.run(ODD, arguments).exits(0);
+        assert_eq!(listed(&sandbox), ["repo/.git", "rxx.axa/.git"]);
+    }
+}
+
+#[test]
+fn git_variables_do_not_lead_to_another_list() {
+    let sandbox = sandbox_with_git(NEW);
+    let mut command = sandbox.command(crate::support::PROGRAM, "repo");
+    command.args(["--install", "--share"]);
+    command.env("GIT_CONFIG_GLOBAL", sandbox.path("another"));
+    Sandbox::finish(command).exits(0);
+    assert_eq!(listed(&sandbox), ["repo/.git"]);
+    assert!(!sandbox.path("another").exists());
+}
+
+#[test]
+fn a_list_that_cannot_be_read_or_written_is_an_error_of_share_and_of_uninstall() {
+    let sandbox = sandbox_with_git(NEW);
+    sandbox.run("repo", &["--install", "--share"]).exits(0);
+    set_mode(sandbox.path("home/.gitconfig"), 0o000);
+    let nobody = Nobody::owning(&sandbox);
+    let run = nobody.run("repo", &["--install", "--share"]).exits(1);
+    run.tells_one_error()
+        .tells(&["worktreePorts.repository", "Permission denied"]);
+    let run = nobody.run("repo", &["--uninstall"]).exits(1);
+    // All else is done before that is told.
+    run.tells(&[
+        "removed the hook",
+        "worktreePorts.repository",
+        "Permission denied",
+    ]);
+
+    fs::remove_file(sandbox.path("home/.gitconfig")).unwrap();
+    sandbox.write("home/.gitconfig", "[broken\n");
+    // git itself does nothing at all with such a config.
+    nobody.run("repo", &["--install", "--share"]).exits(1);
+}
