@@ -1,10 +1,13 @@
 //! `--check`: every problem is named with the command that mends it.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use crate::support::hooks::{NEW, OLD, sandbox_with_git};
-use crate::support::{CONFIG, Config, PORT_FILE, PROGRAM, Run, Sandbox, config, set_mode};
+use crate::support::{
+    CONFIG, Config, Nobody, PORT_FILE, PROGRAM, Run, Sandbox, config, set_mode, strace,
+};
 
 /// A sandbox with two worktrees that have ports, and no problem.
 fn content() -> Sandbox {
@@ -32,7 +35,7 @@ fn assert_content(sandbox: &Sandbox) {
 
 /// Runs a command as a user would who copied it: with a shell, and the program on the PATH.
 #[track_caller]
-fn run_as_printed(sandbox: &Sandbox, at: &str, command: &str) -> Run {
+pub fn run_as_printed(sandbox: &Sandbox, at: &str, command: &str) -> Run {
     let mut shell = sandbox.command("sh", at);
     let directory = Path::new(PROGRAM).parent().unwrap().display();
     // Behind the sandbox's own git, where it has one.
@@ -41,11 +44,13 @@ fn run_as_printed(sandbox: &Sandbox, at: &str, command: &str) -> Run {
     Sandbox::finish(shell)
 }
 
-/// The command of a problem: what stands in backticks behind the last `run`.
+/// The command of a problem: what stands in backticks behind `run`, the last one where there are
+/// several cases.
 #[track_caller]
-fn command_of(problem: &str) -> &str {
+pub fn command_of(problem: &str) -> &str {
     let command = problem
         .split_once("; run `")
+        .or_else(|| problem.rsplit_once("run `"))
         .and_then(|(_, rest)| rest.split_once('`'));
     command
         .unwrap_or_else(|| panic!("no command in {problem}"))
@@ -73,6 +78,8 @@ fn name_the_ports_of_b_in_a(sandbox: &Sandbox) {
         .port_file("b")
         .replace(r#""worktree": "b""#, r#""worktree": "a""#);
     sandbox.write(format!("a/{PORT_FILE}"), file);
+    // Its record follows.
+    sandbox.run("a", &[]).exits(0);
 }
 
 /// A new service in the config, which all but `a` have a port for.
@@ -83,19 +90,51 @@ fn gain_a_service(sandbox: &Sandbox, base: u16) {
     sandbox.run("b", &["--reallocate"]).exits(0);
 }
 
-/// What makes a problem, and what is said of it. `{A}` is the port file in `a`.
-type Problem = (&'static str, fn(&Sandbox), &'static str);
+/// What mends the problems that `--check` has told of.
+type Mend = fn(&Sandbox, &Run);
 
-const PROBLEMS: &[Problem] = &[
+/// Runs all that is printed, in its order.
+fn as_printed(sandbox: &Sandbox, check: &Run) {
+    for problem in check.stdout.lines() {
+        for command in commands_in(problem) {
+            run_as_printed(sandbox, "repo", command).exits(0);
+        }
+    }
+}
+
+/// Runs the last command: the others are for other cases, which the text tells apart.
+fn by_the_last_command(sandbox: &Sandbox, check: &Run) {
+    let command = commands_in(&check.stdout).pop().unwrap();
+    run_as_printed(sandbox, "repo", command).exits(0);
+}
+
+/// The commands in the remedies of `text`: what stands there in backticks and begins with one.
+fn commands_in(text: &str) -> Vec<&str> {
+    let programs = ["worktree-ports-hook", "git", "chmod", "mkdir", "cp", "cd"];
+    let remedy = text.split_once("; ").map_or("", |(_, remedy)| remedy);
+    let quoted = remedy.split('`').skip(1).step_by(2);
+    quoted
+        .filter(|quoted| programs.contains(&quoted.split(' ').next().unwrap()))
+        .collect()
+}
+
+/// What makes a problem, what is said of it, and what mends it. `{A}` is the port file in `a`.
+type Situation = (&'static str, fn(&Sandbox), &'static [&'static str], Mend);
+
+const RECORD: &str = "repo/.git/worktrees/a/worktree-ports.json";
+
+const SITUATIONS: &[Situation] = &[
     (
         "copied",
         |sandbox| sandbox.write(format!("a/{PORT_FILE}"), sandbox.port_file("b")),
-        "{A} is a copy of another worktree's",
+        &["{A} is a copy of another worktree's"],
+        as_printed,
     ),
     (
         "damaged",
         |sandbox| sandbox.write(format!("a/{PORT_FILE}"), "{"),
-        "{A} is damaged",
+        &["{A} is damaged"],
+        as_printed,
     ),
     (
         "a directory",
@@ -103,19 +142,22 @@ const PROBLEMS: &[Problem] = &[
             sandbox.remove_port_file("a");
             fs::create_dir(sandbox.path("a").join(PORT_FILE)).unwrap();
         },
-        "{A} is damaged",
+        &["{A} is damaged"],
+        as_printed,
     ),
     (
         "foreign",
         |sandbox| sandbox.write(format!("a/{PORT_FILE}"), r#"{"app": 3010}"#),
-        "{A} is another tool's",
+        &["{A} belongs to another tool"],
+        as_printed,
     ),
     (
         "tracked",
         |sandbox| {
             sandbox.git("a", &["add", "--force", PORT_FILE]);
         },
-        "git tracks {A}",
+        &["git tracks {A}"],
+        as_printed,
     ),
     (
         "tracked, and of another worktree",
@@ -123,12 +165,27 @@ const PROBLEMS: &[Problem] = &[
             sandbox.write(format!("a/{PORT_FILE}"), sandbox.port_file("b"));
             sandbox.git("a", &["add", "--force", PORT_FILE]);
         },
-        "git tracks {A}",
+        &["git tracks {A}"],
+        as_printed,
     ),
     (
-        "duplicate",
+        "a port that two have",
         name_the_ports_of_b_in_a,
-        "{B} names a port that {A} names too",
+        &["is also assigned to a (cloud)"],
+        as_printed,
+    ),
+    (
+        "a slot that two have",
+        |sandbox| {
+            sandbox.configure("a", config(&[("cloud", sandbox.port(30))]).step(1));
+            sandbox.write(
+                format!("a/{PORT_FILE}"),
+                sandbox.with_ports(r#"{"worktree": "a", "slot": 2, "ports": {"cloud": @32}}"#),
+            );
+            sandbox.run("a", &[]).exits(0);
+        },
+        &["slot 2 of {b} is also assigned to a"],
+        as_printed,
     ),
     (
         "not ignored",
@@ -137,7 +194,8 @@ const PROBLEMS: &[Problem] = &[
             sandbox.remove_port_file("b");
             sandbox.remove_port_file("repo");
         },
-        "git does not ignore {A}",
+        &["git does not ignore {A}"],
+        as_printed,
     ),
     (
         "not ignored, and the list ends without a newline",
@@ -146,35 +204,204 @@ const PROBLEMS: &[Problem] = &[
             sandbox.remove_port_file("b");
             sandbox.remove_port_file("repo");
         },
-        "git does not ignore {A}",
+        &["git does not ignore {A}"],
+        as_printed,
+    ),
+    (
+        "ignored, but for a rule that says otherwise",
+        |sandbox| sandbox.write("a/.gitignore", format!("!/{PORT_FILE}\n")),
+        &["git does not ignore {A}, by the rule", "; remove that rule"],
+        |sandbox, _| fs::remove_file(sandbox.path("a/.gitignore")).unwrap(),
     ),
     (
         "a service that can join",
         |sandbox| gain_a_service(sandbox, sandbox.port(50)),
-        "{A} has no port for `new`",
+        &["{A} has no port for new"],
+        as_printed,
     ),
     (
-        "a service that cannot join, since another has its port",
-        |sandbox| gain_a_service(sandbox, sandbox.port(9)),
-        "{A} has no port for `new`",
-    ),
-    (
-        "a service that cannot join, since the config has moved",
+        "a service that cannot join, since another worktree has its port",
         |sandbox| {
-            let config = config(&[("cloud", sandbox.port(12)), ("new", sandbox.port(50))]);
-            sandbox.configure("a", config.step(1));
+            let services = [("cloud", sandbox.port(10)), ("other", sandbox.port(49))];
+            sandbox.configure("b", config(&services).step(1));
+            sandbox.run("b", &[]).exits(0);
+            let services = [("cloud", sandbox.port(10)), ("new", sandbox.port(50))];
+            sandbox.configure("repo", config(&services).step(1));
+            sandbox.run("repo", &[]).exits(0);
         },
-        "{A} has no port for `new`",
+        &["no port for new in {a}"],
+        as_printed,
+    ),
+    (
+        "a base port that the config has changed",
+        |sandbox| sandbox.configure("a", config(&[("cloud", sandbox.port(12))]).step(1)),
+        &["in {A} is not the one of slot 1 by the config"],
+        as_printed,
+    ),
+    (
+        "a base port that the config has changed, and a new service",
+        |sandbox| {
+            let services = [("cloud", sandbox.port(12)), ("new", sandbox.port(60))];
+            sandbox.configure("a", config(&services).step(1));
+        },
+        &["in {A} is not the one of slot 1 by the config"],
+        as_printed,
+    ),
+    (
+        "a URL that the config has changed",
+        |sandbox| {
+            let config = base_config(sandbox).url("cloud_url", "http://localhost:{cloud}");
+            sandbox.configure("a", config);
+        },
+        &["the URLs in {A} are not those of the config"],
+        as_printed,
+    ),
+    (
+        "slots that are lost",
+        |sandbox| {
+            let services = [("cloud", sandbox.port(10)), ("near", sandbox.port(11))];
+            sandbox.configure("repo", config(&services).step(1));
+            for at in ["a", "b"] {
+                sandbox.run(at, &["--release"]).exits(0);
+            }
+            sandbox.run("repo", &["--all"]).exits(0);
+        },
+        &["so that these slots are lost; set `step` to 2"],
+        |sandbox, check| {
+            let services = [("cloud", sandbox.port(10)), ("near", sandbox.port(11))];
+            sandbox.configure("repo", config(&services).step(2));
+            assert!(
+                check
+                    .stdout
+                    .contains("`worktree-ports-hook --reallocate` in every worktree")
+            );
+            for at in ["repo", "a", "b"] {
+                run_as_printed(sandbox, at, "worktree-ports-hook --reallocate").exits(0);
+            }
+        },
+    ),
+    (
+        "a record that is missing",
+        |sandbox| fs::remove_file(sandbox.path(RECORD)).unwrap(),
+        &["does not say what {A} says"],
+        as_printed,
+    ),
+    (
+        "a record of other ports",
+        |sandbox| {
+            let record = fs::read_to_string(sandbox.path(RECORD)).unwrap();
+            let [own, other] = [11, 40].map(|port| sandbox.port(port).to_string());
+            sandbox.write(RECORD, record.replace(&own, &other));
+        },
+        &["does not say what {A} says"],
+        as_printed,
+    ),
+    (
+        "a record that is damaged",
+        |sandbox| sandbox.write(RECORD, "{"),
+        &["does not say what {A} says"],
+        as_printed,
+    ),
+    (
+        "an env file that somebody has changed",
+        |sandbox| {
+            write_env_files(sandbox);
+            let text = fs::read_to_string(sandbox.path("a/.env")).unwrap();
+            sandbox.write("a/.env", text.replace("WEB_PORT", "OLD_PORT"));
+        },
+        &["a/.env` is not up to date"],
+        as_printed,
+    ),
+    (
+        "an env file that is gone",
+        |sandbox| {
+            write_env_files(sandbox);
+            fs::remove_file(sandbox.path("a/.env")).unwrap();
+        },
+        &["a/.env` is not up to date"],
+        as_printed,
+    ),
+    (
+        "an env file that is a link to the main worktree's",
+        |sandbox| {
+            write_env_files(sandbox);
+            fs::remove_file(sandbox.path("a/.env")).unwrap();
+            symlink("../repo/.env", sandbox.path("a/.env")).unwrap();
+        },
+        &["a/.env`: it is a symbolic link", "copy the file"],
+        as_printed,
+    ),
+    (
+        "an env file that git tracks",
+        |sandbox| {
+            sandbox.write("a/.env", "DEBUG=1\n");
+            sandbox.git("a", &["add", "--force", ".env"]);
+            configure_env_file(sandbox);
+        },
+        &["a/.env`: git tracks it"],
+        as_printed,
+    ),
+    (
+        "a config that is not valid",
+        |sandbox| sandbox.configure("a", r#"{ "services": { "web": 80 } }"#),
+        &["a/.worktree-ports.config.json` is not valid: `services.web`"],
+        |sandbox, _| fs::remove_file(sandbox.path("a").join(CONFIG)).unwrap(),
+    ),
+    (
+        "a worktree that is gone for good",
+        |sandbox| fs::remove_dir_all(sandbox.path("a")).unwrap(),
+        &[
+            "the worktree at {a} is not there",
+            "if it is gone for good, run `git -C ",
+            "where all other worktrees can be seen",
+        ],
+        by_the_last_command,
+    ),
+    (
+        "a worktree that was moved by hand",
+        |sandbox| fs::rename(sandbox.path("a"), sandbox.path("elsewhere")).unwrap(),
+        &[
+            "the worktree at {a} is not there",
+            "if it was moved, run `git worktree repair` in its new place",
+        ],
+        |sandbox, _| {
+            run_as_printed(sandbox, "elsewhere", "git worktree repair").exits(0);
+            assert_eq!(sandbox.ports("elsewhere"), [sandbox.port(11)]);
+        },
     ),
     (
         "the repository has moved",
         |sandbox| sandbox.write("a/.git", "gitdir: /nowhere/.git/worktrees/a\n"),
-        "does not lead back to",
+        &["a/.git` does not lead to"],
+        as_printed,
     ),
     (
-        "gone",
-        |sandbox| fs::remove_dir_all(sandbox.path("a")).unwrap(),
-        "was moved or removed",
+        "a worktree that has lost its `.git`",
+        |sandbox| fs::remove_file(sandbox.path("a/.git")).unwrap(),
+        &["a/.git` is missing"],
+        as_printed,
+    ),
+    (
+        "a worktree's own config of git that is broken",
+        |sandbox| {
+            let extension = ["config", "extensions.worktreeConfig", "true"];
+            sandbox.git("repo", &extension);
+            sandbox.write("repo/.git/worktrees/a/config.worktree", "[broken");
+        },
+        &["config.worktree"],
+        |sandbox, check| {
+            assert!(!check.stdout.contains("prune"), "{check}");
+            let config = "repo/.git/worktrees/a/config.worktree";
+            fs::remove_file(sandbox.path(config)).unwrap();
+        },
+    ),
+    (
+        "no hook, and what went with it",
+        |sandbox| {
+            sandbox.run("repo", &["--uninstall"]).exits(0);
+        },
+        &["no hook is installed", "does not say what {A} says"],
+        as_printed,
     ),
     (
         "the program of the hook is gone",
@@ -182,52 +409,138 @@ const PROBLEMS: &[Problem] = &[
             let program = "repo/.git/worktree-ports/worktree-ports-hook";
             fs::remove_file(sandbox.path(program)).unwrap();
         },
-        "is gone",
+        &["which is missing"],
+        as_printed,
     ),
     (
-        "no hook",
-        |sandbox| {
-            sandbox.run("repo", &["--uninstall"]).exits(0);
-        },
-        "no hook is wired up",
-    ),
-    (
-        "the hook cannot run",
+        "the hook is gone",
         |sandbox| {
             let hook = sandbox.path("repo/.git/hooks/post-checkout");
             // A git that wires up by its config has no such file.
             let _ = fs::remove_file(hook);
-            let config = fs::read_to_string(sandbox.path("repo/.git/config")).unwrap();
-            let (own, _) = config
-                .split_once("# >>> worktree-ports")
-                .unwrap_or((&config, ""));
-            sandbox.write("repo/.git/config", own);
+            let section = ["config", "--remove-section", "hook.worktree-ports"];
+            sandbox.try_git("repo", &section);
         },
-        "no hook is wired up",
+        &["no hook is installed"],
+        as_printed,
     ),
 ];
 
+/// A config with an env file, written in every worktree.
+fn write_env_files(sandbox: &Sandbox) {
+    configure_env_file(sandbox);
+    assert_content(sandbox);
+}
+
+fn configure_env_file(sandbox: &Sandbox) {
+    let config = base_config(sandbox).env_file(".env", &[("WEB_PORT", "{cloud}")]);
+    sandbox.configure("repo", config);
+    sandbox.run("repo", &["--all"]).exits(0);
+}
+
 #[test]
-fn each_problem_is_named_and_its_command_mends_it() {
-    for (case, make, named) in PROBLEMS {
+fn each_problem_is_named_and_what_is_printed_mends_it_and_leaves_none() {
+    for (case, make, named, mend) in SITUATIONS {
         let sandbox = content();
         make(&sandbox);
-        let problem = problem_of(&sandbox);
-        let named = named
-            .replace("{A}", &port_file_in(&sandbox, "a"))
-            .replace("{B}", &port_file_in(&sandbox, "b"));
-        assert!(
-            problem.contains(&named),
-            "{case}: no {named:?} in {problem}"
-        );
-        let mended = run_as_printed(&sandbox, "repo", command_of(&problem)).exits(0);
-        let run = sandbox.run("repo", &["--check"]);
+        let check = sandbox.run("repo", &["--check"]);
+        assert_eq!(check.code(), Some(1), "{case}: {check}");
+        for named in *named {
+            let place = |name: &str| format!("`{}`", sandbox.path(name).display());
+            let named = named
+                .replace("{A}", &port_file_in(&sandbox, "a"))
+                .replace("{a}", &place("a"))
+                .replace("{b}", &place("b"));
+            assert!(
+                check.stdout.contains(&named),
+                "{case}: no {named:?} in\n{check}"
+            );
+        }
+        // What is wrong with one worktree is told of that one.
+        if *case != "no hook, and what went with it" {
+            assert_eq!(check.stdout.lines().count(), 1, "{case}: {check}");
+        }
+        mend(&sandbox, &check);
+        let left = sandbox.run("repo", &["--check"]);
         assert_eq!(
-            (run.code(), run.stdout.as_str()),
+            (left.code(), &*left.stdout),
             (Some(0), ""),
-            "{case}: after {problem}\n{mended}"
+            "{case}: left after\n{check}"
         );
     }
+}
+
+#[test]
+fn a_directory_that_cannot_be_read_hides_no_other_worktree_and_no_advice_destroys() {
+    let sandbox = content();
+    sandbox.write(format!("b/{PORT_FILE}"), "{");
+    let nobody = Nobody::owning(&sandbox);
+    set_mode(sandbox.path("a"), 0o000);
+    let check = nobody.run("repo", &["--check"]).exits(1);
+    set_mode(sandbox.path("a"), 0o755);
+    let a = sandbox.path("a").display().to_string();
+    let lines: Vec<&str> = check.stdout.lines().collect();
+    assert!(lines.iter().any(|line| line.contains(&a)), "{check}");
+    let b = format!("{} is damaged", port_file_in(&sandbox, "b"));
+    assert!(lines.iter().any(|line| line.contains(&b)), "{check}");
+    assert!(!check.stdout.contains("prune"), "{check}");
+    assert!(!check.stdout.contains("repair"), "{check}");
+}
+
+#[test]
+fn a_copied_worktree_is_told_so_and_no_call_in_it_changes_anything() {
+    let sandbox = content();
+    let mut copy = sandbox.command("cp", ".");
+    copy.args(["-r", "a", "copy"]);
+    Sandbox::finish(copy).exits(0);
+    let before = ["repo", "a", "copy"].map(|at| sandbox.content_of(at));
+    let calls: [&[&str]; 8] = [
+        &[],
+        &["--reallocate"],
+        &["--env"],
+        &["--get", "cloud"],
+        &["--json"],
+        &["--release"],
+        &["--exec", "true"],
+        &["--check"],
+    ];
+    for call in calls {
+        let run = sandbox.run("copy", call).exits(1);
+        let told = format!("{}{}", run.stdout, run.stderr);
+        let is_copy = format!(
+            "is a copy of the worktree at `{}",
+            sandbox.path("a").display()
+        );
+        assert!(told.contains(&is_copy), "{call:?}: {run}");
+        // It would take the entry away from the original.
+        assert!(!told.contains("repair"), "{call:?}: {run}");
+    }
+    let after = ["repo", "a", "copy"].map(|at| sandbox.content_of(at));
+    assert!(before == after);
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn check_holds_the_lock_no_longer_than_an_allocation_does() {
+    let sandbox = content();
+    for i in 0..300 {
+        let entry = format!("repo/.git/worktrees/w{i}");
+        let root = sandbox.path(format!("w{i}"));
+        sandbox.write(format!("{entry}/HEAD"), "ref: refs/heads/main\n");
+        sandbox.write(format!("{entry}/commondir"), "../..\n");
+        let dot_git = root.join(".git").display().to_string();
+        sandbox.write(format!("{entry}/gitdir"), format!("{dot_git}\n"));
+        let entry = sandbox.path(&entry);
+        sandbox.write(&dot_git, format!("gitdir: {}\n", entry.display()));
+        let slot = 100 + i;
+        let ports = format!(r#"{{"cloud": {}}}"#, 40_000 + i);
+        let own = format!(r#"{{"worktree": "w{i}", "slot": {slot}, "ports": {ports}}}"#);
+        sandbox.write(root.join(PORT_FILE), own);
+    }
+    let check = strace::calls_under_the_lock(&sandbox, "repo", &["--check"]);
+    let allocation = strace::calls_under_the_lock(&sandbox, "a", &["--reallocate"]);
+    assert!(check > 300, "{check} calls read all files");
+    assert!(check <= allocation, "{check} calls, and {allocation}");
 }
 
 #[test]
@@ -244,7 +557,8 @@ fn of_those_that_name_one_port_the_main_worktree_and_the_first_stay() {
         sandbox.port_file("a").replace(r#""a""#, "null"),
     );
     let run = sandbox.run("a", &["--check"]).exits(1);
-    assert_eq!(run.stdout.lines().count(), 3, "{run}");
+    // Each with each of those before it, and the record of the main worktree.
+    assert_eq!(run.stdout.lines().count(), 1 + 1 + 2 + 3, "{run}");
     for problem in run.stdout.lines() {
         run_as_printed(&sandbox, "home", command_of(problem)).exits(0);
     }
@@ -263,25 +577,12 @@ fn every_problem_is_named_at_once_also_in_a_path_that_a_shell_would_split() {
     sandbox.write(format!("a/{PORT_FILE}"), "[]");
     sandbox.run("repo", &["--uninstall"]).exits(0);
     let run = sandbox.run("repo", &["--check"]).exits(1);
-    assert_eq!(run.stdout.lines().count(), 3, "{run}");
+    // The hook, those two files, and the records of the others.
+    assert_eq!(run.stdout.lines().count(), 5, "{run}");
     for problem in run.stdout.lines() {
         run_as_printed(&sandbox, "home", command_of(problem)).exits(0);
     }
     assert_content(&sandbox);
-}
-
-#[test]
-fn a_worktree_that_was_moved_by_hand_is_named_until_git_repairs_it() {
-    let sandbox = content();
-    fs::rename(sandbox.path("a"), sandbox.path("elsewhere")).unwrap();
-    let problem = problem_of(&sandbox);
-    assert!(
-        problem.contains("`git worktree repair` in its new place"),
-        "{problem}"
-    );
-    sandbox.git("elsewhere", &["worktree", "repair"]);
-    assert_content(&sandbox);
-    assert_eq!(sandbox.ports("elsewhere"), [sandbox.port(11)]);
 }
 
 #[test]
