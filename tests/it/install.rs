@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use crate::support::hooks::{
     COPY, HOOK, NEW, OLD, Prepare, THEIRS, run_config_hook, sandbox_with_git,
 };
-use crate::support::{Sandbox, set_mode};
+use crate::support::{LOCK, Sandbox, set_mode};
 
 /// A state in which a clone may be met.
 struct State {
@@ -176,15 +176,17 @@ fn restored(sandbox: &Sandbox) -> Vec<std::collections::BTreeMap<std::path::Path
     content.retain(|path, _| {
         let in_git = path.strip_prefix(sandbox.path("repo/.git"));
         in_git.is_err()
-            || in_git.is_ok_and(|path| {
-                ["hooks", "config", "config-elsewhere", "info"]
-                    .iter()
-                    .any(|name| path.starts_with(name))
-            })
+            || in_git.is_ok_and(|path| ["hooks", "info"].iter().any(|name| path.starts_with(name)))
     });
     let shared = sandbox.path("shared");
     let shared = shared.is_dir().then(|| sandbox.content_of(shared));
-    [Some(content), shared].into_iter().flatten().collect()
+    // git keeps the settings of a config, but adds a newline to a last line that has none.
+    let settings = sandbox.git("repo", &["config", "--local", "--list"]).stdout;
+    let settings = [(sandbox.path("repo/.git/config"), settings)].into();
+    [Some(content), shared, Some(settings)]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// What the hook that was there has counted.
@@ -277,17 +279,19 @@ fn installed_into_every_state_by_the_config_it_touches_no_hook_and_leaves_withou
 }
 
 #[test]
-fn uninstalled_before_any_worktree_it_leaves_no_directory() {
+fn uninstalled_before_any_worktree_it_leaves_the_lock_alone() {
     for git in [OLD, NEW] {
         let sandbox = sandbox_with_git(git);
         let before = sandbox.content_of("repo");
         sandbox.run("repo", &["--install"]).exits(0);
         assert_ne!(sandbox.content_of("repo"), before);
-        sandbox.run("repo", &["--uninstall"]).exits(0);
-        assert_eq!(sandbox.content_of("repo"), before);
-        assert!(!sandbox.path("repo/.git/worktree-ports").exists());
         let run = sandbox.run("repo", &["--uninstall"]).exits(0);
-        run.tells(&["nothing was wired up"]);
+        run.tells(&["kept `", "two processes hold the lock"]);
+        let mut after = sandbox.content_of("repo");
+        assert!(after.remove(&sandbox.path(LOCK)).is_some());
+        assert_eq!(after, before);
+        let run = sandbox.run("repo", &["--uninstall"]).exits(0);
+        run.tells(&["nothing was installed"]);
     }
 }
 
@@ -360,12 +364,9 @@ fn uninstall_finds_our_file_where_a_manager_has_moved_it() {
         let moved = sandbox.path("repo/.git/hooks").join(moved);
         fs::rename(sandbox.path(HOOK), &moved).unwrap();
         sandbox.run("repo", &["--uninstall"]).exits(0);
-        assert_eq!(
-            sandbox.content_of("repo/.git"),
-            before,
-            "{}",
-            moved.display()
-        );
+        let mut after = sandbox.content_of("repo/.git");
+        after.remove(&sandbox.path(LOCK));
+        assert_eq!(after, before, "{}", moved.display());
     }
 }
 
@@ -406,7 +407,8 @@ fn whatever_git_does_to_the_config_meanwhile_uninstall_takes_out_ours_alone() {
             let list = ["config", "--local", "--list"];
             sandbox.try_git("repo", &edit);
             let expected = sandbox.git("repo", &list).stdout;
-            let is_ours = |line: &&str| !line.starts_with("hook.worktree-ports.");
+            let ours = ["hook.worktree-ports.command", "hook.worktree-ports.event"];
+            let is_ours = |line: &&str| !ours.iter().any(|key| line.starts_with(key));
             let expected: Vec<&str> = expected.lines().filter(is_ours).collect();
 
             fs::write(&path, &config).unwrap();
@@ -423,7 +425,7 @@ fn whatever_git_does_to_the_config_meanwhile_uninstall_takes_out_ours_alone() {
             let after = sandbox.git("repo", &list).stdout;
             assert_eq!(after.lines().collect::<Vec<_>>(), expected, "{edit:?}");
             let text = fs::read_to_string(&path).unwrap();
-            assert!(!text.contains("worktree-ports"), "{edit:?}: {text}");
+            assert!(!text.contains("worktree-ports-hook"), "{edit:?}: {text}");
         }
     }
 }
@@ -434,10 +436,10 @@ fn the_ignored_lines_stay_while_a_worktree_has_a_port_file() {
     sandbox.write("repo/.git/info/exclude", "*.log");
     sandbox.run("repo", &["--install"]).exits(0);
     sandbox.add("a");
-    sandbox
-        .run("repo", &["--uninstall"])
-        .exits(0)
-        .tells(&["the lines in info/exclude stay", "lock` stays"]);
+    sandbox.run("repo", &["--uninstall"]).exits(0).tells(&[
+        "info/exclude`: worktrees still have port files",
+        "two processes hold the lock",
+    ]);
     assert_eq!(sandbox.git("a", &["status", "--porcelain"]).stdout, "");
     fs::remove_file(sandbox.path("a/.worktree-ports.json")).unwrap();
     sandbox.run("repo", &["--uninstall"]).exits(0);

@@ -12,17 +12,15 @@ fn install_sh(sandbox: &Sandbox, at: &str, arguments: &[&str]) -> Run {
     sandbox.write_script(
         "bin/cargo",
         format!(
-            "#!/bin/sh\nprintf '%s\\n' \"$@\" >'{}'\nmkdir -p \"$HOME/.cargo/bin\"\n\
-             cp '{PROGRAM}' \"$HOME/.cargo/bin/\"\n",
+            "#!/bin/sh\nprintf '%s\\n' \"$@\" >'{}'\n\
+             echo '{{\"reason\":\"compiler-artifact\",\"executable\":\"{PROGRAM}\",\"fresh\":false}}'\n\
+             echo '{{\"reason\":\"build-finished\",\"success\":true}}'\n",
             sandbox.path("cargo-arguments").display()
         ),
     );
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("install.sh");
     let mut command = sandbox.command(script, at);
     command.args(arguments);
-    command
-        .env_remove("CARGO_HOME")
-        .env_remove("CARGO_INSTALL_ROOT");
     Sandbox::finish(command)
 }
 
@@ -36,12 +34,17 @@ fn install_sh_installs_from_its_own_directory_and_wires_up_the_clone() {
         let sandbox = sandbox_with_git(OLD);
         fs::create_dir(sandbox.path("repo/deep")).unwrap();
         let run = install_sh(&sandbox, at, arguments).exits(0);
-        run.tells(&["is not on your PATH", "the hook is wired up by"]);
+        assert!(!run.stderr.is_empty(), "{run}");
         let told = fs::read(sandbox.path("cargo-arguments")).unwrap();
         let directory = Path::new(env!("CARGO_MANIFEST_DIR")).as_os_str().as_bytes();
         assert_eq!(
             told,
-            [b"install\n--locked\n--path\n", directory, b"\n"].concat()
+            [
+                b"install\n--locked\n--path\n",
+                directory,
+                b"\n--message-format=json-render-diagnostics\n"
+            ]
+            .concat()
         );
         sandbox.add("a");
         assert_eq!(sandbox.ports("a"), [sandbox.port(1)]);
@@ -61,4 +64,13 @@ fn install_sh_says_what_is_wrong_before_it_builds() {
     // What is in the way is told by its exit status.
     sandbox.write_script(HOOK, "#!/usr/bin/awk -f\nBEGIN { exit }\n");
     install_sh(&sandbox, "repo", &[]).exits(3);
+}
+
+#[test]
+fn install_sh_hands_share_on() {
+    let sandbox = sandbox_with_git(OLD);
+    install_sh(&sandbox, ".", &["--share", "repo"]).exits(0);
+    let get = ["config", "--local", "worktreePorts.share"];
+    assert_eq!(sandbox.git("repo", &get).stdout, "true\n");
+    install_sh(&sandbox, ".", &["--shared", "repo"]).exits(2);
 }

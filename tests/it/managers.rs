@@ -159,7 +159,7 @@ fn manager_first(name: &str) {
     let before = theirs(&sandbox);
     let run = sandbox.run("repo", &["--install"]).exits(3);
     let config = format!("{}`", manager.config);
-    let run = run.tells(&["was left as it is", &format!("hook is {name}'s"), &config]);
+    let run = run.tells(&[&format!("the hook belongs to {name}"), &config]);
     assert_eq!(theirs(&sandbox), before);
     let stamps = sandbox.stamps_of("repo");
     let again = sandbox.run("repo", &["--install"]).exits(3);
