@@ -19,7 +19,9 @@ fn a_bare_repository_lists_and_fills_its_worktrees_and_no_main_one() {
         let run = sandbox.run(at, &["--all"]).exits(0);
         assert_eq!(
             run.stdout,
-            sandbox.with_ports("one: cloud @0\ntwo: cloud @1\n"),
+            sandbox.with_ports(
+                "one: cloud @0 (.worktree-ports.json)\ntwo: cloud @1 (.worktree-ports.json)\n"
+            ),
             "{run}"
         );
         let run = sandbox.run(at, &["--list"]).exits(0);
@@ -46,7 +48,9 @@ fn all_makes_sure_of_every_worktree_the_main_one_too() {
     let run = sandbox.run("a", &["--all"]).exits(0).tells_nothing();
     assert_eq!(
         run.stdout,
-        sandbox.with_ports("main worktree: cloud @0\na: cloud @2\n")
+        sandbox.with_ports(
+            "main worktree: cloud @0 (.worktree-ports.json)\na: cloud @2 (.worktree-ports.json)\n"
+        )
     );
     let ports = ["repo", "a", "b"].map(|name| sandbox.ports(name));
     assert_eq!(
@@ -58,7 +62,7 @@ fn all_makes_sure_of_every_worktree_the_main_one_too() {
     assert_eq!(run.stdout, "");
     let run = sandbox.run("repo", &["--all", "--json"]).exits(0);
     let expected: Vec<serde_json::Value> = ["repo", "a", "b"]
-        .map(|name| sandbox.port_json(name))
+        .map(|name| serde_json::from_str(&sandbox.port_file(name)).unwrap())
         .into();
     assert_eq!(run.json(), serde_json::Value::from(expected));
 }
@@ -79,12 +83,15 @@ fn all_leaves_foreign_files_alone_and_tells_of_tracked_ones() {
     let run = sandbox.run("repo", &["--all"]).exits(0);
     assert_eq!(
         run.stdout,
-        sandbox.with_ports("main worktree: cloud @0\ncopied: cloud @3\ndamaged: cloud @4\n")
+        sandbox.with_ports(
+            "main worktree: cloud @0 (.worktree-ports.json)\n\
+             copied: cloud @3 (.worktree-ports.json)\ndamaged: cloud @4 (.worktree-ports.json)\n"
+        )
     );
     let of_tracked = sandbox.path("tracked").join(PORT_FILE);
     run.tells(&[
         &format!("git tracks `{}`", of_tracked.display()),
-        "git rm --cached",
+        "rm --cached",
     ]);
     assert_eq!(sandbox.port_file("foreign"), foreign);
     assert_eq!(sandbox.port_file("tracked"), "{}");
@@ -103,7 +110,9 @@ fn one_worktrees_failure_does_not_keep_the_others_from_their_ports() {
     let run = sandbox.run("repo", &["--all"]).exits(1);
     assert_eq!(
         run.stdout,
-        sandbox.with_ports("main worktree: cloud @0\nd: cloud @1\n")
+        sandbox.with_ports(
+            "main worktree: cloud @0 (.worktree-ports.json)\nd: cloud @1 (.worktree-ports.json)\n"
+        )
     );
     let broken_config = sandbox.path("a").join(CONFIG);
     run.tells(&[&broken_config.display().to_string(), "index"]);

@@ -138,7 +138,7 @@ fn the_lock_timeout_is_whole_seconds() {
         command.env("WORKTREE_PORTS_LOCK_TIMEOUT", wrong);
         Sandbox::finish(command)
             .exits(1)
-            .tells(&["`WORKTREE_PORTS_LOCK_TIMEOUT`", "whole seconds"]);
+            .tells(&["`WORKTREE_PORTS_LOCK_TIMEOUT`", "whole number of seconds"]);
     }
 }
 
@@ -171,7 +171,7 @@ fn a_port_file_is_written_with_the_mode_that_a_new_file_gets() {
         let mut command = sandbox.command("sh", "repo");
         command.args([
             "-c",
-            r#"umask $1; exec "$2" --reallocate"#,
+            r#"umask $1; "$2" --release && exec "$2""#,
             "sh",
             umask,
             PROGRAM,

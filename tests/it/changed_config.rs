@@ -42,7 +42,7 @@ fn a_service_that_cannot_join_is_told_of_and_the_others_stay() {
         let services = [("cloud", cloud), ("api", api)];
         sandbox.configure("a", config(&services).step(1));
         let run = sandbox.run("a", &[]).exits(0);
-        let run = run.tells(&["warning: api is new", "--reallocate"]);
+        let run = run.tells(&["warning: no port for api", "--reallocate"]);
         assert!(!run.stdout.contains("api"), "{run}");
         assert_eq!(sandbox.ports("a"), [sandbox.port(7)], "{services:?}");
         sandbox.run("a", &["--get", "api"]).exits(1);
@@ -63,7 +63,7 @@ fn a_service_whose_port_is_busy_does_not_join() {
     sandbox
         .run("a", &[])
         .exits(0)
-        .tells(&["warning: api is new"]);
+        .tells(&["warning: no port for api"]);
     assert_eq!(sandbox.ports("a"), [base + 2]);
     close(listener);
     sandbox.run("a", &[]).exits(0).tells_nothing();
@@ -77,7 +77,7 @@ fn a_bundle_none_of_whose_services_is_left_is_an_error_where_none_can_join() {
     sandbox
         .run("a", &[])
         .exits(1)
-        .tells(&["error: web is new", "--reallocate"]);
+        .tells(&["error: no port for web", "--reallocate"]);
     assert_eq!(sandbox.port_file("a"), own);
 }
 

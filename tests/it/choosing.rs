@@ -25,7 +25,7 @@ fn assert_chooses_if_free(sandbox: &Sandbox, port: u16) {
         run.exits(0);
         assert_eq!(sandbox.ports("a"), [port]);
     } else {
-        run.exits(1).tells(&["of 2 slots", "1 have busy ones"]);
+        run.exits(1).tells(&["2 tried", "1 in use"]);
     }
 }
 
@@ -76,7 +76,7 @@ fn no_port_above_32767_is_allocated_unless_the_base_port_is_itself_above() {
         sandbox
             .run("b", &[])
             .exits(1)
-            .tells(&["no ports are left: of 2 slots, 2 have reserved ports, and 0 have busy ones"]);
+            .tells(&["no free slot: 2 tried, 2 reserved, 0 in use"]);
     }
 
     // Of two services each has its own ceiling.
@@ -102,7 +102,7 @@ fn no_port_above_32767_is_allocated_unless_the_base_port_is_itself_above() {
     sandbox
         .run("a", &["--reallocate"])
         .exits(1)
-        .tells(&["of 4 slots"]);
+        .tells(&["4 tried"]);
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn where_none_is_left_the_error_counts_the_slots_and_names_the_remedy() {
     sandbox.configure("repo", config(&services).step(1));
     let told = |reserved, busy| {
         format!(
-            "no ports are left: of 3 slots, {reserved} have reserved ports, and {busy} have busy ones; \
+            "no free slot: 3 tried, {reserved} reserved, {busy} in use; \
              a smaller `step` in the config makes more slots"
         )
     };

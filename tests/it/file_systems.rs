@@ -40,8 +40,9 @@ fn on_a_tmpfs(options: &str, fill: &str, why: &str) {
             ls -A >"$top/left"
             "$program" 2>"$top/by-hand" && echo "by hand it exits 0" || echo "by hand it exits $?"
             rm -f filler*
-            "$program" --json >"$top/old"
             ( cd ../../b; "$program" $first_checkout 2>&1 )
+            "$program" --json >"$top/old"
+            ( cd ../../b; "$program" --release ) 2>/dev/null >&2
             ( {fill} )
             "$program" --reallocate 2>"$top/reallocate" && echo "it reallocates" || :
             cmp .worktree-ports.json "$top/old"
@@ -52,7 +53,7 @@ fn on_a_tmpfs(options: &str, fill: &str, why: &str) {
     );
     assert_eq!(
         run.stdout,
-        sandbox.with_ports("by hand it exits 1\nworktree-ports: cloud @2 (.worktree-ports.json)\n.git\n.worktree-ports.json\n"),
+        sandbox.with_ports("by hand it exits 1\nworktree-ports: cloud @1 (.worktree-ports.json)\n.git\n.worktree-ports.json\n"),
         "{run}"
     );
     let left = fs::read_to_string(sandbox.path("left")).unwrap();
@@ -103,7 +104,15 @@ fn a_common_dir_that_is_mounted_read_only_is_enough_once_the_lock_file_is_there(
         &sandbox,
         &(mount.to_owned() + r#""$program" $first_checkout"#),
     );
-    assert!(!run.stderr.contains("warning"), "{run}");
+    let warnings: Vec<&str> = run
+        .stderr
+        .lines()
+        .filter(|line| line.contains("warning"))
+        .collect();
+    assert!(
+        matches!(warnings[..], [one] if one.contains("worktree-ports.json")),
+        "{run}"
+    );
     assert_eq!(sandbox.ports("a"), [sandbox.port(1)]);
     sandbox.assert_no_leftovers("a");
 }
@@ -130,8 +139,7 @@ fn an_immutable_port_file_stays_and_an_immutable_temporary_file_is_named() {
     fs::write(&temporary, "").unwrap();
     let _immutable = Immutable::make(&temporary);
     let run = sandbox.run("b", &["--reallocate"]).exits(1);
-    run.tells_one_error()
-        .tells(&["an earlier run left", TEMPORARY, "by hand"]);
+    run.tells_one_error().tells(&["could not write", TEMPORARY]);
     assert_eq!(sandbox.port_file("b"), old);
 }
 
@@ -177,7 +185,7 @@ fn chattr(change: &str, path: &Path) -> bool {
 /// Runs a script in the sandbox, with `$program`, `$first_checkout` and `$top`, in mounts that nobody else sees. It
 /// must succeed.
 #[track_caller]
-fn in_private_mounts(sandbox: &Sandbox, script: &str) -> Run {
+pub fn in_private_mounts(sandbox: &Sandbox, script: &str) -> Run {
     let mut command = sandbox.command("unshare", ".");
     command.args(["-m", "sh", "-euc", script]);
     command.env("program", PROGRAM).env("top", sandbox.path(""));

@@ -164,7 +164,7 @@ fn what_is_no_regular_file_is_not_opened_and_a_warning() {
     let sandbox = sandbox();
     let path = sandbox.path("other").join(PORT_FILE);
     sandbox.write("elsewhere", sandbox.with_ports(r#"{"app": @1}"#));
-    let unknown = |kind: &str| format!("is {kind}, so its ports are unknown");
+    let unknown = |kind: &str| format!("is {kind}, so it is not read");
 
     for target in [
         "../elsewhere",
@@ -208,11 +208,7 @@ fn a_fifo_is_not_opened() {
         &sandbox.with_ports(r#"echo '{"cloud": @1}' > .worktree-ports.json; : > opened"#),
     ]);
     let mut writer = writer.spawn().unwrap();
-    assert_chooses(
-        &sandbox,
-        sandbox.port(1),
-        &["is a FIFO, so its ports are unknown"],
-    );
+    assert_chooses(&sandbox, sandbox.port(1), &["is a FIFO, so it is not read"]);
     sandbox.run_hook("a").exits(0);
     let still_blocked = writer.try_wait().unwrap().is_none();
     writer.kill().unwrap();
@@ -269,12 +265,12 @@ fn one_file_that_names_every_port_is_named_by_the_error() {
     sandbox
         .run("a", &["--reallocate"])
         .exits(1)
-        .tells(&["no ports are left", "other/.worktree-ports.json` names"]);
+        .tells(&["no free slot", "other/.worktree-ports.json` names"]);
     assert!(!sandbox.has_port_file("a"));
     sandbox
         .run_hook("a")
         .exits(0)
-        .tells(&["error: no ports are left"]);
+        .tells(&["error: no free slot"]);
     sandbox.assert_no_leftovers("a");
 }
 

@@ -144,7 +144,7 @@ fn by_hand_a_copied_or_a_damaged_file_is_replaced_and_that_is_said() {
         let run = sandbox.run("a", call).exits(0);
         assert_eq!(
             run.stderr,
-            format!("worktree-ports: `{path}` was {was}, and has been replaced\n"),
+            format!("worktree-ports: replaced `{path}`, which was {was}\n"),
             "{call:?} {}",
             String::from_utf8_lossy(content)
         );
@@ -176,8 +176,8 @@ fn another_tools_file_is_left_alone_until_reallocate_replaces_it() {
             let run = run.tells(&[
                 "error: ",
                 PORT_FILE,
-                "another tool's",
-                "`worktree-ports-hook --reallocate` replaces it",
+                "belongs to another tool",
+                "--reallocate` to replace it",
             ]);
             assert_eq!(run.stdout, "");
         }
@@ -185,7 +185,7 @@ fn another_tools_file_is_left_alone_until_reallocate_replaces_it() {
         sandbox
             .run("a", &["--reallocate"])
             .exits(0)
-            .tells(&[PORT_FILE, "was another tool's, and has been replaced"]);
+            .tells(&[PORT_FILE, "which was another tool's"]);
         assert_eq!(sandbox.ports("a"), [sandbox.port(1)], "{content}");
     }
 }
@@ -197,7 +197,7 @@ fn assert_tracked_and_left_alone(sandbox: &Sandbox) {
     let parts = [
         "error: git tracks",
         PORT_FILE,
-        "`git rm --cached .worktree-ports.json`",
+        "rm --cached .worktree-ports.json`",
     ];
     sandbox.run_hook("a").exits(0).tells(&parts);
     let calls: [&[&str]; 4] = [&[], &["--get", "cloud"], &["--json"], &["--reallocate"]];
@@ -225,7 +225,7 @@ fn a_port_file_that_a_branch_commits_can_at_worst_be_reported() {
         let sandbox = Sandbox::new();
         commit_port_file(&sandbox, content);
         // Git's own hook is what tells, and the worktree is made.
-        sandbox.add("a").tells(&["git rm --cached"]);
+        sandbox.add("a").tells(&["rm --cached"]);
         if str::from_utf8(content).is_ok() {
             assert_tracked_and_left_alone(&sandbox);
         }
@@ -242,7 +242,7 @@ fn a_link_that_a_branch_commits_is_neither_followed_nor_written_through() {
     std::os::unix::fs::symlink("../victim", sandbox.path("repo").join(PORT_FILE)).unwrap();
     sandbox.git("repo", &["add", "--force", PORT_FILE]);
     sandbox.git("repo", &["commit", "--quiet", "--message=link"]);
-    sandbox.add("a").tells(&["git rm --cached"]);
+    sandbox.add("a").tells(&["rm --cached"]);
     assert_tracked_and_left_alone(&sandbox);
     // Once it is no longer tracked, it is replaced itself.
     sandbox.git("a", &["rm", "--quiet", "--cached", PORT_FILE]);
@@ -314,12 +314,13 @@ fn what_a_kill_left_at_the_temporary_name_is_removed() {
     sandbox.run("a", &[]).exits(0).tells_nothing();
     sandbox.assert_no_leftovers("a");
     // A directory is nobody's leftover.
-    fs::create_dir(sandbox.path("a").join(TEMPORARY)).unwrap();
+    fs::create_dir(sandbox.path("a/.worktree-ports.json.tmp")).unwrap();
+    put(&sandbox, "{");
     sandbox
         .run("a", &["--reallocate"])
         .exits(1)
-        .tells(&[TEMPORARY, "by hand"]);
-    assert_eq!(sandbox.ports("a"), [sandbox.port(1)]);
+        .tells(&["could not write", ".worktree-ports.json.tmp"]);
+    assert_eq!(sandbox.port_file("a"), "{");
 }
 
 #[test]
