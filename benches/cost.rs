@@ -12,6 +12,7 @@
 
 use std::env;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::Barrier;
@@ -25,13 +26,11 @@ const PORT_FILE: &str = ".worktree-ports.json";
 /// How many worktrees are made at once.
 const CROWD: usize = 64;
 
-/// So small a step, because the default one has room for fewer than 1000 worktrees.
-const CONFIG: &str = r#"{
-  "services": { "cloud": 8000 },
-  "step": 10,
-  "urls": { "cloud_url": "http://127.0.0.1:{cloud}" }
-}
-"#;
+/// How many clones share their ports, of so many worktrees each.
+const CLONES: usize = 10;
+
+/// How many files a large repository has.
+const FILES: usize = 500_000;
 
 fn main() {
     // `cargo test --all-targets` runs this too, and asks for no figures.
@@ -40,76 +39,46 @@ fn main() {
     }
     let lab = Lab::new();
     let tools = lab.tools();
-    let [alone, hundred, thousand] = [1, 100, 1000].map(|count| lab.repository(count));
+    let [alone, hundred, thousand] =
+        [1, 100, 1000].map(|count| lab.repository(&format!("repository-{count}"), count, 8000));
 
     println!("| what | against | instructions | ratio | wall, ms | ratio | target |");
     println!("|---|---|--:|--:|--:|--:|---|");
     for tool in &tools {
-        for (at, place, limit) in [
-            ("main", &*alone.main, 4.0),
-            ("linked", alone.subject(), 8.0),
-        ] {
-            let row = checkout(&lab, tool, &alone, (at, place));
-            row.print(tool.is_ours().then_some(Target::Instructions(limit)));
-        }
+        checkout(&lab, tool, (&alone, "main", &alone.main), 3.5);
+        checkout(&lab, tool, (&alone, "linked", alone.subject()), 3.7);
     }
-    let mut growth = Vec::new();
     for tool in &tools {
-        for (repository, limit) in [
-            (&alone, None),
-            (&hundred, Some(0.5)),
-            (&thousand, Some(0.3)),
-        ] {
-            let row = allocation(&lab, tool, repository);
-            row.print(limit.filter(|_| tool.is_ours()).map(Target::Instructions));
-            if tool.is_ours() {
-                growth.extend(row.instructions.map(|(ours, _)| ours as f64));
-            }
+        allocation(&lab, tool, &alone, &[Target::Count(900_000)]);
+        allocation(&lab, tool, &hundred, &[Target::Instructions(0.45)]);
+        // Of the others, only the order of magnitude matters.
+        if tool.is_ours() {
+            allocation(&lab, tool, &thousand, &[Target::Instructions(0.3)]);
         }
     }
     for tool in &tools {
-        for (repository, limit) in [(&alone, 1.2), (&thousand, 1.3)] {
-            let row = worktree_add(&lab, tool, repository);
-            row.print(tool.is_ours().then_some(Target::Wall(limit)));
+        worktree_add(&lab, tool, &alone, 1.15);
+        if tool.is_ours() {
+            worktree_add(&lab, tool, &thousand, 1.25);
         }
     }
+    shared(&lab, &tools[0], &hundred);
+    report(&lab, &thousand);
+    let large = lab.large();
+    calls_by_hand(&lab, &alone, &large);
 
     println!();
     println!("| what | measured | target |");
     println!("|---|--:|---|");
-    if let [one, hundred, thousand] = growth[..] {
-        let (first, later) = ((hundred - one) / 99.0, (thousand - hundred) / 900.0);
-        let measured = format!("{first:.0}, {later:.0}");
-        let what = "instructions for each further worktree, up to 100 and up to 1000";
-        fact(what, &measured, "linear", later <= 1.1 * first);
-    }
-    let ours = &tools[0];
-    let (ratio, longest) = lab.crowd(ours, &hundred);
-    let what = format!("{CROWD} allocations at once among 100, against {CROWD} in a row");
-    fact(&what, &format!("{ratio:.2}"), "1.50", ratio <= 1.5);
-    let measured = format!("{} ms", longest.as_millis());
-    let is_short = longest <= Duration::from_secs(2);
-    fact("the longest of these", &measured, "2000 ms", is_short);
-    if let Some(peak) = lab.peak_memory(ours, &thousand) {
-        let measured = format!("{:.1} MB", peak as f64 / 1024.0);
-        fact(
-            "peak memory of an allocation among 1000",
-            &measured,
-            "8 MB",
-            peak <= 8 * 1024,
-        );
-    }
-    let size = fs::metadata(PROGRAM).expect("cargo has built it").len();
-    let measured = format!("{:.2} MB", size as f64 / 1e6);
-    fact(
-        "the program, stripped",
-        &measured,
-        "2 MB",
-        size <= 2_000_000,
-    );
+    facts(&lab, &tools[0], &large, (&hundred, &thousand));
 }
 
-fn checkout(lab: &Lab, tool: &Tool, repository: &Repository, (at, place): (&str, &Path)) -> Row {
+fn checkout(
+    lab: &Lab,
+    tool: &Tool,
+    (repository, at, place): (&Repository, &str, &Path),
+    limit: f64,
+) {
     tool.forget(lab, repository);
     let checkout = Case::new(|| tool.run_in(lab, place));
     // The first one allocates.
@@ -121,33 +90,36 @@ fn checkout(lab: &Lab, tool: &Tool, repository: &Repository, (at, place): (&str,
         instructions: lab.instructions(&checkout, &nothing),
         wall: Pairs::run(tool.rounds(), &checkout, &nothing),
     }
+    .print(tool.only_ours(&[Target::Instructions(limit)]));
 }
 
-fn allocation(lab: &Lab, tool: &Tool, repository: &Repository) -> Row {
+fn allocation(lab: &Lab, tool: &Tool, repository: &Repository, targets: &[Target]) {
+    let allocation = allocation_in(lab, tool, repository);
+    let listing = lab.worktree_list(repository.subject());
+    Row {
+        what: format!("{}: allocation among {}", tool.name, repository.count),
+        against: "`git worktree list --porcelain`",
+        instructions: lab.instructions(&allocation, &listing),
+        wall: Pairs::run(tool.rounds(), &allocation, &listing),
+    }
+    .print(tool.only_ours(targets));
+}
+
+/// An allocation for the first linked worktree, which is forgotten after it.
+fn allocation_in<'a>(lab: &'a Lab, tool: &'a Tool, repository: &'a Repository) -> Case<'a> {
     let place = repository.subject();
     tool.forget(lab, repository);
-    let allocation = Case::new(|| tool.run_in(lab, place)).after(|| {
+    Case::new(|| tool.run_in(lab, place)).after(|| {
         assert!(
             place.join(tool.file).exists(),
             "{} wrote nothing",
             tool.name
         );
         tool.forget(lab, repository);
-    });
-    let listing = Case::new(|| {
-        let mut command = lab.git(place);
-        command.args(["worktree", "list", "--porcelain"]);
-        command
-    });
-    Row {
-        what: format!("{}: allocation among {}", tool.name, repository.count),
-        against: "`git worktree list`",
-        instructions: lab.instructions(&allocation, &listing),
-        wall: Pairs::run(tool.rounds(), &allocation, &listing),
-    }
+    })
 }
 
-fn worktree_add(lab: &Lab, tool: &Tool, repository: &Repository) -> Row {
+fn worktree_add(lab: &Lab, tool: &Tool, repository: &Repository, limit: f64) {
     tool.forget(lab, repository);
     let [with_hook, with_empty] =
         [tool.name, "empty"].map(|hook| lab.worktree_add(repository, hook));
@@ -160,6 +132,142 @@ fn worktree_add(lab: &Lab, tool: &Tool, repository: &Repository) -> Row {
         instructions: None,
         wall: Pairs::run(tool.rounds(), &with_hook, &with_empty),
     }
+    .print(tool.only_ours(&[Target::Wall(limit)]));
+}
+
+/// An allocation in one of ten shared clones, against one in a repository with all their worktrees.
+fn shared(lab: &Lab, tool: &Tool, hundred: &Repository) {
+    let clones: Vec<Repository> = (0..CLONES)
+        .map(|i| {
+            let base = 8000 + 200 * u16::try_from(i).expect("few clones");
+            let count = hundred.count / CLONES;
+            lab.repository(&format!("shared-{i}"), count, base)
+        })
+        .collect();
+    for clone in &clones {
+        let share = ["config", "worktreePorts.share", "true"];
+        finish(lab.git(&clone.main).args(share));
+        let mut add = lab.git(&clone.main);
+        add.args(["config", "--global", "--add", "worktreePorts.repository"]);
+        finish(add.arg(clone.main.join(".git")));
+    }
+    let among_clones = allocation_in(lab, tool, &clones[0]);
+    let in_one = allocation_in(lab, tool, hundred);
+    Row {
+        what: format!("{}: allocation in one of {CLONES} shared clones", tool.name),
+        against: "allocation among 100",
+        instructions: lab.instructions(&among_clones, &in_one),
+        wall: Pairs::run(tool.rounds(), &among_clones, &in_one),
+    }
+    .print(&[Target::Wall(2.0)]);
+    fs::remove_file(lab.user_config()).expect("git has made it");
+}
+
+/// What looks at every worktree.
+fn report(lab: &Lab, repository: &Repository) {
+    let listing = lab.worktree_list(&repository.main);
+    // What checks is to be what the hook runs.
+    finish(&mut lab.program(&repository.main, &["--install"]));
+    for call in ["--list", "--check"] {
+        let case = Case::new(|| lab.program(&repository.main, &[call]));
+        Row {
+            what: format!("`{call}` among {}", repository.count),
+            against: "`git worktree list --porcelain`",
+            instructions: lab.instructions(&case, &listing),
+            wall: Pairs::run(21, &case, &listing),
+        }
+        .print(&[Target::Wall(3.0)]);
+    }
+}
+
+/// What a shell runs at every `cd` with direnv, in a large repository.
+fn calls_by_hand(lab: &Lab, small: &Repository, large: &[(&str, PathBuf)]) {
+    for (index, place) in large {
+        let calls: [&[&str]; 3] = [&["--get", "web"], &["--env"], &["--exec", "true"]];
+        let is_read_by_git = ["split", "sparse"].contains(index);
+        for call in &calls[..if is_read_by_git { 1 } else { 3 }] {
+            let in_large = Case::new(|| lab.program(place, call));
+            let in_small = Case::new(|| lab.program(&small.main, call));
+            for case in [&in_large, &in_small] {
+                case.run();
+            }
+            let what = format!("`{}`, {FILES} files, {index} index", call.join(" "));
+            let with_git = |arguments: &'static [&str]| {
+                Case::new(move || {
+                    let mut command = lab.git(place);
+                    command.args(arguments);
+                    command
+                })
+            };
+            if is_read_by_git {
+                let git = with_git(&["ls-files"]);
+                Row {
+                    what,
+                    against: "`git ls-files`",
+                    instructions: lab.instructions(&in_large, &git),
+                    wall: Pairs::run(9, &in_large, &git),
+                }
+                .print(&[Target::Instructions(1.0), Target::Wall(1.0)]);
+            } else {
+                Row {
+                    what,
+                    against: "in a small repository; wall: `git rev-parse HEAD`",
+                    // A process that becomes another writes the count of the second one alone.
+                    instructions: (call[0] != "--exec")
+                        .then(|| lab.instructions(&in_large, &in_small))
+                        .flatten(),
+                    wall: Pairs::run(41, &in_large, &with_git(&["rev-parse", "HEAD"])),
+                }
+                .print(&[Target::Instructions(2.0), Target::Wall(1.3)]);
+            }
+        }
+    }
+}
+
+/// What is no pair of commands.
+fn facts(
+    lab: &Lab,
+    ours: &Tool,
+    large: &[(&str, PathBuf)],
+    (hundred, thousand): (&Repository, &Repository),
+) {
+    let check = Case::new(|| lab.program(&thousand.main, &["--check"]));
+    let allocation = allocation_in(lab, ours, thousand);
+    if let Some(ratio) = lab.lock_held(&check, &allocation) {
+        let what = "how long `--check` among 1000 holds the lock, against an allocation";
+        fact(what, &format!("{ratio:.2}"), "1.10", ratio <= 1.1);
+    }
+    let (ratio, longest) = lab.crowd(ours, hundred);
+    let what = format!("{CROWD} allocations at once among 100, against {CROWD} in a row");
+    fact(&what, &format!("{ratio:.2}"), "0.80", ratio <= 0.8);
+    let measured = format!("{} ms", longest.as_millis());
+    let is_short = longest <= Duration::from_secs(2);
+    fact("the longest of these", &measured, "2000 ms", is_short);
+
+    let (_, place) = &large[0];
+    let calls = ["--get=web", "--env", "--list", "--check", "--reallocate"];
+    let peaks = calls.map(|call| lab.peak_memory(&lab.program(place, &[call])));
+    let peak_of_large = peaks.into_iter().max().flatten();
+    let peak_of_many = lab.peak_memory(&ours.run_in(lab, thousand.subject()));
+    ours.forget(lab, thousand);
+    for (what, peak) in [
+        (
+            format!("peak memory of any call at {FILES} files"),
+            peak_of_large,
+        ),
+        (
+            "peak memory of an allocation among 1000".to_owned(),
+            peak_of_many,
+        ),
+    ] {
+        let Some(peak) = peak else { continue };
+        let measured = format!("{:.1} MB", peak as f64 / 1024.0);
+        fact(&what, &measured, "8 MB", peak < 8 * 1024);
+    }
+    let size = fs::metadata(PROGRAM).expect("cargo has built it").len();
+    let measured = format!("{:.2} MB", size as f64 / 1e6);
+    let is_small = size <= 2_000_000;
+    fact("the program, stripped", &measured, "2 MB", is_small);
 }
 
 /// A program that gives a worktree its ports when git's post-checkout runs it.
@@ -178,6 +286,11 @@ impl Tool {
         self.program == PROGRAM
     }
 
+    /// The targets, which are ours alone.
+    fn only_ours<'a>(&self, targets: &'a [Target]) -> &'a [Target] {
+        if self.is_ours() { targets } else { &[] }
+    }
+
     /// How many pairs are measured: of the others, only the order of magnitude matters.
     fn rounds(&self) -> usize {
         if self.is_ours() { 41 } else { 9 }
@@ -192,7 +305,7 @@ impl Tool {
 
     /// Makes the tool forget that the repository's first linked worktree has ports.
     fn forget(&self, lab: &Lab, repository: &Repository) {
-        let _ = fs::remove_file(repository.subject().join(self.file));
+        repository.forget(0, self.file);
         if let Some(ledger) = self.ledger {
             let kept = repository.directory.join("ledger");
             if !kept.exists() {
@@ -222,6 +335,13 @@ impl Repository {
     fn subject(&self) -> &Path {
         &self.linked[0]
     }
+
+    /// Removes what a linked worktree has for ports: the file, and our record.
+    fn forget(&self, index: usize, file: &str) {
+        let _ = fs::remove_file(self.linked[index].join(file));
+        let entry = format!(".git/worktrees/linked-{index}/worktree-ports.json");
+        let _ = fs::remove_file(self.main.join(entry));
+    }
 }
 
 /// The place where all is measured: the target directory, with no one's git config.
@@ -234,11 +354,18 @@ impl Lab {
         let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cost");
         fs::create_dir_all(directory.join("home")).unwrap();
         let directory = fs::canonicalize(directory).unwrap();
-        Lab { directory }
+        let lab = Lab { directory };
+        // A bench that was interrupted leaves its list of clones.
+        let _ = fs::remove_file(lab.user_config());
+        lab
     }
 
     fn home(&self) -> PathBuf {
         self.directory.join("home")
+    }
+
+    fn user_config(&self) -> PathBuf {
+        self.home().join(".gitconfig")
     }
 
     fn command(&self, program: &str, place: &Path) -> Command {
@@ -248,7 +375,7 @@ impl Lab {
             .env_clear()
             .env("PATH", env::var_os("PATH").unwrap_or_default())
             .env("HOME", self.home())
-            .env("GIT_CONFIG_GLOBAL", self.home().join(".gitconfig"))
+            .env("GIT_CONFIG_GLOBAL", self.user_config())
             .env("GIT_CONFIG_NOSYSTEM", "1")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -262,6 +389,21 @@ impl Lab {
 
     fn git(&self, place: &Path) -> Command {
         self.command("git", place)
+    }
+
+    /// Ours, as a person calls it.
+    fn program(&self, place: &Path, arguments: &[&str]) -> Command {
+        let mut command = self.command(PROGRAM, place);
+        command.args(arguments);
+        command
+    }
+
+    fn worktree_list<'a>(&'a self, place: &'a Path) -> Case<'a> {
+        Case::new(move || {
+            let mut command = self.git(place);
+            command.args(["worktree", "list", "--porcelain"]);
+            command
+        })
     }
 
     /// Ours first, then those that this machine has.
@@ -336,9 +478,9 @@ impl Lab {
         }
     }
 
-    /// The repository with `count` linked worktrees, made once and kept.
-    fn repository(&self, count: usize) -> Repository {
-        let directory = self.directory.join(format!("repository-{count}"));
+    /// The repository with `count` linked worktrees and that first base port, made once and kept.
+    fn repository(&self, name: &str, count: usize, base: u16) -> Repository {
+        let directory = self.directory.join(name);
         let linked = (0..count).map(|i| directory.join(format!("linked-{i}")));
         let repository = Repository {
             count,
@@ -346,11 +488,7 @@ impl Lab {
             linked: linked.collect(),
             directory,
         };
-        let complete = repository.directory.join("complete");
-        if !complete.exists() {
-            self.build(&repository);
-            fs::write(complete, "").unwrap();
-        }
+        once(&repository.directory, || self.build(&repository, base));
         // A bench that was interrupted leaves its last worktree.
         let _ = (self.git(&repository.main))
             .args(["worktree", "remove", "--force", "../new"])
@@ -358,17 +496,30 @@ impl Lab {
         repository
     }
 
-    fn build(&self, repository: &Repository) {
-        let main = &repository.main;
-        let _ = fs::remove_dir_all(&repository.directory);
+    /// A repository with one commit, of a config with three services.
+    fn init(&self, main: &Path, base: u16) {
         fs::create_dir_all(main).unwrap();
         finish(self.git(main).args(["init", "--quiet"]));
-        fs::write(main.join(".worktree-ports.config.json"), CONFIG).unwrap();
-        finish(self.git(main).args(["add", "."]));
-        finish(
-            self.git(main)
-                .args(["commit", "--quiet", "--message=first"]),
+        // So small a step, because the default one has room for fewer than 1000 worktrees.
+        let config = format!(
+            r#"{{
+  "services": {{ "web": {base}, "api": {}, "db": {} }},
+  "step": 10,
+  "urls": {{ "web_url": "http://127.0.0.1:{{web}}" }}
+}}
+"#,
+            base + 3,
+            base + 6
         );
+        fs::write(main.join(".worktree-ports.config.json"), config).unwrap();
+        finish(self.git(main).args(["add", "."]));
+        let commit = ["commit", "--quiet", "--message=first"];
+        finish(self.git(main).args(commit));
+    }
+
+    fn build(&self, repository: &Repository, base: u16) {
+        let main = &repository.main;
+        self.init(main, base);
         // As the hook leaves it after its first allocation, so that no tool's file stops git from
         // removing a worktree.
         let exclude =
@@ -377,15 +528,14 @@ impl Lab {
         for (slot, root) in repository.linked.iter().enumerate() {
             let mut add = self.git(main);
             add.args(["worktree", "add", "--quiet", "--detach"]);
-            if slot > 0 {
-                add.arg("--no-checkout");
-            }
             finish(add.arg(root));
             // Slot 0 is the main worktree's.
-            let (slot, port) = (slot + 1, 8000 + 10 * (slot + 1));
+            let (id, slot) = (slot, slot + 1);
+            let port = usize::from(base) + 10 * slot;
             let port_file = format!(
-                "{{\n  \"worktree\": \"linked-{}\",\n  \"slot\": {slot},\n  \"ports\": {{\n    \"cloud\": {port}\n  }},\n  \"cloud_url\": \"http://127.0.0.1:{port}\"\n}}\n",
-                slot - 1
+                "{{\n  \"worktree\": \"linked-{id}\",\n  \"slot\": {slot},\n  \"ports\": {{\n    \"web\": {port},\n    \"api\": {},\n    \"db\": {}\n  }},\n  \"web_url\": \"http://127.0.0.1:{port}\"\n}}\n",
+                port + 3,
+                port + 6
             );
             fs::write(root.join(PORT_FILE), port_file).unwrap();
             fs::write(
@@ -394,6 +544,70 @@ impl Lab {
             )
             .unwrap();
         }
+        // Their records.
+        finish(&mut self.program(main, &["--install"]));
+    }
+
+    /// Repositories with [`FILES`] files in their indices, and what is particular about these.
+    fn large(&self) -> Vec<(&'static str, PathBuf)> {
+        let make: [(&str, &[&[&str]]); 4] = [
+            ("version 2", &[&["update-index", "--index-version=2"]]),
+            ("version 4", &[&["update-index", "--index-version=4"]]),
+            ("split", &[&["update-index", "--split-index"]]),
+            (
+                "sparse",
+                &[
+                    &["sparse-checkout", "init", "--cone", "--sparse-index"],
+                    &["sparse-checkout", "set", "directory-0"],
+                ],
+            ),
+        ];
+        let large = make.into_iter().map(|(index, commands)| {
+            let directory = self.directory.join(format!("large {index}"));
+            let main = directory.join("main");
+            once(&directory, || {
+                self.init(&main, 8000);
+                self.fill_index(&main);
+                for command in commands {
+                    finish(self.git(&main).args(*command));
+                }
+            });
+            (index, main)
+        });
+        large.collect()
+    }
+
+    /// Adds files to the index and to the last commit, and makes none of them.
+    fn fill_index(&self, main: &Path) {
+        let listed = output(self.git(main).args(["ls-files", "--stage"])).unwrap();
+        let blob = listed.split(' ').nth(1).unwrap();
+        let entries = (0..FILES).map(|i| {
+            let directory = i / 500;
+            format!("100644 {blob} 0\tdirectory-{directory}/file-{i}\n")
+        });
+        let entries: String = entries.collect();
+        let mut command = self.git(main);
+        command.args(["update-index", "--index-info"]);
+        let mut git = command.stdin(Stdio::piped()).spawn().unwrap();
+        git.stdin
+            .take()
+            .unwrap()
+            .write_all(entries.as_bytes())
+            .unwrap();
+        assert!(git.wait().unwrap().success());
+        let commit = ["commit", "--quiet", "--message=large"];
+        finish(self.git(main).args(commit));
+    }
+}
+
+/// Makes what is in `directory`, unless it was made whole before.
+fn once(directory: &Path, make: impl FnOnce()) {
+    let complete = directory.join("complete");
+    if !complete.exists() {
+        let _ = fs::remove_dir_all(directory);
+        fs::create_dir_all(directory).unwrap();
+        make();
+        fs::write(complete, "").unwrap();
     }
 }
 
@@ -509,31 +723,63 @@ impl Lab {
         Some((count(one)?, count(other)?))
     }
 
-    /// The most memory that an allocation takes, in KiB; `None` without GNU time.
-    fn peak_memory(&self, tool: &Tool, repository: &Repository) -> Option<u64> {
-        let place = repository.subject();
+    /// The most memory that a command takes, in KiB; `None` without GNU time.
+    fn peak_memory(&self, command: &Command) -> Option<u64> {
         let told = self.directory.join("peak");
         let status = self
-            .command("/usr/bin/time", place)
+            .command("/usr/bin/time", command.get_current_dir()?)
             .args(["--format=%M", "--output"])
             .arg(&told)
-            .arg(&tool.program)
-            .args(&tool.arguments)
+            .arg(command.get_program())
+            .args(command.get_args())
             .status();
-        tool.forget(self, repository);
         status.ok().filter(ExitStatus::success)?;
         fs::read_to_string(told).ok()?.trim().parse().ok()
+    }
+
+    /// How long one holds the lock against how long the other does, the median of the pairs; `None`
+    /// without strace.
+    fn lock_held(&self, one: &Case<'_>, other: &Case<'_>) -> Option<f64> {
+        let log = self.directory.join("strace");
+        let held = |case: &Case<'_>| -> Option<f64> {
+            let command = (case.command)();
+            let status = self
+                .command("strace", command.get_current_dir()?)
+                // All other calls run at their own speed.
+                .args(["-f", "--seccomp-bpf", "-ttt", "-e", "trace=flock,close"])
+                .arg("-o")
+                .arg(&log)
+                .arg(command.get_program())
+                .args(command.get_args())
+                .status();
+            (case.after)();
+            status.ok().filter(ExitStatus::success)?;
+            // `4711 1700000000.123456 flock(3, LOCK_EX|LOCK_NB) = 0`, then `close(3) = 0`, or the end.
+            let log = fs::read_to_string(&log).ok()?;
+            let mut lines = log.lines().filter_map(|line| {
+                let mut words = line.split_whitespace().skip(1);
+                Some((words.next()?.parse::<f64>().ok()?, words.next()?))
+            });
+            let (taken, descriptor) = lines.by_ref().find_map(|(time, call)| {
+                let descriptor = call.strip_prefix("flock(")?.strip_suffix(',')?;
+                Some((time, format!("close({descriptor})")))
+            })?;
+            let freed = lines.find(|(_, call)| *call == descriptor || call.starts_with("+++"));
+            Some(freed?.0 - taken)
+        };
+        let mut ratios = Vec::new();
+        for _ in 0..21 {
+            ratios.push(held(one)? / held(other)?);
+        }
+        ratios.sort_by(f64::total_cmp);
+        Some(ratios[ratios.len() / 2])
     }
 
     /// [`CROWD`] allocations at once against as many in a row: the median ratio of the times, and
     /// the longest that one took of those at once.
     fn crowd(&self, tool: &Tool, repository: &Repository) -> (f64, Duration) {
         let places = &repository.linked[..CROWD];
-        let forget = || {
-            for place in places {
-                let _ = fs::remove_file(place.join(tool.file));
-            }
-        };
+        let forget = || (0..CROWD).for_each(|index| repository.forget(index, tool.file));
         let run = |place: &PathBuf| {
             let start = Instant::now();
             finish(&mut tool.run_in(self, place));
@@ -575,15 +821,19 @@ struct Row {
     wall: Pairs,
 }
 
-/// The highest ratio that is good enough.
+/// The highest figure that is good enough.
 #[derive(Clone, Copy)]
 enum Target {
+    /// Instructions, as a ratio.
     Instructions(f64),
+    /// Instructions of the first command.
+    Count(u64),
+    /// Wall time, as a ratio.
     Wall(f64),
 }
 
 impl Row {
-    fn print(&self, target: Option<Target>) {
+    fn print(&self, targets: &[Target]) {
         let Row {
             what,
             against,
@@ -591,6 +841,15 @@ impl Row {
             wall,
         } = self;
         let ratio = instructions.map(|(one, other)| one as f64 / other as f64);
+        let verdicts = targets.iter().filter_map(|target| match *target {
+            Target::Instructions(limit) => {
+                ratio.map(|ratio| format!("instructions {limit:.2}: {}", held(ratio <= limit)))
+            }
+            Target::Count(limit) => instructions
+                .map(|(one, _)| format!("instructions {}: {}", short(limit), held(one <= limit))),
+            Target::Wall(limit) => Some(format!("wall {limit:.2}: {}", held(wall.ratio <= limit))),
+        });
+        let verdicts: Vec<String> = verdicts.collect();
         let instructions = match (*instructions, ratio) {
             (Some((one, other)), Some(ratio)) => {
                 format!("{} / {} | {ratio:.2}", short(one), short(other))
@@ -598,22 +857,9 @@ impl Row {
             _ => "– | –".to_owned(),
         };
         let wall = format!("{:.2} / {:.2} | {:.2}", wall.one, wall.other, wall.ratio);
-        let target = match target {
-            Some(Target::Instructions(limit)) => {
-                ratio.map(|ratio| verdict("instructions", limit, ratio))
-            }
-            Some(Target::Wall(limit)) => Some(verdict("wall", limit, self.wall.ratio)),
-            None => None,
-        };
-        println!(
-            "| {what} | {against} | {instructions} | {wall} | {} |",
-            target.unwrap_or_default()
-        );
+        let verdicts = verdicts.join(", ");
+        println!("| {what} | {against} | {instructions} | {wall} | {verdicts} |");
     }
-}
-
-fn verdict(of: &str, limit: f64, ratio: f64) -> String {
-    format!("{of} {limit:.2}: {}", held(ratio <= limit))
 }
 
 /// `385 k`, `1.66 M`
