@@ -119,16 +119,11 @@ struct Arguments {
 
     /// With --install: keep this clone's ports apart from those
     /// of every other clone that was installed with --share
-    #[arg(
-        long,
-        verbatim_doc_comment,
-        conflicts_with_all = NOT_OF_INSTALL,
-        help_heading = THIS_CLONE
-    )]
+    #[arg(long, verbatim_doc_comment, help_heading = THIS_CLONE)]
     share: bool,
 
     /// With --install: undo --share
-    #[arg(long, conflicts_with_all = NOT_OF_INSTALL, conflicts_with = "share", help_heading = THIS_CLONE)]
+    #[arg(long, conflicts_with = "share", help_heading = THIS_CLONE)]
     no_share: bool,
 
     /// Remove the hook from this clone
@@ -157,22 +152,6 @@ const NOT_OF_ALL: [&str; 10] = [
     "release",
     "check",
     "install",
-    "uninstall",
-    "completions",
-    "man",
-];
-
-/// The modes that share nothing with other clones.
-const NOT_OF_INSTALL: [&str; 12] = [
-    "all",
-    "json",
-    "list",
-    "reallocate",
-    "env",
-    "get",
-    "exec",
-    "release",
-    "check",
     "uninstall",
     "completions",
     "man",

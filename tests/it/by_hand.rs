@@ -88,6 +88,12 @@ fn wrong_usage_exits_2_and_help_0() {
         .run("repo", &["--reallocate", "--get", "cloud"])
         .exits(2);
     sandbox.run("repo", &["--get"]).exits(2);
+    for mode in ["--list", "--all", "--json", "--uninstall", "--man"] {
+        for share in ["--share", "--no-share"] {
+            let run = sandbox.run("repo", &[mode, share]).exits(2);
+            run.tells(&["--share and --no-share need --install"]);
+        }
+    }
     assert!(
         sandbox
             .run("repo", &["--help"])
