@@ -1,6 +1,6 @@
 //! Many at once: no port twice, no call lost, nothing left behind.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
 use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,7 +28,7 @@ fn sixty_four_calls_at_once_never_share_a_port_and_none_is_lost() {
             assert_tells_of_waiting_alone(&run);
             assert_eq!(run.stdout, sandbox.port_file(name));
         }
-        let ports = disjoint_ports(&sandbox, &names);
+        let ports = sandbox.disjoint_ports(&names);
         assert_eq!(ports.len(), names.len());
         for name in &names {
             sandbox.assert_no_leftovers(name);
@@ -51,7 +51,7 @@ fn sixty_four_calls_in_a_few_worktrees_at_once_leave_whole_files() {
         assert_tells_of_waiting_alone(&run);
         assert_eq!(run.json()["worktree"], names[i % 4].as_str());
     }
-    assert_eq!(disjoint_ports(&sandbox, &names).len(), 4);
+    assert_eq!(sandbox.disjoint_ports(&names).len(), 4);
     for name in &names {
         sandbox.assert_no_leftovers(name);
     }
@@ -77,10 +77,7 @@ fn sixty_four_adds_beside_moves_prunes_and_gcs_never_share_a_port_and_none_is_lo
             while !over.load(Ordering::Relaxed) {
                 for (name, path) in moving.iter().zip(&mut moved) {
                     let to = format!("{name}-{round}");
-                    let (from, to_path) = (format!("../{path}"), format!("../{to}"));
-                    let command = ["worktree", "move", "-f", "-f", &from, &to_path];
-                    // git itself fails where it meets the half-made entry of an add.
-                    if sandbox.try_git("repo", &command).code() == Some(0) {
+                    if sandbox.try_move("repo", path, &to) {
                         *path = to;
                     }
                 }
@@ -96,12 +93,7 @@ fn sixty_four_adds_beside_moves_prunes_and_gcs_never_share_a_port_and_none_is_lo
                 }
             });
         }
-        let adds = names.iter().map(|name| {
-            let mut git = sandbox.command("git", "repo");
-            git.args(["worktree", "add", "--quiet", &format!("../{name}")]);
-            git.stdout(Stdio::piped()).stderr(Stdio::piped());
-            git.spawn().unwrap()
-        });
+        let adds = names.iter().map(|name| sandbox.start_add("repo", name));
         let adds: Vec<Child> = adds.collect();
         let runs: Vec<Run> = adds.into_iter().map(end).collect();
         over.store(true, Ordering::Relaxed);
@@ -124,7 +116,7 @@ fn sixty_four_adds_beside_moves_prunes_and_gcs_never_share_a_port_and_none_is_lo
         assert_eq!(sandbox.port_file(path), before);
     }
     let all: Vec<String> = made.iter().chain(&moved).cloned().collect();
-    assert_eq!(disjoint_ports(&sandbox, &all).len(), all.len());
+    assert_eq!(sandbox.disjoint_ports(&all).len(), all.len());
     for name in &all {
         sandbox.assert_no_leftovers(name);
     }
@@ -186,20 +178,6 @@ fn watch(sandbox: &Sandbox, names: &[String], times: usize) {
             continue;
         };
         lock.lock().unwrap();
-        disjoint_ports(sandbox, names);
+        sandbox.disjoint_ports(names);
     }
-}
-
-/// The ports in the port files of those worktrees that have one. Fails where two name one port.
-#[track_caller]
-fn disjoint_ports(sandbox: &Sandbox, names: &[String]) -> BTreeMap<u16, String> {
-    let mut ports = BTreeMap::new();
-    for name in names.iter().filter(|name| sandbox.has_port_file(name)) {
-        for port in sandbox.ports(name) {
-            if let Some(other) = ports.insert(port, name.clone()) {
-                panic!("{name} and {other} both have {port}");
-            }
-        }
-    }
-    ports
 }

@@ -1,8 +1,8 @@
 //! Clones on one machine: the list of them in the user's own git config, and their ports.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::process::{Child, Stdio};
+use std::process::Child;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -206,10 +206,7 @@ fn ninety_six_adds_at_once_in_three_shared_clones_beside_moves_never_share_a_por
             while !over.load(Ordering::Relaxed) {
                 for ((clone, path), (_, name)) in moved.iter_mut().zip(&moving) {
                     let to = format!("{name}-{round}");
-                    let (from, to_path) = (format!("../{path}"), format!("../{to}"));
-                    let command = ["worktree", "move", "-f", "-f", &from, &to_path];
-                    // git itself fails where it meets the half-made entry of an add.
-                    if sandbox.try_git(*clone, &command).code() == Some(0) {
+                    if sandbox.try_move(clone, path, &to) {
                         *path = to;
                     }
                 }
@@ -224,12 +221,8 @@ fn ninety_six_adds_at_once_in_three_shared_clones_beside_moves_never_share_a_por
                 }
             }
         });
-        let adds = names.iter().map(|(clone, name)| {
-            let mut git = sandbox.command("git", clone);
-            git.args(["worktree", "add", "--quiet", &format!("../{name}")]);
-            git.stdout(Stdio::piped()).stderr(Stdio::piped());
-            git.spawn().unwrap()
-        });
+        let adds = names.iter();
+        let adds = adds.map(|(clone, name)| sandbox.start_add(clone, name));
         let adds: Vec<Child> = adds.collect();
         let mut made = Vec::new();
         for ((_, name), add) in names.iter().zip(adds) {
@@ -247,14 +240,7 @@ fn ninety_six_adds_at_once_in_three_shared_clones_beside_moves_never_share_a_por
     assert!(!made.is_empty());
     let standing = moved.iter().chain(&again).map(|(_, name)| name);
     let all: Vec<&String> = made.iter().chain(standing).collect();
-    let mut ports = BTreeMap::new();
-    for name in &all {
-        for port in sandbox.ports(name) {
-            let other = ports.insert(port, *name);
-            assert_eq!(other, None, "{name} has {port} too");
-        }
-    }
-    assert_eq!(ports.len(), all.len());
+    assert_eq!(sandbox.disjoint_ports(&all).len(), all.len());
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -205,6 +205,37 @@ impl Sandbox {
     #[track_caller]
     pub fn add(&self, name: &str) -> Run {
         self.git("repo", &["worktree", "add", &format!("../{name}")])
+    }
+
+    /// Starts `git worktree add` in a clone; what it prints is kept.
+    pub fn start_add(&self, clone: &str, name: &str) -> Child {
+        let mut git = self.command("git", clone);
+        git.args(["worktree", "add", "--quiet", &format!("../{name}")]);
+        git.stdout(Stdio::piped()).stderr(Stdio::piped());
+        git.spawn().unwrap()
+    }
+
+    /// Moves a locked worktree. Whether git did: it fails where it meets the half-made entry of an
+    /// add.
+    pub fn try_move(&self, clone: &str, from: &str, to: &str) -> bool {
+        let (from, to) = (format!("../{from}"), format!("../{to}"));
+        let command = ["worktree", "move", "-f", "-f", &from, &to];
+        self.try_git(clone, &command).code() == Some(0)
+    }
+
+    /// The ports in the port files of those worktrees that have one. Fails where two name one port.
+    #[track_caller]
+    pub fn disjoint_ports<S: AsRef<str>>(&self, names: &[S]) -> BTreeMap<u16, String> {
+        let mut ports = BTreeMap::new();
+        let names = names.iter().map(AsRef::as_ref);
+        for name in names.filter(|name| self.has_port_file(name)) {
+            for port in self.ports(name) {
+                if let Some(other) = ports.insert(port, name.to_owned()) {
+                    panic!("{name} and {other} both have {port}");
+                }
+            }
+        }
+        ports
     }
 
     /// Writes a file, and the directories that it needs.
