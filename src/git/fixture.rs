@@ -8,13 +8,23 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::git::command;
-use crate::git::lock::LockOptions;
+use crate::git::lock::{self, Held, LockOptions};
 use crate::git::repository::Repository;
 use crate::git::worktree::Worktree;
 use crate::narrator::Narrator;
 
 /// libgit2's options are the process's, and tests are its threads.
 static LIBGIT2: Mutex<()> = Mutex::new(());
+
+/// Takes the lock of a directory that no other test has.
+pub fn hold(directory: &Path) -> Held {
+    let narrator = Narrator::default();
+    let options = LockOptions {
+        timeout: Duration::ZERO,
+        narrator: &narrator,
+    };
+    lock::acquire(directory, &options).unwrap()
+}
 
 /// A repository with a main worktree at `main` and one commit in it.
 pub struct Fixture {

@@ -2,11 +2,10 @@
 
 use std::cell::Cell;
 use std::fs;
-use std::time::Duration;
 
 use super::*;
 use crate::error::shell_word;
-use crate::git::lock::{self, LockOptions};
+use crate::git::fixture;
 
 const BLOCK: &str = "# >>> worktree-ports: a >>>\n\
     # Written by worktree-ports-hook. Change .worktree-ports.config.json instead.\n\
@@ -26,16 +25,11 @@ impl Sandbox {
         let [root, common_dir] = ["worktree", "git"].map(|name| directory.path().join(name));
         fs::create_dir_all(&root).unwrap();
         fs::create_dir_all(common_dir.join("info")).unwrap();
-        let narrator = Narrator::default();
-        let options = LockOptions {
-            timeout: Duration::ZERO,
-            narrator: &narrator,
-        };
-        let held = lock::acquire(&common_dir, &options).unwrap();
+        let held = fixture::hold(&common_dir);
         Sandbox {
             worktree: Worktree::main(root, common_dir),
             _directory: directory,
-            narrator,
+            narrator: Narrator::default(),
             held,
         }
     }

@@ -1,10 +1,7 @@
 //! Tests of `port_file`: writing. Whose file it is, the tests of `reservation` say.
 
-use std::time::Duration;
-
 use super::*;
-use crate::git::lock::{self, LockOptions};
-use crate::narrator::Narrator;
+use crate::git::fixture;
 use crate::ports::{Bundle, Port, ServiceName, Slot};
 
 fn reservation() -> Reservation {
@@ -20,12 +17,7 @@ fn reservation() -> Reservation {
 
 fn with_root(test: impl Fn(&Held, &Path)) {
     let directory = tempfile::tempdir().unwrap();
-    let narrator = Narrator::default();
-    let options = LockOptions {
-        timeout: Duration::ZERO,
-        narrator: &narrator,
-    };
-    let held = lock::acquire(directory.path(), &options).unwrap();
+    let held = fixture::hold(directory.path());
     let root = directory.path().join("root");
     fs::create_dir(&root).unwrap();
     test(&held, &root);

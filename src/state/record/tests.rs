@@ -1,12 +1,9 @@
 //! Tests of `record`.
 
-use std::time::Duration;
-
 use proptest::prelude::*;
 
 use super::*;
-use crate::git::lock::LockOptions;
-use crate::narrator::Narrator;
+use crate::git::fixture;
 use crate::ports::{Bundle, Port, ServiceName, Slot};
 
 fn record(id: Option<&str>, port: u16, env_files: &[&str]) -> Record {
@@ -112,12 +109,7 @@ fn both_reserve_what_they_name_whatever_they_are() {
 
 fn with_lock(test: impl Fn(&Held, &Path)) {
     let directory = tempfile::tempdir().unwrap();
-    let narrator = Narrator::default();
-    let options = LockOptions {
-        timeout: Duration::ZERO,
-        narrator: &narrator,
-    };
-    let held = lock::acquire(directory.path(), &options).unwrap();
+    let held = fixture::hold(directory.path());
     test(&held, directory.path());
 }
 
