@@ -26,8 +26,8 @@ use crate::report::render::{self, Look};
 use crate::report::{check, status};
 use crate::reserve::{self, Outcome};
 use crate::session::Session;
-use crate::state::assigned::Assigned;
 use crate::state::port_file::{self, FileState};
+use crate::writes::assigned::Assigned;
 
 /// How a call ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

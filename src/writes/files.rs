@@ -12,6 +12,7 @@ use crate::git::repository::{Repository, is_blob};
 use crate::git::worktree::Worktree;
 use crate::session::Session;
 use crate::state::port_file;
+use crate::state::record::WrittenFiles;
 use crate::writes::env_text;
 use crate::writes::exclude;
 use crate::writes::target::{LIMIT, Target, Way};
@@ -25,14 +26,6 @@ pub struct Wanted {
     pub templates: Vec<Template>,
     /// What the placeholders of templates stand for.
     pub variables: Vec<(String, String)>,
-}
-
-/// What a record says was written: files with our block, each with the blob id of what we made it
-/// from, and files made from templates, each with its blob id.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct WrittenFiles {
-    pub env_files: BTreeMap<String, Option<String>>,
-    pub templates: BTreeMap<String, String>,
 }
 
 /// How files are treated that a call may or may not touch.
