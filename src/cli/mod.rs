@@ -19,7 +19,7 @@ use crate::git::lock::LockOptions;
 use crate::git::repository::{self, Found, Owner, Repository};
 use crate::git::worktree::Worktree;
 use crate::hook::{self, Checkout};
-use crate::install;
+use crate::install::{self, InstallRequest, Installed};
 use crate::narrator::Narrator;
 use crate::release::{self, Released};
 use crate::report::render::{self, Look};
@@ -391,35 +391,27 @@ fn answer(text: &str) -> Result<()> {
     }
 }
 
-/// Installs the hook; if another's is in the way, prints what to add to its config.
+/// Installs the hook; if another's is in the way, prints what makes it call us.
 fn install(directory: &Path, share: Option<bool>, options: &LockOptions<'_>) -> Result<Exit> {
-    let narrator = options.narrator;
-    let installed = install::install(directory, &this_program()?, share, options)?;
-    let exit = match installed.outcome {
-        install::Outcome::Wired(place) => {
-            narrator.tell(format_args!("installed the hook in {place}"));
-            Exit::Done
-        }
-        install::Outcome::InTheWay { manager, add_to } => {
-            narrator.tell(format_args!(
-                "the hook belongs to {}; add this to {}, then run its own install:",
-                manager.name,
-                quoted(&add_to)
-            ));
-            answer(manager.snippet)?;
-            Exit::NotInstalled
-        }
+    // npm and its like set it for the scripts that they run.
+    let by_package_manager = env::var_os("npm_lifecycle_event").is_some();
+    let request = InstallRequest {
+        directory,
+        program: &this_program()?,
+        share,
+        by_package_manager,
     };
-    if installed.without_ports > 0 {
-        let worktrees = match installed.without_ports {
-            1 => "1 worktree has".to_owned(),
-            n => format!("{n} worktrees have"),
-        };
-        narrator.tell(format_args!(
-            "{worktrees} no ports yet; run `worktree-ports-hook --all` to assign them"
-        ));
+    match install::install(&request, options)? {
+        Installed::Done => Ok(Exit::Done),
+        Installed::InTheWay(text) => {
+            answer(&text)?;
+            Ok(if by_package_manager {
+                Exit::Done
+            } else {
+                Exit::NotInstalled
+            })
+        }
     }
-    Ok(exit)
 }
 
 fn this_program() -> Result<PathBuf> {

@@ -48,6 +48,50 @@ pub fn share(common_dir: &Path, made: &Path, mode_by: impl Fn(u32) -> u32) {
 #[cfg(not(unix))]
 pub fn share(_common_dir: &Path, _made: &Path, _mode_by: impl Fn(u32) -> u32) {}
 
+/// Gives the file at `path` back the owner, the group and the mode that it had `before` another
+/// program replaced it.
+#[cfg(unix)]
+pub fn restore(path: &Path, before: &fs::Metadata) {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+    let access = |of: &fs::Metadata| (of.uid(), of.gid(), of.mode());
+    if fs::metadata(path).is_ok_and(|now| access(&now) != access(before)) {
+        // Only root can give a file away; without that, it stays as git would have left it.
+        let _ = chown(path, Some(before.uid()), Some(before.gid()));
+        let mode = before.mode() & 0o7777;
+        let _ = fs::set_permissions(path, fs::Permissions::from_mode(mode));
+    }
+}
+
+/// Windows has no modes: what is made inherits the access of its directory.
+#[cfg(not(unix))]
+pub fn restore(_path: &Path, _before: &fs::Metadata) {}
+
+/// Whether git, run by this process, would run the file at `path`: it asks access(2) too, which
+/// also knows file systems that run nothing.
+#[cfg(unix)]
+pub fn can_run(path: &Path) -> bool {
+    rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
+}
+
+/// Windows goes by the name.
+#[cfg(not(unix))]
+pub fn can_run(_path: &Path) -> bool {
+    true
+}
+
+/// Whether the file system of `directory` is mounted so that no program on it can run.
+#[cfg(unix)]
+pub fn is_noexec(directory: &Path) -> bool {
+    let mount = rustix::fs::statvfs(directory);
+    mount.is_ok_and(|mount| (mount.f_flag).contains(rustix::fs::StatVfsMountFlags::NOEXEC))
+}
+
+/// Windows has no such file systems.
+#[cfg(not(unix))]
+pub fn is_noexec(_directory: &Path) -> bool {
+    false
+}
+
 /// Whether this process may make files in `directory`.
 #[cfg(unix)]
 pub fn is_writable(directory: &Path) -> bool {

@@ -12,6 +12,10 @@ use crate::error::{Error, Result};
 pub fn git(directory: &Path) -> Command {
     let mut command = Command::new("git");
     command.arg("-C").arg(directory);
+    // A git directory is named as such: with `safe.bareRepository=explicit`, git does not find it.
+    if directory.join("HEAD").is_file() && directory.join(".git").symlink_metadata().is_err() {
+        command.arg("--git-dir").arg(directory);
+    }
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("GIT_") {
             command.env_remove(name);

@@ -1,18 +1,16 @@
-//! Our block in a hook file: put in, brought up to date and taken out again to the byte; pure.
+//! Our block in a hook file: put in, brought up to date, and taken out again to the byte; pure.
 
-/// Our own hook file, and the line in it that says that nothing in it is anybody else's.
+/// Our own hook file: two lines that say whose it is, then the block that others' scripts get too.
 pub const HOOK_FILE: &str = include_str!("../../hooks/post-checkout");
-const OURS_ALONE: &str =
-    "# The hook of worktree-ports alone: `worktree-ports-hook --uninstall` deletes this file.\n";
 
-/// What stands around everything of ours in a file that others write too.
-pub const BEGIN: &str = "# >>> worktree-ports >>>\n";
-pub const END: &str = "# <<< worktree-ports <<<\n";
+/// The lines around everything of ours in a file that others write too.
+const BEGIN: &str = "# >>> worktree-ports >>>\n";
+const END: &str = "# <<< worktree-ports <<<\n";
 
-/// What stands in [`HOOK_FILE`] for others' scripts too, its marks included.
-fn block() -> &'static str {
+/// The lines of [`HOOK_FILE`] before the block, and the block with its marks.
+fn head_and_block() -> (&'static str, &'static str) {
     let start = HOOK_FILE.find(BEGIN).expect("the hook file has our marks");
-    &HOOK_FILE[start..]
+    HOOK_FILE.split_at(start)
 }
 
 /// Whether our block, of whatever version, stands in `script`.
@@ -20,7 +18,7 @@ pub fn has_block(script: &[u8]) -> bool {
     split_at_block(script).is_some()
 }
 
-/// What is before our first block, and what is after it. A mark without its partner is no block.
+/// The text before our first block and the text after it. A mark without its partner is no block.
 fn split_at_block(script: &[u8]) -> Option<(&[u8], &[u8])> {
     let mut begin = None;
     let mut at = 0;
@@ -40,8 +38,8 @@ fn split_at_block(script: &[u8]) -> Option<(&[u8], &[u8])> {
     None
 }
 
-/// A shell script with our block right after its first line, or with it brought up to date; `None`
-/// for what is no shell script.
+/// A shell script with our block right after its first line, or with its block brought up to date;
+/// `None` if it is not a shell script.
 pub fn with_block(script: &[u8]) -> Option<Vec<u8>> {
     let (before, after) = match split_at_block(script) {
         Some(parts) => parts,
@@ -51,7 +49,7 @@ pub fn with_block(script: &[u8]) -> Option<Vec<u8>> {
         }
         None => return None,
     };
-    Some([before, block().as_bytes(), after].concat())
+    Some([before, head_and_block().1.as_bytes(), after].concat())
 }
 
 /// `script` without our block; itself where it has none.
@@ -64,28 +62,23 @@ pub fn without_block(script: &[u8]) -> Vec<u8> {
 
 /// Whether a hook file is ours and nobody else's.
 pub fn is_ours_alone(script: &[u8]) -> bool {
-    let shebang = HOOK_FILE.split_inclusive('\n').next().unwrap_or_default();
-    has_block(script) && without_block(script) == [shebang, OURS_ALONE].concat().as_bytes()
+    has_block(script) && without_block(script) == head_and_block().0.as_bytes()
 }
 
-/// A hook file without us; `None` if nothing is left of it, as in our own.
+/// A hook file without us; `None` if nothing is left of it, as of our own.
 pub fn without_us(script: &[u8]) -> Option<Vec<u8>> {
-    if is_ours_alone(script) {
-        return None;
-    }
-    // What another added to our own file is theirs; the line that says otherwise is not true of it.
     let rest = without_block(script);
-    let lines = rest.split_inclusive(|&byte| byte == b'\n');
-    Some(
-        lines
-            .filter(|line| *line != OURS_ALONE.as_bytes())
-            .collect::<Vec<_>>()
-            .concat(),
-    )
+    let (shebang, whose) = head_and_block().0.split_once('\n')?;
+    // What another program added to our own file is theirs, and the line that calls it ours goes.
+    match rest.strip_prefix([shebang, "\n", whose].concat().as_bytes()) {
+        Some([]) => None,
+        Some(added) => Some([shebang.as_bytes(), b"\n", added].concat()),
+        None => Some(rest),
+    }
 }
 
 /// Whether a shell reads the whole of `script`, and lines can be put in after the first.
-fn is_shell_script(script: &[u8]) -> bool {
+pub fn is_shell_script(script: &[u8]) -> bool {
     let Ok(script) = str::from_utf8(script) else {
         // Names in another encoding are common in comments and messages.
         return is_shell_script(String::from_utf8_lossy(script).as_bytes());

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use crate::install::PROGRAM;
 
-/// What runs our program from a shell, with what the manager gives as git's three arguments in the
-/// place of `ARGUMENTS`. A teammate's clone may lack the program, and git must go on regardless.
+/// The shell command that runs our program with git's three arguments, as the manager passes them.
+/// A teammate's clone may lack the program, and git must go on regardless.
 macro_rules! command {
     ($arguments:literal) => {
         concat!(
@@ -18,18 +18,18 @@ macro_rules! command {
     };
 }
 
-/// A hook manager, or whoever else owns a hook that is not ours to change.
+/// A hook manager, whose hooks are not ours to change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Manager {
     /// The name that its users know.
     pub name: &'static str,
-    /// What stands in the hooks that it generates, in lower case.
+    /// A text in the hooks that it generates, in lower case.
     sign: &'static str,
-    /// The files at a worktree's root that its users configure it by, separated by spaces.
+    /// The files at a worktree's root in which its users configure it, separated by spaces.
     configs: &'static str,
-    /// Whether it runs what its config says at that moment, not what that said at its installation.
-    pub(super) reads_config_when_run: bool,
-    /// What to add to its config, or to the script itself where none is known.
+    /// Whether it reads its config at each run, and not only when it is installed.
+    pub reads_config_when_run: bool,
+    /// The text to add to its config.
     pub snippet: &'static str,
 }
 
@@ -48,24 +48,19 @@ const PRE_COMMIT_SNIPPET: &str = concat!(
     "'\n"
 );
 
-/// husky 5 and later, by `core.hooksPath`.
+/// The line that calls us from a shell script.
+pub const LINE: &str = concat!(command!(r#""$@""#), "\n");
+
+/// husky 9, whose own scripts `core.hooksPath` names.
 pub const HUSKY: Manager = Manager {
     name: "husky",
     sign: "husky",
     configs: ".husky/post-checkout",
     reads_config_when_run: true,
-    snippet: concat!(command!(r#""$@""#), "\n"),
+    snippet: LINE,
 };
 
-/// What is none of [`MANAGERS`].
-pub const UNKNOWN: Manager = Manager {
-    name: "another program",
-    sign: "",
-    configs: "",
-    ..HUSKY
-};
-
-/// The managers, each before one whose sign its hooks may have in them too.
+/// The managers. One whose hooks may contain another's sign stands before that one.
 pub const MANAGERS: [Manager; 6] = [
     Manager {
         name: "prek",
@@ -132,29 +127,24 @@ pub const MANAGERS: [Manager; 6] = [
 ];
 
 impl Manager {
-    /// Whose hook it is: by the directory of the hooks, else by the content of `post-checkout`.
-    pub fn of(hooks_dir: &Path, content: &[u8]) -> Manager {
-        if hooks_dir
-            .components()
-            .any(|part| part.as_os_str() == ".husky")
-        {
-            return HUSKY;
+    /// The manager whose hook has that content, in that directory of hooks.
+    pub fn of(hooks_dir: &Path, content: &[u8]) -> Option<Manager> {
+        if hooks_dir.ends_with(".husky/_") {
+            return Some(HUSKY);
         }
         let text = String::from_utf8_lossy(content).to_lowercase();
         let mut managers = MANAGERS.into_iter();
-        managers
-            .find(|manager| text.contains(manager.sign))
-            .unwrap_or(UNKNOWN)
+        managers.find(|manager| text.contains(manager.sign))
     }
 
-    /// The paths of its configs in the worktree at `root`, whether they are there or not.
+    /// The paths of its configs in the worktree at `root`, whether they exist or not.
     pub fn configs_in(&self, root: &Path) -> impl Iterator<Item = PathBuf> {
         self.configs
             .split_ascii_whitespace()
             .map(|name| root.join(name))
     }
 
-    /// The config to add the snippet to, in the worktree at `root`: the one that is there.
+    /// The config in the worktree at `root` to add the snippet to: the one that exists.
     pub fn config_in(&self, root: &Path) -> Option<PathBuf> {
         let there = self
             .configs_in(root)
@@ -163,8 +153,8 @@ impl Manager {
     }
 }
 
-/// Whether a script or a manager's config calls our program. A comment does not, nor does what only
-/// names it, such as `command -v worktree-ports-hook`.
+/// Whether a script or a manager's config calls our program. A comment does not, and neither does a
+/// mere mention, such as `command -v worktree-ports-hook`.
 pub fn calls_us(text: &[u8]) -> bool {
     const IN_CLONE: &str = "$(git rev-parse --git-common-dir)/worktree-ports/worktree-ports-hook";
     String::from_utf8_lossy(text).lines().any(|line| {
@@ -181,8 +171,8 @@ pub fn calls_us(text: &[u8]) -> bool {
     })
 }
 
-/// Whether the name of a program between `before` and `after` is a command that gets the arguments
-/// of git's hook.
+/// Whether the program name between `before` and `after` is a command that gets the arguments of
+/// git's hook.
 fn is_call(before: &str, after: &str) -> bool {
     const ARGUMENTS: [&str; 6] = ["$@", "$*", "$1", "{1}", "{0}", "$PRE_COMMIT_"];
     let word = before.rfind(|c: char| c.is_ascii_whitespace() || ";&|(".contains(c));

@@ -1,179 +1,348 @@
 //! Installing the hook in a clone and taking it out again: look, plan, do.
 
-mod git_config;
+mod by_hand;
+mod hook_config;
 mod hook_file;
-mod look;
-pub mod managers;
+mod managers;
+mod older;
 mod plan;
 mod problems;
+mod program;
 mod records;
+mod seen;
 mod share;
 
-use std::env::consts::EXE_SUFFIX;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
-use std::process;
 
-use crate::error::{CouldNot, Error, Result, is_absence, is_write_refused, quoted, shell_word};
-use crate::files::replace::replace;
-use crate::git::access;
+use crate::error::{CouldNot, Error, Result, is_absence, quoted, shell_word};
 use crate::git::clones;
 use crate::git::exclude;
-use crate::git::lock::{self, LockOptions};
+use crate::git::lock::{self, Held, LockOptions};
 use crate::git::repository::{self, Found};
+use crate::install::by_hand::{Instructions, instructions};
+use crate::install::hook_config::ConfigHook;
 use crate::install::hook_file::{has_block, is_ours_alone, without_us};
-use crate::install::look::{hooks_dir, look, look_at};
-use crate::install::managers::Manager;
-use crate::install::plan::{ConfigHook, Hook, Plan, Seen, plan};
+use crate::install::plan::HookPlan;
+use crate::install::problems::Cause;
+use crate::install::program::{ProgramCopy, Ready};
+use crate::install::records::Recorded;
+use crate::install::seen::{Hook, SeenElsewhere, SeenHook, hooks_dir, look_at};
+use crate::install::share::Sharing;
 use crate::narrator::Narrator;
 use crate::release;
 
-pub use crate::install::problems::problems;
+pub use crate::install::problems::HookProblem;
 
-/// The file that git runs after a checkout.
+/// The event that runs our hook, and the hook file.
 const HOOK: &str = "post-checkout";
 
 /// The name of the program, in the common dir too.
 const PROGRAM: &str = "worktree-ports-hook";
 
-/// How the names of this program's temporary files start, in the directories of hooks too.
-const TEMPORARY: &str = ".worktree-ports.";
-
-/// What `--install` came to.
-pub struct Installed {
-    /// Whether the hook runs from now on.
-    pub outcome: Outcome,
-    /// How many worktrees have no port file yet.
-    pub without_ports: usize,
+/// What is asked of `--install`.
+pub struct InstallRequest<'a> {
+    /// Where it was called.
+    pub directory: &'a Path,
+    /// The program that runs, of which the clone gets a copy.
+    pub program: &'a Path,
+    /// Whether to share the clone's ports; `None` leaves that to the user's config.
+    pub share: Option<bool>,
+    /// Whether a package manager runs it, whose own command must not fail for want of a hook.
+    pub by_package_manager: bool,
 }
 
-/// Whether the hook runs from now on.
-pub enum Outcome {
-    /// The hook runs from now on, by what is named.
-    Wired(String),
-    /// Another's hook is in the way, and was left alone.
-    InTheWay {
-        /// Whose it is.
-        manager: Manager,
-        /// The file to add the manager's snippet to.
-        add_to: PathBuf,
-    },
+/// How `--install` ended.
+pub enum Installed {
+    /// The hook runs from now on, or a package manager's command may go on without it.
+    Done,
+    /// Another's hook is in the way: the text that makes it call us.
+    InTheWay(String),
 }
 
-/// Installs the hook in the clone around `directory`, with a copy of `program`. With `share`, the
-/// clone is put on the user's list of clones or taken off it.
-pub fn install(
-    directory: &Path,
-    program: &Path,
-    share: Option<bool>,
-    options: &LockOptions<'_>,
-) -> Result<Installed> {
-    let found = repository::find(directory)?;
-    let (common_dir, here) = (&found.repository.common_dir, here(&found));
+/// Installs the hook in the clone around the request's directory, and tells what it did.
+pub fn install(request: &InstallRequest<'_>, options: &LockOptions<'_>) -> Result<Installed> {
+    let narrator = options.narrator;
     // What is refused leaves no lock behind.
-    look_and_plan(&found)?;
+    let found = match look_and_plan(request) {
+        Ok((found, ..)) => found,
+        Err(error) if request.by_package_manager => {
+            narrator.tell(format_args!("no hook was installed: {error}"));
+            return Ok(Installed::Done);
+        }
+        Err(error) => return Err(error),
+    };
+    let common_dir = &found.repository.common_dir;
     // Two at once would each write what they have read before the other wrote.
     let held = lock::acquire(common_dir, options)?;
-    remove_leftovers(common_dir);
-    let (seen, plan) = look_and_plan(&found)?;
+    program::remove_leftovers(common_dir);
+    let (_, seen, plan) = look_and_plan(request)?;
+    let done = Doing {
+        held: &held,
+        found: &found,
+        seen: &seen,
+    }
+    .install(request, &plan, narrator)?;
+    drop(held);
 
-    let copy = program_in(common_dir);
-    let (is_new, had_hook) = (!copy.exists(), seen.config != Some(ConfigHook::Missing));
-    let outcome = copy_program(common_dir, program, &copy)
-        .and_then(|()| wire(&found, seen, plan, &copy, options.narrator))
-        .inspect_err(|_| {
-            // As it was before. What fails next is told already.
-            if !had_hook {
-                let _ = git_config::unwire(here, common_dir);
+    if done.sharing != Sharing::Unchanged || request.share == Some(true) {
+        share::warn_about_slot_0(&found.repository, narrator)?;
+    }
+    let by_hand = match &plan {
+        HookPlan::InTheWay(obstacle) => Some(instructions(&seen.place, *obstacle)),
+        _ => None,
+    };
+    match &by_hand {
+        Some(Instructions { told, .. }) => narrator.tell(told),
+        None => tell_installed(&seen, &plan, &done, narrator),
+    }
+    let seen = SeenHook::look(&found, request.program)?;
+    let elsewhere = SeenElsewhere::look(&found, &seen)?;
+    for problem in problems::problems(&seen, &elsewhere) {
+        if !problem.is_for_install() {
+            let (what, mend) = problem.told();
+            narrator.warn(Error::new(what).remedy(mend));
+        }
+    }
+    tell_without_ports(request.directory, &found, &done.recorded, narrator)?;
+    Ok(match by_hand {
+        Some(Instructions { printed, .. }) => Installed::InTheWay(printed),
+        None => Installed::Done,
+    })
+}
+
+/// The problems of the clone's hook, in all its worktrees. Takes no lock.
+pub fn problems(found: &Found, program: &Path) -> Result<Vec<HookProblem>> {
+    let seen = SeenHook::look(found, program)?;
+    let elsewhere = SeenElsewhere::look(found, &seen)?;
+    Ok(problems::problems(&seen, &elsewhere))
+}
+
+fn look_and_plan(request: &InstallRequest<'_>) -> Result<(Found, SeenHook, HookPlan)> {
+    let found = repository::find(request.directory)?;
+    let seen = SeenHook::look(&found, request.program)?;
+    let plan = seen.plan();
+    let cause = if seen.is_noexec {
+        Cause::Noexec(seen.common_dir.clone())
+    } else if plan == HookPlan::NotExecutable {
+        let hook = seen.place.path();
+        Cause::NotExecutable {
+            hook,
+            is_ours: false,
+        }
+    } else {
+        return Ok((found, seen, plan));
+    };
+    let at = seen.place.at;
+    let (what, mend) = HookProblem { cause, at }.told();
+    Err(Error::new(what).remedy(mend))
+}
+
+/// What `--install` works with.
+struct Doing<'a> {
+    held: &'a Held,
+    found: &'a Found,
+    seen: &'a SeenHook,
+}
+
+/// What `--install` did.
+struct Done {
+    recorded: Recorded,
+    sharing: Sharing,
+    /// The hook files of an older git that the config has replaced.
+    replaced: Vec<PathBuf>,
+    has_changed: bool,
+}
+
+impl Doing<'_> {
+    /// Makes all files ready, then puts them in place; what fails leaves everything as it was.
+    fn install(
+        &self,
+        request: &InstallRequest<'_>,
+        plan: &HookPlan,
+        narrator: &Narrator,
+    ) -> Result<Done> {
+        let Doing { held, found, seen } = self;
+        let (repository, common_dir) = (&found.repository, &seen.common_dir);
+        let program = (seen.program != ProgramCopy::Same)
+            .then(|| Ready::program(common_dir, request.program))
+            .transpose()?;
+        let hook = match (plan, &seen.place.hook) {
+            #[rustfmt::skip]
+            (HookPlan::File(script), Hook::File { content, is_executable: true }) if content == script => None,
+            (HookPlan::File(script), _) => {
+                let is_ours = is_ours_alone(script);
+                Some(Ready::hook(
+                    common_dir,
+                    &seen.place.path(),
+                    script,
+                    is_ours,
+                )?)
             }
-            if is_new {
+            _ => None,
+        };
+        let is_config_new = *plan == HookPlan::Config && seen.config != Some(ConfigHook::Current);
+        let has_changed = program.is_some() || hook.is_some() || is_config_new;
+        // A record that is there counts, whatever fails afterwards.
+        let recorded = records::write_missing(held, repository, narrator)?;
+        let sharing = share::share(repository, request.share, narrator)?;
+        let placed = self.place(program, hook, plan).inspect_err(|_| {
+            // An error here would hide the one that explains it.
+            let _ = share::undo(repository, sharing);
+        });
+        let replaced = placed?;
+        Ok(Done {
+            has_changed: has_changed
+                || recorded.written > 0
+                || sharing != Sharing::Unchanged
+                || !replaced.is_empty(),
+            recorded,
+            sharing,
+            replaced,
+        })
+    }
+
+    /// Puts the program and the hook in place. Returns the hook files that the config replaces.
+    fn place(
+        &self,
+        program: Option<Ready>,
+        hook: Option<Ready>,
+        plan: &HookPlan,
+    ) -> Result<Vec<PathBuf>> {
+        let SeenHook {
+            common_dir, place, ..
+        } = self.seen;
+        let copy = program::path(common_dir);
+        program.map_or(Ok(()), Ready::rename)?;
+        let mut replaced = Vec::new();
+        let wired = hook.map_or(Ok(()), Ready::rename).and_then(|()| {
+            if *plan == HookPlan::Config {
+                hook_config::wire(common_dir, &copy)?;
+                // Both would run, and git-lfs would refuse to install its hooks beside the file.
+                for hook in places_of_hook(common_dir, &place.hooks_dir) {
+                    if unwire_file(&hook)? {
+                        replaced.push(hook);
+                    }
+                }
+            }
+            Ok(())
+        });
+        wired.map(|()| replaced).inspect_err(|_| {
+            if self.seen.config == Some(ConfigHook::Missing) {
+                let _ = hook_config::unwire(common_dir);
+            }
+            if self.seen.program == ProgramCopy::Missing {
                 let _ = fs::remove_file(&copy);
             }
-        })?;
-    match share {
-        Some(true) => share::share(&found.repository, options.narrator)?,
-        Some(false) => drop(clones::unshare(common_dir)?),
-        // A clone that was made anew in the place of one that was shared.
-        None if !found.repository.is_shared()?
-            && options.narrator.or_warn(clones::is_listed(common_dir)) == Some(true) =>
-        {
-            clones::share(common_dir)?;
+        })
+    }
+}
+
+fn tell_installed(seen: &SeenHook, plan: &HookPlan, done: &Done, narrator: &Narrator) {
+    let hook = quoted(&seen.place.path());
+    let place = match plan {
+        HookPlan::Config => quoted(&seen.common_dir.join("config")),
+        HookPlan::Owner => format!("{hook}, whose owner calls it already"),
+        _ => hook,
+    };
+    if !done.has_changed {
+        narrator.tell(format_args!("already installed in {place}"));
+        return;
+    }
+    narrator.tell(format_args!("installed the hook in {place}"));
+    for file in &done.replaced {
+        narrator.tell(format_args!(
+            "removed it from {}, which git 2.54 or later does not need",
+            quoted(file)
+        ));
+    }
+    if *plan == HookPlan::Config {
+        narrator.tell(format_args!(
+            "a git older than 2.54 does not run it: there, run `{PROGRAM}` in each new worktree"
+        ));
+    }
+    match done.sharing {
+        Sharing::Unchanged => {}
+        Sharing::Shared => {
+            narrator.tell("this clone now shares its ports with the others on your list")
         }
-        None => {}
-    }
-    let without_ports = records::write_missing(&held, &found.repository, options.narrator)?;
-    Ok(Installed {
-        outcome,
-        without_ports,
-    })
-}
-
-fn look_and_plan(found: &Found) -> Result<(Seen, Plan)> {
-    let seen = look(found)?;
-    match plan(&seen) {
-        Plan::NotExecutable => Err(not_executable(&seen.hooks_dir.join(HOOK), here(found))),
-        plan => Ok((seen, plan)),
+        Sharing::Unshared => narrator.tell("this clone no longer shares its ports with others"),
     }
 }
 
-/// Has git or the hook's owner run `program`, the copy in the clone.
-fn wire(
+/// Tells how many worktrees have no ports yet, and what gives them some. In the main checkout of a
+/// submodule, that is the call for the superproject.
+fn tell_without_ports(
+    directory: &Path,
     found: &Found,
-    seen: Seen,
-    plan: Plan,
-    program: &Path,
+    recorded: &Recorded,
     narrator: &Narrator,
-) -> Result<Outcome> {
-    let common_dir = &found.repository.common_dir;
-    let hook = seen.hooks_dir.join(HOOK);
-    Ok(match plan {
-        Plan::Config => {
-            git_config::wire(here(found), common_dir, program)?;
-            // What an older git needed: both would run, and git-lfs would refuse its own hooks.
-            for hook in places_of_hook(common_dir, seen.hooks_dir) {
-                unwire_file(&hook)?;
-            }
-            narrate_disabled(here(found), narrator);
-            Outcome::Wired(format!(
-                "{} (an older git than 2.54 does not run it: there, run `{PROGRAM}` in a new worktree)",
-                quoted(&common_dir.join("config"))
-            ))
-        }
-        Plan::File(script) => {
-            write_hook(common_dir, &hook, &script)?;
-            Outcome::Wired(quoted(&hook))
-        }
-        Plan::Owner => Outcome::Wired(format!("{}, whose owner calls it already", quoted(&hook))),
-        Plan::InTheWay(manager) => Outcome::InTheWay {
-            manager,
-            add_to: (found.worktree.as_ref())
-                .and_then(|worktree| manager.config_in(&worktree.root))
-                .unwrap_or(hook),
-        },
-        Plan::NotExecutable => return Err(not_executable(&hook, here(found))),
-    })
+) -> Result<()> {
+    let outermost = repository::find_outermost(directory)?.worktree;
+    let of = |found: &Found| {
+        found
+            .worktree
+            .as_ref()
+            .map(|worktree| worktree.root.clone())
+    };
+    let here = of(found);
+    let superproject = outermost
+        .map(|worktree| worktree.root)
+        .filter(|root| Some(root) != here.as_ref());
+    if let Some(root) = &superproject {
+        narrator.tell(format_args!(
+            "this is a submodule: its checkout has the ports of {}, whose own hook \
+             `{PROGRAM} -C {} --install` installs",
+            quoted(root),
+            shell_word(root)
+        ));
+    }
+    let is_submodule = |root: &&PathBuf| superproject.is_some() && Some(*root) == here.as_ref();
+    let without_ports: Vec<_> = recorded
+        .without_ports
+        .iter()
+        .filter(|root| !is_submodule(root))
+        .collect();
+    if let Some(first) = without_ports.first() {
+        let worktrees = match without_ports.len() {
+            1 => "1 worktree has".to_owned(),
+            n => format!("{n} worktrees have"),
+        };
+        let at = here
+            .as_ref()
+            .filter(|_| superproject.is_none())
+            .unwrap_or(first);
+        narrator.tell(format_args!(
+            "{worktrees} no ports yet; run `{PROGRAM} -C {} --all` to assign them",
+            shell_word(at)
+        ));
+    }
+    Ok(())
 }
 
-/// Takes the hook out of the clone around `directory`, with the program and all that is only there
-/// for it. Tells what was done and what is kept.
+/// Takes the hook out of the clone around `directory`, with the program and everything that is only
+/// there for it. Tells what was removed and what is kept.
 pub fn uninstall(directory: &Path, options: &LockOptions<'_>) -> Result<()> {
     let found = repository::find(directory)?;
-    let (common_dir, here) = (&found.repository.common_dir, here(&found));
+    let common_dir = &found.repository.common_dir;
     let narrator = options.narrator;
-    let hooks_dir = hooks_dir(here)?;
-    // Without our directory nobody has ever allocated here; the lock would be all that is left.
+    let at = found
+        .worktree
+        .as_ref()
+        .map_or(common_dir, |worktree| &worktree.root);
+    let hooks_dir = hooks_dir(at)?;
+    // Without our directory nobody has ever allocated here, and the lock would be all that is left.
     let ours = common_dir.join(lock::DIRECTORY);
     let held = (ours.exists().then(|| lock::acquire(common_dir, options))).transpose()?;
     let mut removed = Vec::new();
 
-    if git_config::unwire(here, common_dir)? {
+    if hook_config::unwire(common_dir)? {
         removed.push(format!(
             "the hook from {}",
             quoted(&common_dir.join("config"))
         ));
     }
-    for hook in places_of_hook(common_dir, hooks_dir) {
+    for hook in places_of_hook(common_dir, &hooks_dir) {
         if unwire_file(&hook)? {
             removed.push(format!("the hook from {}", quoted(&hook)));
         }
@@ -190,15 +359,15 @@ pub fn uninstall(directory: &Path, options: &LockOptions<'_>) -> Result<()> {
     if let Some(held) = &held {
         release::forget_all(held, &found.repository, narrator)?;
     }
-    let program = program_in(common_dir);
-    match remove_program(&program) {
+    let program = program::path(common_dir);
+    match program::remove(&program) {
         Err(error) if is_absence(&error) => {}
         outcome => {
             outcome.could_not("remove", &program)?;
             removed.push(quoted(&program));
         }
     }
-    remove_leftovers(common_dir);
+    program::remove_leftovers(common_dir);
     lock::remove_directory_if_empty(common_dir);
 
     for what in &removed {
@@ -219,129 +388,22 @@ pub fn uninstall(directory: &Path, options: &LockOptions<'_>) -> Result<()> {
     unshared.map(drop)
 }
 
-fn not_executable(hook: &Path, here: &Path) -> Error {
-    Error::new(format!(
-        "{} is not executable, so git does not run it",
-        quoted(hook)
-    ))
-    .remedy(format!(
-        "remove it or run `chmod +x {}`, then run `{PROGRAM} -C {} --install`",
-        shell_word(hook),
-        shell_word(here)
-    ))
-}
-
-/// Not a problem: the user has wished for it.
-fn narrate_disabled(here: &Path, narrator: &Narrator) {
-    if narrator.or_warn(git_config::is_disabled(here)) == Some(true) {
-        narrator.tell(format_args!(
-            "`{}` is false, so git does not run the hook",
-            git_config::ENABLED
-        ));
-    }
-}
-
-/// Where git is to be asked: in the worktree, whose config may differ, if there is one.
-fn here(found: &Found) -> &Path {
-    (found.worktree.as_ref()).map_or(&found.repository.common_dir, |worktree| &worktree.root)
-}
-
-/// The program that the hook of the clone runs.
-fn program_in(common_dir: &Path) -> PathBuf {
-    common_dir
-        .join(lock::DIRECTORY)
-        .join(format!("{PROGRAM}{EXE_SUFFIX}"))
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "programs are larger than what a branch may have read"
-)]
-fn copy_program(common_dir: &Path, program: &Path, copy: &Path) -> Result<()> {
-    let bytes = fs::read(program).could_not("read the program", program)?;
-    // What a link there leads to is somebody else's.
-    if copy.is_symlink() {
-        fs::remove_file(copy).could_not("remove", copy)?;
-    }
-    let mut written = replace(copy, &bytes);
-    // Windows does not replace a program that runs.
-    if cfg!(windows) && written.is_err() && remove_program(copy).is_ok() {
-        written = replace(copy, &bytes);
-    }
-    written.could_not("write the program", copy)?;
-    make_executable(common_dir, copy);
-    Ok(())
-}
-
-fn write_hook(common_dir: &Path, hook: &Path, script: &[u8]) -> Result<()> {
-    let hooks_dir = common_dir.join("hooks");
-    access::create_dir(common_dir, &hooks_dir).could_not("make the directory", &hooks_dir)?;
-    replace(hook, script).could_not("write the hook", hook)?;
-    if is_ours_alone(script) {
-        make_executable(common_dir, hook);
-    }
-    Ok(())
-}
-
-/// Lets those run `made` who can enter the common dir.
-fn make_executable(common_dir: &Path, made: &Path) {
-    access::share(common_dir, made, |common| common & 0o777);
-}
-
-/// Removes a program. One that runs on Windows can only be renamed, and is removed by a later
-/// [`remove_leftovers`].
-fn remove_program(program: &Path) -> io::Result<()> {
-    match fs::remove_file(program) {
-        Err(error) if cfg!(windows) && is_write_refused(&error) => {
-            let name = format!("{TEMPORARY}{}", process::id());
-            fs::rename(program, program.with_file_name(name))
-        }
-        outcome => outcome,
-    }
-}
-
-/// Removes the temporary files that a killed `--install` has left, and what was moved away: under
-/// the lock none is in use.
-fn remove_leftovers(common_dir: &Path) {
-    for name in [lock::DIRECTORY, "hooks"] {
-        let entries = fs::read_dir(common_dir.join(name))
-            .into_iter()
-            .flatten()
-            .flatten();
-        for entry in entries {
-            if entry
-                .file_name()
-                .as_encoded_bytes()
-                .starts_with(TEMPORARY.as_bytes())
-            {
-                // A program that still runs on Windows stays until the next time.
-                let _ = fs::remove_file(entry.path());
-            }
-        }
-    }
-}
-
-/// The files in which our hook may stand: that which git runs, that which it would run without a
-/// `core.hooksPath`, and what managers rename either to.
-fn places_of_hook(common_dir: &Path, hooks_dir: PathBuf) -> impl Iterator<Item = PathBuf> {
+/// The files in which our hook may stand: the one that git runs, the one that it would run without
+/// `core.hooksPath`, and the names to which managers move either.
+fn places_of_hook(common_dir: &Path, hooks_dir: &Path) -> Vec<PathBuf> {
     let names = [HOOK, "post-checkout.legacy", "post-checkout.old"];
-    [hooks_dir, common_dir.join("hooks")]
-        .into_iter()
-        .flat_map(move |directory| names.map(|name| directory.join(name)))
+    let directories = [hooks_dir.to_owned(), common_dir.join("hooks")].into_iter();
+    directories
+        .flat_map(|directory| names.map(|name| directory.join(name)))
+        .collect()
 }
 
 /// Takes us out of the hook file at `path`; says whether we were there.
 fn unwire_file(path: &Path) -> Result<bool> {
-    let Hook::File { content, .. } = look_at(path)? else {
-        return Ok(false);
-    };
-    if !has_block(&content) {
-        return Ok(false);
+    match look_at(path)? {
+        Hook::File { content, .. } if has_block(&content) => {
+            program::rewrite_hook(path, without_us(&content)).map(|()| true)
+        }
+        _ => Ok(false),
     }
-    match without_us(&content) {
-        Some(rest) => replace(path, &rest),
-        None => fs::remove_file(path),
-    }
-    .could_not("restore the hook", path)?;
-    Ok(true)
 }

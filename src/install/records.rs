@@ -1,4 +1,6 @@
-//! The records that are missing in a clone in which an earlier version has reserved ports.
+//! The records that a clone lacks, and the worktrees that have no ports yet.
+
+use std::path::PathBuf;
 
 use crate::error::Result;
 use crate::git::lock::Held;
@@ -9,17 +11,29 @@ use crate::reserve;
 use crate::state::port_file::State;
 use crate::state::record::{self, Record};
 
-/// Writes the record of every worktree that has ports of its own and no record, as one whose
-/// ports an earlier version reserved. Returns how many worktrees have no port file.
-pub fn write_missing(held: &Held, repository: &Repository, narrator: &Narrator) -> Result<usize> {
-    let mut without_ports = 0;
+/// What the worktrees of a clone have.
+#[derive(Default)]
+pub struct Recorded {
+    /// How many records were written.
+    pub written: usize,
+    /// The roots of the worktrees without a port file.
+    pub without_ports: Vec<PathBuf>,
+}
+
+/// Writes the record of every worktree that has ports of its own and no record.
+pub fn write_missing(
+    held: &Held,
+    repository: &Repository,
+    narrator: &Narrator,
+) -> Result<Recorded> {
+    let mut recorded = Recorded::default();
     for entry in repository.worktrees()? {
         let worktree = Worktree::of(&entry, &repository.common_dir);
         let Some(worktree) = worktree.filter(|it| it.is_in_place().unwrap_or(false)) else {
             continue;
         };
         match narrator.or_warn(reserve::look(repository, &worktree)) {
-            Some(State::Missing) => without_ports += 1,
+            Some(State::Missing) => recorded.without_ports.push(worktree.root),
             Some(State::Own(reservation)) => {
                 let place = record::Place::of(&worktree);
                 if place.read()?.record(worktree.id.as_deref()).is_none() {
@@ -29,11 +43,12 @@ pub fn write_missing(held: &Held, repository: &Repository, narrator: &Narrator) 
                     };
                     if let Some(pending) = place.prepare(held, &record)? {
                         pending.commit(&record, &record)?;
+                        recorded.written += 1;
                     }
                 }
             }
             _ => {}
         }
     }
-    Ok(without_ports)
+    Ok(recorded)
 }

@@ -7,21 +7,52 @@ use crate::git::repository::Repository;
 use crate::narrator::Narrator;
 use crate::ports::{Port, Slot};
 
-/// Puts the clone on the list. Says which other clones on it have a main worktree with the same port
-/// in slot 0: both have it by right, and meet there.
-pub fn share(repository: &Repository, narrator: &Narrator) -> Result<()> {
-    clones::share(&repository.common_dir)?;
+/// What `--install` did to the list.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Sharing {
+    Unchanged,
+    Shared,
+    Unshared,
+}
+
+/// Puts the clone on the list or takes it off, as is `asked` for on the command line or else in the
+/// user's config.
+pub fn share(repository: &Repository, asked: Option<bool>, narrator: &Narrator) -> Result<Sharing> {
+    let common_dir = &repository.common_dir;
+    let is_wanted = || -> Result<bool> {
+        // A clone that was made anew in the place of a shared one is on the list already.
+        Ok(clones::are_all_shared(common_dir)? || clones::is_listed(common_dir)?)
+    };
+    Ok(match asked {
+        Some(false) if clones::unshare(common_dir)? => Sharing::Unshared,
+        Some(false) => Sharing::Unchanged,
+        // Without a list that can be read, a clone that nobody asked to share is not shared.
+        None if narrator.or_warn(is_wanted()) != Some(true) => Sharing::Unchanged,
+        Some(true) | None if clones::share(common_dir)? => Sharing::Shared,
+        Some(true) | None => Sharing::Unchanged,
+    })
+}
+
+/// Takes back what [`share`] did.
+pub fn undo(repository: &Repository, sharing: Sharing) -> Result<bool> {
+    match sharing {
+        Sharing::Unchanged => Ok(false),
+        Sharing::Shared => clones::unshare(&repository.common_dir),
+        Sharing::Unshared => clones::share(&repository.common_dir),
+    }
+}
+
+/// Warns about other clones on the list whose main worktree has the same port in slot 0: both have
+/// it by right.
+pub fn warn_about_slot_0(repository: &Repository, narrator: &Narrator) -> Result<()> {
     let own = narrator
         .or_warn(ports_of_main(repository))
         .unwrap_or_default();
     for other in clones::others(&repository.common_dir, narrator)? {
         let ports = clones::open(&other).and_then(|other| ports_of_main(&other));
         let ports = narrator.or_warn(ports).unwrap_or_default();
-        let shared: Vec<String> = own
-            .iter()
-            .filter(|port| ports.contains(port))
-            .map(Port::to_string)
-            .collect();
+        let shared = own.iter().filter(|port| ports.contains(port));
+        let shared: Vec<String> = shared.map(Port::to_string).collect();
         if !shared.is_empty() {
             narrator.warn(format_args!(
                 "the main worktree of {} has port {} too; give one of the two repositories other \

@@ -146,32 +146,6 @@ fn a_users_section_of_our_name_and_those_after_it_survive_upgrades() {
 }
 
 #[test]
-fn what_version_0_1_0_wrote_into_the_config_is_brought_up_to_date_and_removed() {
-    let sandbox = sandbox_with_git(NEW);
-    let text = fs::read_to_string(sandbox.path(CONFIG)).unwrap();
-    let before = settings(&sandbox);
-    let block = "# >>> worktree-ports >>>\n[hook \"worktree-ports\"]\n\tcommand = f() { :; }; f\n\
-                 \tevent = post-checkout\n# <<< worktree-ports <<<\n";
-    fs::write(sandbox.path(CONFIG), text.trim_end().to_owned() + block).unwrap();
-    assert!(problems(&sandbox).contains("is not the one that this version installs"));
-    sandbox.run("repo", &["--install"]).exits(0);
-    assert!(
-        !fs::read_to_string(sandbox.path(CONFIG))
-            .unwrap()
-            .contains(">>>")
-    );
-    sandbox.add("a");
-    run_config_hook(&sandbox, "a");
-    sandbox.run("repo", &["--uninstall"]).exits(0);
-    assert_eq!(settings(&sandbox), before);
-    assert!(
-        !fs::read_to_string(sandbox.path(CONFIG))
-            .unwrap()
-            .contains("worktree-ports")
-    );
-}
-
-#[test]
 fn what_others_write_into_the_config_meanwhile_is_kept() {
     const KEYS: usize = 40;
     let sandbox = sandbox_with_git(NEW);
@@ -331,22 +305,12 @@ fn what_is_made_in_a_shared_common_dir_is_open_to_its_group() {
     }
 }
 
-#[test]
-fn a_hook_that_the_user_has_disabled_is_told_and_no_problem() {
-    let sandbox = sandbox_with_git(NEW);
-    sandbox.git("repo", &["config", "hook.worktree-ports.enabled", "off"]);
-    let told = "`hook.worktree-ports.enabled` is false";
-    sandbox.run("repo", &["--install"]).exits(0).tells(&[told]);
-    let check = sandbox.run("repo", &["--check"]).exits(0);
-    assert_eq!(check.tells(&[told]).stdout, "");
-}
-
 /// Brings a problem about in an installed clone.
 type Break = fn(&Sandbox);
 
 #[test]
 fn each_problem_of_the_hook_goes_away_with_the_command_that_check_names() {
-    let cases: [(&str, &str, Break, &str); 10] = [
+    let cases: [(&str, &str, Break, &str); 15] = [
         (
             "repo",
             OLD,
@@ -375,7 +339,7 @@ fn each_problem_of_the_hook_goes_away_with_the_command_that_check_names() {
             "repo",
             OLD,
             |sandbox| sandbox.write_script(COPY, "#!/bin/sh\n"),
-            "another build",
+            "a different build",
         ),
         (
             "repo",
@@ -428,6 +392,55 @@ fn each_problem_of_the_hook_goes_away_with_the_command_that_check_names() {
             },
             "is not the one that this version installs",
         ),
+        (
+            "linked",
+            NEW,
+            |sandbox| {
+                sandbox.git("repo", &["config", "hook.worktree-ports.enabled", "off"]);
+            },
+            "`hook.worktree-ports.enabled` is false",
+        ),
+        (
+            "repo",
+            NEW,
+            |sandbox| {
+                let disable = ["config", "--global", "hook.post-checkout.enabled", "false"];
+                sandbox.git("repo", &disable);
+            },
+            "`hook.post-checkout.enabled` is false",
+        ),
+        (
+            "repo",
+            NEW,
+            |sandbox| {
+                sandbox.git("repo", &["config", "extensions.worktreeConfig", "true"]);
+                let disable = ["config", "--worktree", "hook.post-checkout.enabled", "0"];
+                sandbox.git("linked", &disable);
+            },
+            "is false in the worktree",
+        ),
+        (
+            "repo",
+            OLD,
+            |sandbox| {
+                sandbox.git("repo", &["config", "extensions.worktreeConfig", "true"]);
+                let elsewhere = ["config", "--worktree", "core.hooksPath", "/dev/null"];
+                sandbox.git("linked", &elsewhere);
+            },
+            "has a `core.hooksPath` of its own, `/dev/null`",
+        ),
+        (
+            "repo",
+            OLD,
+            |sandbox| {
+                sandbox.write_script(
+                    "repo/hooks/post-checkout",
+                    "#!/bin/sh\nworktree-ports-hook \"$@\"\n",
+                );
+                sandbox.git("repo", &["config", "core.hooksPath", "hooks"]);
+            },
+            "`core.hooksPath` names",
+        ),
     ];
     for (at, version, bring_about, told) in cases {
         let sandbox = sandbox_with_git(version);
@@ -441,7 +454,8 @@ fn each_problem_of_the_hook_goes_away_with_the_command_that_check_names() {
         let line = found.lines().find(|line| line.contains(told));
         let line = line.unwrap_or_else(|| panic!("no {told:?} in {found}"));
         let (_, mend) = line.split_once("; run `").unwrap();
-        sandbox.shell(mend.strip_suffix('`').unwrap(), &[]).exits(0);
+        let (mend, _) = mend.split_once('`').unwrap();
+        sandbox.shell(mend, &[]).exits(0);
         assert_eq!(sandbox.run(at, &["--check"]).stdout, before, "{told}");
     }
 }

@@ -96,7 +96,9 @@ fn a_block_whose_line_ends_an_editor_has_changed_is_ours_all_the_same() {
         assert!(has_block(changed.as_bytes()), "{changed:?}");
         let script = with_block(changed.as_bytes()).unwrap();
         assert!(
-            String::from_utf8(script).unwrap().contains(block()),
+            String::from_utf8(script)
+                .unwrap()
+                .contains(head_and_block().1),
             "{changed:?}"
         );
     }
@@ -108,8 +110,8 @@ fn our_own_file_is_deleted_and_what_another_added_to_it_stays() {
     assert_eq!(without_us(HOOK_FILE.as_bytes()), None);
     let more = [HOOK_FILE.as_bytes(), b"more\xff\n"].concat();
     assert_eq!(without_us(&more).unwrap(), b"#!/bin/sh\nmore\xff\n");
-    let of_0_1_0 = format!("#!/bin/sh\n{OURS_ALONE}{BEGIN}older\n{END}");
-    assert!(is_ours_alone(of_0_1_0.as_bytes()));
+    let older = format!("{}{BEGIN}older\n{END}", head_and_block().0);
+    assert!(is_ours_alone(older.as_bytes()));
 }
 
 #[test]

@@ -2,27 +2,34 @@
 
 use super::*;
 
-/// The fenced block that follows a marker in the README.
+/// The fenced block that follows a mark in the page about hook managers.
 fn shown(name: &str) -> &'static str {
-    let readme = include_str!("../../../README.md");
+    let page = include_str!("../../../docs/hook-managers.md");
     let marker = format!("<!-- snippet: {name} -->\n");
-    let (_, rest) = readme.split_once(&marker).unwrap();
+    let (_, rest) = page.split_once(&marker).unwrap();
     let (_, rest) = rest.split_once("```").unwrap();
     let (_, rest) = rest.split_once('\n').unwrap();
     rest.split_once("```").unwrap().0
 }
 
 #[test]
-fn the_readme_shows_what_install_prints() {
-    for manager in MANAGERS.into_iter().chain([UNKNOWN]) {
+fn the_page_about_hook_managers_shows_what_install_prints() {
+    for manager in MANAGERS {
         let name = match manager.name {
-            "overcommit" => continue,
             "prek" => "pre-commit",
-            "another program" => "husky",
             name => name,
         };
         assert_eq!(shown(name), manager.snippet, "{name}");
     }
+    assert_eq!(shown("script"), LINE);
+}
+
+#[test]
+fn husky_owns_the_scripts_that_it_generates_and_no_others() {
+    let of = |hooks_dir: &str| Manager::of(Path::new(hooks_dir), b"#!/bin/sh\n");
+    assert_eq!(of("/clone/.husky/_"), Some(HUSKY));
+    // Up to version 8, the users' own scripts are the hooks.
+    assert_eq!(of("/clone/.husky"), None);
 }
 
 #[test]

@@ -1,63 +1,11 @@
-//! Tests of `git_config`.
+//! Tests of `hook_config`.
 
 #[cfg(unix)]
 use std::process::Command;
-
-use proptest::prelude::*;
+#[cfg(unix)]
+use std::{fs, path::Path};
 
 use super::*;
-
-const SECTION: &str = "[hook \"worktree-ports\"]\n\tcommand = x\n\tevent = post-checkout\n";
-
-#[test]
-fn the_marks_of_version_0_1_0_are_removed_and_nothing_else() {
-    let cases = [
-        (String::new(), None),
-        ("[a]\n\tb = c".to_owned(), None),
-        (
-            format!("[a]\n{BEGIN}{SECTION}{END}"),
-            Some(format!("[a]\n{SECTION}")),
-        ),
-        // Behind a last line that had no newline.
-        (
-            format!("[a]\n\tb = c{BEGIN}{SECTION}{END}"),
-            Some(format!("[a]\n\tb = c\n{SECTION}")),
-        ),
-        // git took one of them for a part of a section that it removed, or wrote a key behind it.
-        (
-            format!("[a]\n{SECTION}{END}[b]\n"),
-            Some(format!("[a]\n{SECTION}[b]\n")),
-        ),
-        (
-            format!("[a]\n{BEGIN}\td = e\n[b]\n"),
-            Some("[a]\n\td = e\n[b]\n".to_owned()),
-        ),
-        // The user's own.
-        (format!("[a]\n\tb = \"\\\n{BEGIN}\"\n"), None),
-        ("[a]\n\tb = \"# >>> worktree-ports >>>\"\n".to_owned(), None),
-        ("[a]\n\t# <<< worktree-ports <<< \n".to_owned(), None),
-    ];
-    for (config, expected) in cases {
-        let rest = without_marks(config.as_bytes()).map(|rest| String::from_utf8(rest).unwrap());
-        assert_eq!(rest, expected, "{config:?}");
-    }
-}
-
-proptest! {
-    #[test]
-    fn a_config_without_marks_is_left_alone(config in any::<Vec<u8>>()) {
-        prop_assert_eq!(without_marks(&config), None);
-    }
-
-    #[test]
-    fn what_version_0_1_0_put_in_comes_out(lines in prop::collection::vec("[a-z\\[\\]=\" \t;#]{0,12}", 0..5), end in "\n?") {
-        let config = lines.join("\n") + &end;
-        let with = format!("{config}{BEGIN}{SECTION}{END}");
-        let newline = if config.is_empty() || config.ends_with('\n') { "" } else { "\n" };
-        let expected = format!("{config}{newline}{SECTION}");
-        prop_assert_eq!(without_marks(with.as_bytes()), Some(expected.into_bytes()));
-    }
-}
 
 /// Runs the command of our hook in `directory` as git does, with arguments of a checkout.
 #[cfg(unix)]
@@ -81,7 +29,7 @@ fn run(shell: &str, directory: &Path, program: &Path) -> (Option<i32>, String) {
 
 #[cfg(unix)]
 #[test]
-fn the_command_gives_the_arguments_on_and_never_fails_in_any_shell() {
+fn the_command_passes_the_arguments_on_and_never_fails_in_any_shell() {
     use std::os::unix::fs::PermissionsExt;
     let shells = [
         "sh",
@@ -116,8 +64,18 @@ fn the_command_gives_the_arguments_on_and_never_fails_in_any_shell() {
         let (code, told) = run(shell, directory.path(), &program);
         assert_eq!(code, Some(0), "{shell}");
         assert!(
-            told.contains("worktree-ports-hook --install"),
+            told.contains("worktree-ports-hook -C") && told.contains("--install"),
             "{shell}: {told}"
         );
+    }
+}
+
+#[test]
+fn only_what_git_takes_for_false_disables_the_hook() {
+    for value in ["false", "No", "off", "0", ""] {
+        assert!(is_false(value), "{value}");
+    }
+    for value in ["true", "yes", "on", "1", "never"] {
+        assert!(!is_false(value), "{value}");
     }
 }
