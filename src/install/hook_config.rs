@@ -33,12 +33,6 @@ pub fn look(common_dir: &Path, program: &Path) -> Result<ConfigHook> {
     })
 }
 
-/// Whether `value` of an `enabled` key is false. git ignores a word that it does not know, and so
-/// takes it for true.
-pub fn is_false(value: &str) -> bool {
-    ["", "0", "false", "no", "off"].contains(&value.to_ascii_lowercase().as_str())
-}
-
 /// Has git run `program` after a checkout in the clone.
 pub fn wire(common_dir: &Path, program: &Path) -> Result<()> {
     // In this order: git dies of an event without a command.

@@ -22,13 +22,12 @@ use crate::git::lock::{self, Held, LockOptions};
 use crate::git::repository::{self, Found};
 use crate::install::by_hand::{Instructions, instructions};
 use crate::install::hook_config::ConfigHook;
-use crate::install::hook_file::{has_block, is_ours_alone, without_us};
+use crate::install::hook_file::{has_block, without_us};
 use crate::install::plan::HookPlan;
 use crate::install::problems::Cause;
 use crate::install::program::{ProgramCopy, Ready};
 use crate::install::records::Recorded;
 use crate::install::seen::{Hook, SeenElsewhere, SeenHook, hooks_dir, look_at};
-use crate::install::share::Sharing;
 use crate::narrator::Narrator;
 use crate::release;
 
@@ -64,51 +63,38 @@ pub enum Installed {
 pub fn install(request: &InstallRequest<'_>, options: &LockOptions<'_>) -> Result<Installed> {
     let narrator = options.narrator;
     // What is refused leaves no lock behind.
-    let found = match look_and_plan(request) {
-        Ok((found, ..)) => found,
+    let (found, ..) = match look_and_plan(request) {
         Err(error) if request.by_package_manager => {
             narrator.tell(format_args!("no hook was installed: {error}"));
             return Ok(Installed::Done);
         }
-        Err(error) => return Err(error),
+        looked => looked?,
     };
-    let common_dir = &found.repository.common_dir;
     // Two at once would each write what they have read before the other wrote.
-    let held = lock::acquire(common_dir, options)?;
-    program::remove_leftovers(common_dir);
-    let (_, seen, plan) = look_and_plan(request)?;
-    let done = Doing {
-        held: &held,
-        found: &found,
-        seen: &seen,
-    }
-    .install(request, &plan, narrator)?;
+    let held = lock::acquire(&found.repository.common_dir, options)?;
+    program::remove_leftovers(&found.repository.common_dir);
+    let (found, seen, plan) = look_and_plan(request)?;
+    let changes = carry_out(&held, &found, &seen, &plan, request, narrator)?;
     drop(held);
 
-    if done.sharing != Sharing::Unchanged || request.share == Some(true) {
+    if changes.sharing.is_some() || request.share == Some(true) {
         share::warn_about_slot_0(&found.repository, narrator)?;
     }
-    let by_hand = match &plan {
-        HookPlan::InTheWay(obstacle) => Some(instructions(&seen.place, *obstacle)),
-        _ => None,
+    let installed = if let HookPlan::InTheWay(obstacle) = plan {
+        let Instructions { told, printed } = instructions(&seen.place, obstacle);
+        narrator.tell(told);
+        Installed::InTheWay(printed)
+    } else {
+        changes.tell(&seen, &plan, narrator);
+        Installed::Done
     };
-    match &by_hand {
-        Some(Instructions { told, .. }) => narrator.tell(told),
-        None => tell_installed(&seen, &plan, &done, narrator),
-    }
-    let seen = SeenHook::look(&found, request.program)?;
-    let elsewhere = SeenElsewhere::look(&found, &seen)?;
-    for problem in problems::problems(&seen, &elsewhere) {
+    for problem in problems(&found, request.program)? {
         if !problem.is_for_install() {
-            let (what, mend) = problem.told();
-            narrator.warn(Error::new(what).remedy(mend));
+            narrator.warn(Error::from(&problem));
         }
     }
-    tell_without_ports(request.directory, &found, &done.recorded, narrator)?;
-    Ok(match by_hand {
-        Some(Instructions { printed, .. }) => Installed::InTheWay(printed),
-        None => Installed::Done,
-    })
+    tell_without_ports(request.directory, &found, &changes.recorded, narrator)?;
+    Ok(installed)
 }
 
 /// The problems of the clone's hook, in all its worktrees. Takes no lock.
@@ -118,6 +104,10 @@ pub fn problems(found: &Found, program: &Path) -> Result<Vec<HookProblem>> {
     Ok(problems::problems(&seen, &elsewhere))
 }
 
+/// What is there, and how the hook comes to run.
+///
+/// # Errors
+/// It would not run, whatever is installed.
 fn look_and_plan(request: &InstallRequest<'_>) -> Result<(Found, SeenHook, HookPlan)> {
     let found = repository::find(request.directory)?;
     let seen = SeenHook::look(&found, request.program)?;
@@ -125,193 +115,150 @@ fn look_and_plan(request: &InstallRequest<'_>) -> Result<(Found, SeenHook, HookP
     let cause = if seen.is_noexec {
         Cause::Noexec(seen.common_dir.clone())
     } else if plan == HookPlan::NotExecutable {
-        let hook = seen.place.path();
-        Cause::NotExecutable {
-            hook,
-            is_ours: false,
-        }
+        Cause::OthersNotExecutable(seen.place.path())
     } else {
         return Ok((found, seen, plan));
     };
     let at = seen.place.at;
-    let (what, mend) = HookProblem { cause, at }.told();
-    Err(Error::new(what).remedy(mend))
+    Err(Error::from(&HookProblem { cause, at }))
 }
 
-/// What `--install` works with.
-struct Doing<'a> {
-    held: &'a Held,
-    found: &'a Found,
-    seen: &'a SeenHook,
+/// Makes all files ready, then puts them in place; an error leaves everything as it was.
+fn carry_out(
+    held: &Held,
+    found: &Found,
+    seen: &SeenHook,
+    plan: &HookPlan,
+    request: &InstallRequest<'_>,
+    narrator: &Narrator,
+) -> Result<Changes> {
+    let (repository, common_dir) = (&found.repository, &seen.common_dir);
+    let program = (seen.program != ProgramCopy::Same)
+        .then(|| Ready::program(common_dir, request.program))
+        .transpose()?;
+    let hook = match plan {
+        HookPlan::File(script) if !seen.place.hook.is(script) => {
+            Some(Ready::hook(common_dir, &seen.place.path(), script)?)
+        }
+        _ => None,
+    };
+    let is_config_new = *plan == HookPlan::Config && seen.config != Some(ConfigHook::Current);
+    let is_hook_new = program.is_some() || hook.is_some() || is_config_new;
+    // A record counts as soon as it is there, whatever fails afterwards.
+    let recorded = records::write_missing(held, repository, narrator)?;
+    let sharing = share::share(repository, request.share, narrator)?;
+    // What fails while everything is taken back would hide the error that explains it.
+    let replaced = put_in_place(seen, plan, program, hook).inspect_err(|_| {
+        let _ = share::undo(repository, sharing);
+    })?;
+    Ok(Changes {
+        is_any: is_hook_new || recorded.written || sharing.is_some() || !replaced.is_empty(),
+        recorded,
+        sharing,
+        replaced,
+    })
 }
 
-/// What `--install` did.
-struct Done {
-    recorded: Recorded,
-    sharing: Sharing,
-    /// The hook files of an older git that the config has replaced.
-    replaced: Vec<PathBuf>,
-    has_changed: bool,
-}
-
-impl Doing<'_> {
-    /// Makes all files ready, then puts them in place; what fails leaves everything as it was.
-    fn install(
-        &self,
-        request: &InstallRequest<'_>,
-        plan: &HookPlan,
-        narrator: &Narrator,
-    ) -> Result<Done> {
-        let Doing { held, found, seen } = self;
-        let (repository, common_dir) = (&found.repository, &seen.common_dir);
-        let program = (seen.program != ProgramCopy::Same)
-            .then(|| Ready::program(common_dir, request.program))
-            .transpose()?;
-        let hook = match (plan, &seen.place.hook) {
-            #[rustfmt::skip]
-            (HookPlan::File(script), Hook::File { content, is_executable: true }) if content == script => None,
-            (HookPlan::File(script), _) => {
-                let is_ours = is_ours_alone(script);
-                Some(Ready::hook(
-                    common_dir,
-                    &seen.place.path(),
-                    script,
-                    is_ours,
-                )?)
-            }
-            _ => None,
-        };
-        let is_config_new = *plan == HookPlan::Config && seen.config != Some(ConfigHook::Current);
-        let has_changed = program.is_some() || hook.is_some() || is_config_new;
-        // A record that is there counts, whatever fails afterwards.
-        let recorded = records::write_missing(held, repository, narrator)?;
-        let sharing = share::share(repository, request.share, narrator)?;
-        let placed = self.place(program, hook, plan).inspect_err(|_| {
-            // An error here would hide the one that explains it.
-            let _ = share::undo(repository, sharing);
-        });
-        let replaced = placed?;
-        Ok(Done {
-            has_changed: has_changed
-                || recorded.written > 0
-                || sharing != Sharing::Unchanged
-                || !replaced.is_empty(),
-            recorded,
-            sharing,
-            replaced,
-        })
-    }
-
-    /// Puts the program and the hook in place. Returns the hook files that the config replaces.
-    fn place(
-        &self,
-        program: Option<Ready>,
-        hook: Option<Ready>,
-        plan: &HookPlan,
-    ) -> Result<Vec<PathBuf>> {
-        let SeenHook {
-            common_dir, place, ..
-        } = self.seen;
-        let copy = program::path(common_dir);
-        program.map_or(Ok(()), Ready::rename)?;
+/// Has git run the hook. Returns the hook files of an older git that the config replaces.
+fn put_in_place(
+    seen: &SeenHook,
+    plan: &HookPlan,
+    program: Option<Ready>,
+    hook: Option<Ready>,
+) -> Result<Vec<PathBuf>> {
+    let copy = program::path(&seen.common_dir);
+    program.map_or(Ok(()), Ready::rename)?;
+    let wire = || -> Result<Vec<PathBuf>> {
+        hook.map_or(Ok(()), Ready::rename)?;
         let mut replaced = Vec::new();
-        let wired = hook.map_or(Ok(()), Ready::rename).and_then(|()| {
-            if *plan == HookPlan::Config {
-                hook_config::wire(common_dir, &copy)?;
-                // Both would run, and git-lfs would refuse to install its hooks beside the file.
-                for hook in places_of_hook(common_dir, &place.hooks_dir) {
-                    if unwire_file(&hook)? {
-                        replaced.push(hook);
-                    }
+        if *plan == HookPlan::Config {
+            hook_config::wire(&seen.common_dir, &copy)?;
+            // Both would run, and git-lfs would refuse to install its hooks beside the file.
+            for hook in places_of_hook(&seen.common_dir, &seen.place.hooks_dir) {
+                if unwire_file(&hook)? {
+                    replaced.push(hook);
                 }
             }
-            Ok(())
-        });
-        wired.map(|()| replaced).inspect_err(|_| {
-            if self.seen.config == Some(ConfigHook::Missing) {
-                let _ = hook_config::unwire(common_dir);
-            }
-            if self.seen.program == ProgramCopy::Missing {
-                let _ = fs::remove_file(&copy);
-            }
-        })
-    }
-}
-
-fn tell_installed(seen: &SeenHook, plan: &HookPlan, done: &Done, narrator: &Narrator) {
-    let hook = quoted(&seen.place.path());
-    let place = match plan {
-        HookPlan::Config => quoted(&seen.common_dir.join("config")),
-        HookPlan::Owner => format!("{hook}, whose owner calls it already"),
-        _ => hook,
-    };
-    if !done.has_changed {
-        narrator.tell(format_args!("already installed in {place}"));
-        return;
-    }
-    narrator.tell(format_args!("installed the hook in {place}"));
-    for file in &done.replaced {
-        narrator.tell(format_args!(
-            "removed it from {}, which git 2.54 or later does not need",
-            quoted(file)
-        ));
-    }
-    if *plan == HookPlan::Config {
-        narrator.tell(format_args!(
-            "a git older than 2.54 does not run it: there, run `{PROGRAM}` in each new worktree"
-        ));
-    }
-    match done.sharing {
-        Sharing::Unchanged => {}
-        Sharing::Shared => {
-            narrator.tell("this clone now shares its ports with the others on your list")
         }
-        Sharing::Unshared => narrator.tell("this clone no longer shares its ports with others"),
+        Ok(replaced)
+    };
+    wire().inspect_err(|_| {
+        if seen.config == Some(ConfigHook::Missing) {
+            let _ = hook_config::unwire(&seen.common_dir);
+        }
+        if seen.program == ProgramCopy::Missing {
+            let _ = fs::remove_file(&copy);
+        }
+    })
+}
+
+/// What `--install` changed.
+struct Changes {
+    is_any: bool,
+    recorded: Recorded,
+    /// Whether the clone was put on the list of shared clones or taken off it.
+    sharing: Option<bool>,
+    /// The hook files of an older git that the config has replaced.
+    replaced: Vec<PathBuf>,
+}
+
+impl Changes {
+    fn tell(&self, seen: &SeenHook, plan: &HookPlan, narrator: &Narrator) {
+        let hook = quoted(&seen.place.path());
+        let place = match plan {
+            HookPlan::Config => format!(
+                "{} (an older git than 2.54 does not run it: there, run `{PROGRAM}` in a new worktree)",
+                quoted(&seen.common_dir.join("config"))
+            ),
+            HookPlan::Owner => format!("{hook}, whose owner calls it already"),
+            _ => hook,
+        };
+        let what = if self.is_any {
+            "installed the hook"
+        } else {
+            "already installed"
+        };
+        narrator.tell(format_args!("{what} in {place}"));
+        for file in &self.replaced {
+            narrator.tell(format_args!("removed the hook from {}", quoted(file)));
+        }
+        if let Some(is_shared) = self.sharing {
+            let since_when = if is_shared { "now" } else { "no longer" };
+            narrator.tell(format_args!(
+                "this clone {since_when} shares its ports with the others on your list"
+            ));
+        }
     }
 }
 
-/// Tells how many worktrees have no ports yet, and what gives them some. In the main checkout of a
-/// submodule, that is the call for the superproject.
+/// Tells how many worktrees have no ports yet, and what assigns some to them. The main checkout of a
+/// submodule has those of the superproject, and the same call would assign them there.
 fn tell_without_ports(
     directory: &Path,
     found: &Found,
     recorded: &Recorded,
     narrator: &Narrator,
 ) -> Result<()> {
-    let outermost = repository::find_outermost(directory)?.worktree;
-    let of = |found: &Found| {
-        found
-            .worktree
-            .as_ref()
-            .map(|worktree| worktree.root.clone())
-    };
-    let here = of(found);
-    let superproject = outermost
-        .map(|worktree| worktree.root)
-        .filter(|root| Some(root) != here.as_ref());
+    let root_of = |found: Found| found.worktree.map(|worktree| worktree.root);
+    let here = (found.worktree.as_ref()).map_or(&found.repository.common_dir, |it| &it.root);
+    let outermost = root_of(repository::find_outermost(directory)?);
+    let superproject = outermost.filter(|root| root != here);
     if let Some(root) = &superproject {
         narrator.tell(format_args!(
-            "this is a submodule: its checkout has the ports of {}, whose own hook \
-             `{PROGRAM} -C {} --install` installs",
+            "this is a submodule, whose checkout has the ports of {}; for the hook there, run \
+             `{PROGRAM} -C {} --install`",
             quoted(root),
             shell_word(root)
         ));
     }
-    let is_submodule = |root: &&PathBuf| superproject.is_some() && Some(*root) == here.as_ref();
-    let without_ports: Vec<_> = recorded
-        .without_ports
-        .iter()
-        .filter(|root| !is_submodule(root))
-        .collect();
-    if let Some(first) = without_ports.first() {
-        let worktrees = match without_ports.len() {
-            1 => "1 worktree has".to_owned(),
-            n => format!("{n} worktrees have"),
+    let is_own = |root: &&PathBuf| superproject.is_none() || *root != here;
+    let without_ports: Vec<&PathBuf> = recorded.without_ports.iter().filter(is_own).collect();
+    if let [first, more @ ..] = &without_ports[..] {
+        let worktrees = match more.len() {
+            0 => "1 worktree has".to_owned(),
+            n => format!("{} worktrees have", n + 1),
         };
-        let at = here
-            .as_ref()
-            .filter(|_| superproject.is_none())
-            .unwrap_or(first);
+        let at = if superproject.is_some() { first } else { here };
         narrator.tell(format_args!(
             "{worktrees} no ports yet; run `{PROGRAM} -C {} --all` to assign them",
             shell_word(at)

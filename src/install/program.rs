@@ -14,6 +14,7 @@ use crate::files::replace::keep_access;
 use crate::git::access;
 use crate::git::lock;
 use crate::install::PROGRAM;
+use crate::install::hook_file::is_ours_alone;
 
 /// How the names of our temporary files start, in the directories of hooks too.
 const TEMPORARY: &str = ".worktree-ports.";
@@ -81,12 +82,13 @@ impl Ready {
             .executable(common_dir)
     }
 
-    /// A hook file. A new one, and one of ours alone, gets the access that the common dir gives.
-    pub fn hook(common_dir: &Path, hook: &Path, script: &[u8], is_ours: bool) -> Result<Ready> {
+    /// A hook file. One of ours alone gets the access that the common dir gives.
+    pub fn hook(common_dir: &Path, hook: &Path, script: &[u8]) -> Result<Ready> {
         if let Some(directory) = hook.parent() {
             access::create_dir(common_dir, directory).could_not("make the directory", directory)?;
         }
-        let old = if is_ours { None } else { hook.metadata().ok() };
+        let is_ours = is_ours_alone(script);
+        let old = hook.metadata().ok().filter(|_| !is_ours);
         let ready = Ready::write(hook, script, old.as_ref()).could_not("write the hook", hook)?;
         if is_ours {
             ready.executable(common_dir)

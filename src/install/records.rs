@@ -14,8 +14,8 @@ use crate::state::record::{self, Record};
 /// What the worktrees of a clone have.
 #[derive(Default)]
 pub struct Recorded {
-    /// How many records were written.
-    pub written: usize,
+    /// Whether a record was written.
+    pub written: bool,
     /// The roots of the worktrees without a port file.
     pub without_ports: Vec<PathBuf>,
 }
@@ -43,7 +43,7 @@ pub fn write_missing(
                     };
                     if let Some(pending) = place.prepare(held, &record)? {
                         pending.commit(&record, &record)?;
-                        recorded.written += 1;
+                        recorded.written = true;
                     }
                 }
             }

@@ -7,12 +7,12 @@ use crate::error::{CouldNot, Error, Result};
 use crate::files::untrusted::{self, PlainFile};
 use crate::git::access;
 use crate::git::command;
-use crate::git::config::{self, Scope};
+use crate::git::config::{self, Scope, is_false};
 use crate::git::entries::path_from;
 use crate::git::repository::{Found, Repository};
 use crate::git::worktree::{Worktree, is_same_directory};
 use crate::install::HOOK;
-use crate::install::hook_config::{self, ConfigHook, ENABLED, is_false};
+use crate::install::hook_config::{self, ConfigHook, ENABLED};
 use crate::install::hook_file::{has_block, without_block};
 use crate::install::managers::{Manager, calls_us};
 use crate::install::older;
@@ -48,6 +48,11 @@ impl Hook {
             Hook::Missing => &[],
             Hook::File { content, .. } | Hook::Other { content, .. } => content,
         }
+    }
+
+    /// Whether it is a file that git runs, with that content.
+    pub fn is(&self, script: &[u8]) -> bool {
+        matches!(self, Hook::File { content, is_executable: true } if content == script)
     }
 
     /// Whether it is a file that git runs, with our block in it.
@@ -186,22 +191,24 @@ impl SeenElsewhere {
             older: Vec::new(),
         };
         let common_dir = &seen.common_dir;
-        let mut worktrees = Vec::new();
-        for entry in found.repository.worktrees()? {
-            let worktree = Worktree::of(&entry, common_dir);
-            worktrees.extend(worktree.filter(|it| it.is_in_place().unwrap_or(false)));
-        }
+        let entries = found.repository.worktrees()?.into_iter();
+        let worktrees = entries.filter_map(|entry| Worktree::of(&entry, common_dir));
+        let worktrees: Vec<_> = worktrees
+            .filter(|it| it.is_in_place().unwrap_or(false))
+            .collect();
         if seen.config.is_some() && worktrees.is_empty() {
             elsewhere.look_for_disabled(common_dir, &[])?;
         }
         for Worktree { root, git_dir, .. } in &worktrees {
-            let own_settings = config::of_worktree(git_dir)?;
+            // `--check` has a problem of its own for a worktree whose config is broken.
+            let Ok(own_settings) = own_settings(root, git_dir) else {
+                continue;
+            };
             if seen.config.is_some() {
                 elsewhere.look_for_disabled(root, &own_settings)?;
             } else if *root != seen.place.at && hooks_dir(root)? != seen.place.hooks_dir {
                 let mut place = HookPlace::look(&found.repository, root)?;
-                let is_hooks_path = |(key, _): &(String, String)| key == "core.hookspath";
-                place.is_own_setting = own_settings.iter().any(is_hooks_path);
+                place.is_own_setting = own_settings.iter().any(|key| key == "core.hookspath");
                 elsewhere.places.push(place);
             }
         }
@@ -210,20 +217,14 @@ impl SeenElsewhere {
     }
 
     /// Notes the keys that are false for the worktree or common dir `at`.
-    fn look_for_disabled(&mut self, at: &Path, own: &[(String, String)]) -> Result<()> {
+    fn look_for_disabled(&mut self, at: &Path, own_settings: &[String]) -> Result<()> {
         let pattern = r"^hook\.(worktree-ports|post-checkout)\.enabled$";
         let settings = config::matching(at, Scope::Effective, pattern)?;
         for key in ENABLED {
-            let of_key = |(name, _): &&(String, String)| name == key;
-            if settings
-                .iter()
-                .rfind(of_key)
-                .is_some_and(|(_, value)| is_false(value))
-            {
-                let only_in = own
-                    .iter()
-                    .any(|setting| of_key(&setting))
-                    .then(|| at.to_owned());
+            let value = settings.iter().rfind(|(name, _)| name == key);
+            if value.is_some_and(|(_, value)| is_false(value)) {
+                let is_own = own_settings.iter().any(|name| name == key);
+                let only_in = is_own.then(|| at.to_owned());
                 let disabled = Disabled { key, only_in };
                 if !self.disabled.contains(&disabled) {
                     self.disabled.push(disabled);
@@ -232,6 +233,15 @@ impl SeenElsewhere {
         }
         Ok(())
     }
+}
+
+/// The keys in the config of one worktree alone.
+fn own_settings(root: &Path, git_dir: &Path) -> Result<Vec<String>> {
+    if !git_dir.join("config.worktree").exists() {
+        return Ok(Vec::new());
+    }
+    let settings = config::matching(root, Scope::Worktree, ".")?;
+    Ok(settings.into_iter().map(|(key, _)| key).collect())
 }
 
 /// The content of a small regular file; empty for all else.

@@ -7,38 +7,34 @@ use crate::git::repository::Repository;
 use crate::narrator::Narrator;
 use crate::ports::{Port, Slot};
 
-/// What `--install` did to the list.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Sharing {
-    Unchanged,
-    Shared,
-    Unshared,
-}
-
-/// Puts the clone on the list or takes it off, as is `asked` for on the command line or else in the
-/// user's config.
-pub fn share(repository: &Repository, asked: Option<bool>, narrator: &Narrator) -> Result<Sharing> {
+/// Puts the clone on the list or takes it off, as `asked` on the command line or else in the user's
+/// config. Returns whether the clone is on the list if it was not before, or the other way round.
+pub fn share(
+    repository: &Repository,
+    asked: Option<bool>,
+    narrator: &Narrator,
+) -> Result<Option<bool>> {
     let common_dir = &repository.common_dir;
     let is_wanted = || -> Result<bool> {
         // A clone that was made anew in the place of a shared one is on the list already.
         Ok(clones::are_all_shared(common_dir)? || clones::is_listed(common_dir)?)
     };
-    Ok(match asked {
-        Some(false) if clones::unshare(common_dir)? => Sharing::Unshared,
-        Some(false) => Sharing::Unchanged,
-        // Without a list that can be read, a clone that nobody asked to share is not shared.
-        None if narrator.or_warn(is_wanted()) != Some(true) => Sharing::Unchanged,
-        Some(true) | None if clones::share(common_dir)? => Sharing::Shared,
-        Some(true) | None => Sharing::Unchanged,
-    })
+    // Without a list that can be read, a clone that nobody asked to share is not shared.
+    let asked = asked.or_else(|| narrator.or_warn(is_wanted()).filter(|is_wanted| *is_wanted));
+    let has_changed = match asked {
+        Some(true) => clones::share(common_dir)?,
+        Some(false) => clones::unshare(common_dir)?,
+        None => false,
+    };
+    Ok(asked.filter(|_| has_changed))
 }
 
 /// Takes back what [`share`] did.
-pub fn undo(repository: &Repository, sharing: Sharing) -> Result<bool> {
+pub fn undo(repository: &Repository, sharing: Option<bool>) -> Result<()> {
     match sharing {
-        Sharing::Unchanged => Ok(false),
-        Sharing::Shared => clones::unshare(&repository.common_dir),
-        Sharing::Unshared => clones::share(&repository.common_dir),
+        Some(true) => clones::unshare(&repository.common_dir).map(drop),
+        Some(false) => clones::share(&repository.common_dir).map(drop),
+        None => Ok(()),
     }
 }
 

@@ -20,7 +20,7 @@ use crate::git::index;
 use crate::git::lock::LockOptions;
 use crate::git::repository::{self, Found, Repository};
 use crate::git::worktree::{Entry, Worktree, is_same_directory};
-use crate::install::{self, HookProblem};
+use crate::install;
 use crate::narrator::Narrator;
 use crate::ports::{Bundle, Port, ServiceName, Slot};
 use crate::reserve;
@@ -40,9 +40,7 @@ pub fn problems(found: &Found, program: &Path, options: &LockOptions<'_>) -> Res
     let clones = locked.release();
 
     let mut problems = match install::problems(found, program) {
-        Ok(problems) => (problems.iter().map(HookProblem::told))
-            .map(|(what, mend)| Error::new(what).remedy(mend))
-            .collect(),
+        Ok(problems) => problems.iter().map(Error::from).collect(),
         Err(error) => vec![error],
     };
     let check = Check {

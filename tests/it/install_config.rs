@@ -305,144 +305,172 @@ fn what_is_made_in_a_shared_common_dir_is_open_to_its_group() {
     }
 }
 
+#[test]
+fn what_keeps_the_hook_from_running_is_told_by_install_too() {
+    let own_config = |sandbox: &Sandbox, key, value| {
+        sandbox.git("repo", &["config", "extensions.worktreeConfig", "true"]);
+        sandbox.git("linked", &["config", "--worktree", key, value]);
+    };
+    let sandbox = sandbox_with_git(NEW);
+    sandbox.add("linked");
+    sandbox.git("repo", &["config", "hook.worktree-ports.enabled", "off"]);
+    own_config(&sandbox, "hook.post-checkout.enabled", "no");
+    for _ in 0..2 {
+        sandbox.run("repo", &["--install"]).exits(0).tells(&[
+            "`hook.worktree-ports.enabled` is false, so git does not run the hook;",
+            "`hook.post-checkout.enabled` is false in the worktree",
+        ]);
+    }
+    let sandbox = sandbox_with_git(OLD);
+    sandbox.add("linked");
+    own_config(&sandbox, "core.hooksPath", "elsewhere");
+    let run = sandbox.run("repo", &["--install"]).exits(0);
+    run.tells(&[
+        "installed the hook in",
+        "linked` has a `core.hooksPath` of its own",
+    ]);
+}
+
 /// Brings a problem about in an installed clone.
 type Break = fn(&Sandbox);
 
+/// From where `--check` is run, by which git, what breaks the hook, and what is told.
+const BROKEN: &[(&str, &str, Break, &str)] = &[
+    (
+        "repo",
+        OLD,
+        |sandbox| fs::remove_file(sandbox.path(HOOK)).unwrap(),
+        "no hook is installed",
+    ),
+    (
+        "repo",
+        OLD,
+        |sandbox| set_mode(sandbox.path(HOOK), 0o644),
+        "is not executable",
+    ),
+    (
+        "repo",
+        OLD,
+        |sandbox| fs::remove_file(sandbox.path(COPY)).unwrap(),
+        "is missing",
+    ),
+    (
+        "repo",
+        OLD,
+        |sandbox| set_mode(sandbox.path(COPY), 0o644),
+        "is not executable",
+    ),
+    (
+        "repo",
+        OLD,
+        |sandbox| sandbox.write_script(COPY, "#!/bin/sh\n"),
+        "a different build",
+    ),
+    (
+        "repo",
+        OLD,
+        |sandbox| {
+            let script = fs::read_to_string(sandbox.path(HOOK)).unwrap();
+            sandbox.write_script(HOOK, script.replace("|| :", "|| true"));
+        },
+        "is not the one that this version installs",
+    ),
+    (
+        "linked",
+        OLD,
+        |sandbox| {
+            sandbox.write_script(
+                "repo/hooks/post-checkout",
+                "#!/bin/sh\nworktree-ports-hook \"$@\"\n",
+            );
+            sandbox.git("repo", &["config", "core.hooksPath", "hooks"]);
+        },
+        "`core.hooksPath` names",
+    ),
+    (
+        "repo",
+        NEW,
+        |sandbox| {
+            sandbox.git(
+                "repo",
+                &["config", "--remove-section", "hook.worktree-ports"],
+            );
+        },
+        "no hook is installed",
+    ),
+    (
+        "repo",
+        NEW,
+        |sandbox| {
+            sandbox.git(
+                "repo",
+                &["config", "--unset", "hook.worktree-ports.command"],
+            );
+        },
+        "no hook is installed",
+    ),
+    (
+        "repo",
+        NEW,
+        |sandbox| {
+            sandbox.git("repo", &["config", "hook.worktree-ports.command", "true"]);
+        },
+        "is not the one that this version installs",
+    ),
+    (
+        "linked",
+        NEW,
+        |sandbox| {
+            sandbox.git("repo", &["config", "hook.worktree-ports.enabled", "off"]);
+        },
+        "`hook.worktree-ports.enabled` is false",
+    ),
+    (
+        "repo",
+        NEW,
+        |sandbox| {
+            let disable = ["config", "--global", "hook.post-checkout.enabled", "false"];
+            sandbox.git("repo", &disable);
+        },
+        "`hook.post-checkout.enabled` is false",
+    ),
+    (
+        "repo",
+        NEW,
+        |sandbox| {
+            sandbox.git("repo", &["config", "extensions.worktreeConfig", "true"]);
+            let disable = ["config", "--worktree", "hook.post-checkout.enabled", "0"];
+            sandbox.git("linked", &disable);
+        },
+        "is false in the worktree",
+    ),
+    (
+        "repo",
+        OLD,
+        |sandbox| {
+            sandbox.git("repo", &["config", "extensions.worktreeConfig", "true"]);
+            let elsewhere = ["config", "--worktree", "core.hooksPath", "/dev/null"];
+            sandbox.git("linked", &elsewhere);
+        },
+        "has a `core.hooksPath` of its own, `/dev/null`",
+    ),
+    (
+        "repo",
+        OLD,
+        |sandbox| {
+            sandbox.write_script(
+                "repo/hooks/post-checkout",
+                "#!/bin/sh\nworktree-ports-hook \"$@\"\n",
+            );
+            sandbox.git("repo", &["config", "core.hooksPath", "hooks"]);
+        },
+        "`core.hooksPath` names",
+    ),
+];
+
 #[test]
 fn each_problem_of_the_hook_goes_away_with_the_command_that_check_names() {
-    let cases: [(&str, &str, Break, &str); 15] = [
-        (
-            "repo",
-            OLD,
-            |sandbox| fs::remove_file(sandbox.path(HOOK)).unwrap(),
-            "no hook is installed",
-        ),
-        (
-            "repo",
-            OLD,
-            |sandbox| set_mode(sandbox.path(HOOK), 0o644),
-            "is not executable",
-        ),
-        (
-            "repo",
-            OLD,
-            |sandbox| fs::remove_file(sandbox.path(COPY)).unwrap(),
-            "is missing",
-        ),
-        (
-            "repo",
-            OLD,
-            |sandbox| set_mode(sandbox.path(COPY), 0o644),
-            "is not executable",
-        ),
-        (
-            "repo",
-            OLD,
-            |sandbox| sandbox.write_script(COPY, "#!/bin/sh\n"),
-            "a different build",
-        ),
-        (
-            "repo",
-            OLD,
-            |sandbox| {
-                let script = fs::read_to_string(sandbox.path(HOOK)).unwrap();
-                sandbox.write_script(HOOK, script.replace("|| :", "|| true"));
-            },
-            "is not the one that this version installs",
-        ),
-        (
-            "linked",
-            OLD,
-            |sandbox| {
-                sandbox.write_script(
-                    "repo/hooks/post-checkout",
-                    "#!/bin/sh\nworktree-ports-hook \"$@\"\n",
-                );
-                sandbox.git("repo", &["config", "core.hooksPath", "hooks"]);
-            },
-            "`core.hooksPath` names",
-        ),
-        (
-            "repo",
-            NEW,
-            |sandbox| {
-                sandbox.git(
-                    "repo",
-                    &["config", "--remove-section", "hook.worktree-ports"],
-                );
-            },
-            "no hook is installed",
-        ),
-        (
-            "repo",
-            NEW,
-            |sandbox| {
-                sandbox.git(
-                    "repo",
-                    &["config", "--unset", "hook.worktree-ports.command"],
-                );
-            },
-            "no hook is installed",
-        ),
-        (
-            "repo",
-            NEW,
-            |sandbox| {
-                sandbox.git("repo", &["config", "hook.worktree-ports.command", "true"]);
-            },
-            "is not the one that this version installs",
-        ),
-        (
-            "linked",
-            NEW,
-            |sandbox| {
-                sandbox.git("repo", &["config", "hook.worktree-ports.enabled", "off"]);
-            },
-            "`hook.worktree-ports.enabled` is false",
-        ),
-        (
-            "repo",
-            NEW,
-            |sandbox| {
-                let disable = ["config", "--global", "hook.post-checkout.enabled", "false"];
-                sandbox.git("repo", &disable);
-            },
-            "`hook.post-checkout.enabled` is false",
-        ),
-        (
-            "repo",
-            NEW,
-            |sandbox| {
-                sandbox.git("repo", &["config", "extensions.worktreeConfig", "true"]);
-                let disable = ["config", "--worktree", "hook.post-checkout.enabled", "0"];
-                sandbox.git("linked", &disable);
-            },
-            "is false in the worktree",
-        ),
-        (
-            "repo",
-            OLD,
-            |sandbox| {
-                sandbox.git("repo", &["config", "extensions.worktreeConfig", "true"]);
-                let elsewhere = ["config", "--worktree", "core.hooksPath", "/dev/null"];
-                sandbox.git("linked", &elsewhere);
-            },
-            "has a `core.hooksPath` of its own, `/dev/null`",
-        ),
-        (
-            "repo",
-            OLD,
-            |sandbox| {
-                sandbox.write_script(
-                    "repo/hooks/post-checkout",
-                    "#!/bin/sh\nworktree-ports-hook \"$@\"\n",
-                );
-                sandbox.git("repo", &["config", "core.hooksPath", "hooks"]);
-            },
-            "`core.hooksPath` names",
-        ),
-    ];
-    for (at, version, bring_about, told) in cases {
+    for (at, version, bring_about, told) in BROKEN {
         let sandbox = sandbox_with_git(version);
         fs::create_dir_all(sandbox.path("bin")).unwrap();
         symlink(PROGRAM, sandbox.path("bin/worktree-ports-hook")).unwrap();

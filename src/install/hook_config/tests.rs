@@ -69,13 +69,3 @@ fn the_command_passes_the_arguments_on_and_never_fails_in_any_shell() {
         );
     }
 }
-
-#[test]
-fn only_what_git_takes_for_false_disables_the_hook() {
-    for value in ["false", "No", "off", "0", ""] {
-        assert!(is_false(value), "{value}");
-    }
-    for value in ["true", "yes", "on", "1", "never"] {
-        assert!(!is_false(value), "{value}");
-    }
-}
