@@ -3,10 +3,10 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result, quoted, shell_word};
+use crate::error::{Error, ErrorKind, Result, quoted, shell_word};
+use crate::files::dir::is_same_directory;
 use crate::git::config::{self, Scope, os_string};
 use crate::git::repository::{Repository, SHARE};
-use crate::git::worktree::is_same_directory;
 use crate::narrator::Narrator;
 
 /// The common dirs of the shared clones, in the user's config.
@@ -27,18 +27,21 @@ pub fn listed(directory: &Path) -> Result<Vec<PathBuf>> {
     Ok(clones)
 }
 
-/// Opens a clone of the list.
+/// Opens a clone of the list, for the one at `own`.
 ///
 /// # Errors
-/// It is not there, or cannot be read: with the command that takes it off the list.
-pub fn open(common_dir: &Path) -> Result<Repository> {
-    Repository::open_to_read(common_dir).map_err(|error| {
+/// Of the kind `Absent` if it does not count: see [`Repository::open_to_read`]. With the command that
+/// takes it off the list.
+pub fn open(common_dir: &Path, own: &Path) -> Result<Repository> {
+    Repository::open_to_read(common_dir, own).map_err(|error| {
+        let what = match error.kind() {
+            ErrorKind::Absent => "a shared clone does not count",
+            _ => "the ports of a shared clone are unknown",
+        };
+        let removal = removal(common_dir);
         error
-            .within("a shared clone does not count")
-            .remedy(format!(
-                "if it is gone for good, run `{}`",
-                removal(common_dir)
-            ))
+            .within(what)
+            .remedy(format!("if it is gone for good, run `{removal}`"))
     })
 }
 

@@ -12,24 +12,27 @@ mod records;
 mod seen;
 mod share;
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use crate::error::{CouldNot, Error, Result, is_absence, quoted, shell_word};
+use crate::error::{Error, Result, quoted, shell_word};
+use crate::files::dir::Dir;
+use crate::files::staged::{Access, Staged};
 use crate::git::clones;
-use crate::git::exclude;
-use crate::git::lock::{self, Held, LockOptions};
-use crate::git::repository::{self, Found};
+use crate::git::lock::{self, Held};
+use crate::git::repository::{self, DIRECTORY, Found};
 use crate::install::by_hand::{Instructions, instructions};
 use crate::install::hook_config::ConfigHook;
-use crate::install::hook_file::{has_block, without_us};
+use crate::install::hook_file::{has_block, is_ours_alone, without_us};
 use crate::install::plan::HookPlan;
 use crate::install::problems::Cause;
-use crate::install::program::{ProgramCopy, Ready};
-use crate::install::records::Recorded;
+use crate::install::program::ProgramCopy;
+use crate::install::records::RecordedPorts;
 use crate::install::seen::{Hook, SeenElsewhere, SeenHook, hooks_dir, look_at};
 use crate::narrator::Narrator;
 use crate::release;
+use crate::session::Session;
+use crate::writes::exclude;
 
 pub use crate::install::problems::HookProblem;
 
@@ -60,8 +63,8 @@ pub enum Installed {
 }
 
 /// Installs the hook in the clone around the request's directory, and tells what it did.
-pub fn install(request: &InstallRequest<'_>, options: &LockOptions<'_>) -> Result<Installed> {
-    let narrator = options.narrator;
+pub fn install(request: &InstallRequest<'_>, session: &Session) -> Result<Installed> {
+    let narrator = &session.narrator;
     // What is refused leaves no lock behind.
     let (found, ..) = match look_and_plan(request) {
         Err(error) if request.by_package_manager => {
@@ -71,7 +74,7 @@ pub fn install(request: &InstallRequest<'_>, options: &LockOptions<'_>) -> Resul
         looked => looked?,
     };
     // Two at once would each write what they have read before the other wrote.
-    let held = lock::acquire(&found.repository.common_dir, options)?;
+    let held = lock::acquire(&found.repository.common_dir, session)?;
     program::remove_leftovers(&found.repository.common_dir);
     let (found, seen, plan) = look_and_plan(request)?;
     let changes = carry_out(&held, &found, &seen, &plan, request, narrator)?;
@@ -133,22 +136,33 @@ fn carry_out(
     narrator: &Narrator,
 ) -> Result<Changes> {
     let (repository, common_dir) = (&found.repository, &seen.common_dir);
-    let program = (seen.program != ProgramCopy::Same)
-        .then(|| Ready::program(common_dir, request.program))
-        .transpose()?;
-    let hook = match plan {
+    let ours = program::open_dir(common_dir, DIRECTORY)?;
+    let program = if seen.program == ProgramCopy::Same {
+        None
+    } else {
+        let content = program::read(request.program)?;
+        Some(program::stage(
+            common_dir,
+            &ours,
+            &program::name(),
+            &content,
+        )?)
+    };
+    let hooks = match plan {
         HookPlan::File(script) if !seen.place.hook.is(script) => {
-            Some(Ready::hook(common_dir, &seen.place.path(), script)?)
+            Some(HooksDir::open(common_dir, script)?)
         }
         _ => None,
     };
+    let hook = hooks.as_ref().map(|hooks| hooks.stage(common_dir));
+    let hook = hook.transpose()?;
     let is_config_new = *plan == HookPlan::Config && seen.config != Some(ConfigHook::Current);
     let is_hook_new = program.is_some() || hook.is_some() || is_config_new;
     // A record counts as soon as it is there, whatever fails afterwards.
     let recorded = records::write_missing(held, repository, narrator)?;
     let sharing = share::share(repository, request.share, narrator)?;
     // What fails while everything is taken back would hide the error that explains it.
-    let replaced = put_in_place(seen, plan, program, hook).inspect_err(|_| {
+    let replaced = put_in_place(seen, plan, (&ours, program), hook).inspect_err(|_| {
         let _ = share::undo(repository, sharing);
     })?;
     Ok(Changes {
@@ -159,17 +173,49 @@ fn carry_out(
     })
 }
 
+/// The clone's own hooks directory, and what is to be the hook there.
+struct HooksDir<'a> {
+    dir: Dir,
+    script: &'a [u8],
+    /// The hook that is there, if somebody else's lines are in it.
+    others: Option<File>,
+}
+
+impl HooksDir<'_> {
+    fn open<'a>(common_dir: &Path, script: &'a [u8]) -> Result<HooksDir<'a>> {
+        let dir = program::open_dir(common_dir, "hooks")?;
+        let others = (!is_ours_alone(script)).then(|| dir.open_file(HOOK).map(|(file, _)| file));
+        let others = others.transpose();
+        let others = others.map_err(Error::could_not("read the hook", dir.path_of(HOOK)))?;
+        Ok(HooksDir {
+            dir,
+            script,
+            others,
+        })
+    }
+
+    /// Makes the hook ready. One that is somebody else's too keeps its owner and its mode.
+    fn stage(&self, common_dir: &Path) -> Result<Staged<'_>> {
+        match &self.others {
+            None => program::stage(common_dir, &self.dir, HOOK, self.script),
+            Some(old) => Staged::prepare(&self.dir, HOOK, self.script, Access::Like(old))
+                .map_err(Error::could_not("write the hook", self.dir.path_of(HOOK))),
+        }
+    }
+}
+
 /// Has git run the hook. Returns the hook files of an older git that the config replaces.
 fn put_in_place(
     seen: &SeenHook,
     plan: &HookPlan,
-    program: Option<Ready>,
-    hook: Option<Ready>,
+    (ours, program): (&Dir, Option<Staged<'_>>),
+    hook: Option<Staged<'_>>,
 ) -> Result<Vec<PathBuf>> {
     let copy = program::path(&seen.common_dir);
-    program.map_or(Ok(()), Ready::rename)?;
+    program.map_or(Ok(()), |program| program::place(ours, program))?;
     let wire = || -> Result<Vec<PathBuf>> {
-        hook.map_or(Ok(()), Ready::rename)?;
+        let placed = hook.map_or(Ok(()), Staged::commit);
+        placed.map_err(Error::could_not("write the hook", seen.place.path()))?;
         let mut replaced = Vec::new();
         if *plan == HookPlan::Config {
             hook_config::wire(&seen.common_dir, &copy)?;
@@ -195,7 +241,7 @@ fn put_in_place(
 /// What `--install` changed.
 struct Changes {
     is_any: bool,
-    recorded: Recorded,
+    recorded: RecordedPorts,
     /// Whether the clone was put on the list of shared clones or taken off it.
     sharing: Option<bool>,
     /// The hook files of an older git that the config has replaced.
@@ -236,11 +282,11 @@ impl Changes {
 fn tell_without_ports(
     directory: &Path,
     found: &Found,
-    recorded: &Recorded,
+    recorded: &RecordedPorts,
     narrator: &Narrator,
 ) -> Result<()> {
-    let root_of = |found: Found| found.worktree.map(|worktree| worktree.root);
-    let here = (found.worktree.as_ref()).map_or(&found.repository.common_dir, |it| &it.root);
+    let root_of = |found: Found| found.worktree.map(|worktree| worktree.path().to_owned());
+    let here = (found.worktree.as_ref()).map_or(&*found.repository.common_dir, |it| it.path());
     let outermost = root_of(repository::find_outermost(directory)?);
     let superproject = outermost.filter(|root| root != here);
     if let Some(root) = &superproject {
@@ -269,18 +315,15 @@ fn tell_without_ports(
 
 /// Takes the hook out of the clone around `directory`, with the program and everything that is only
 /// there for it. Tells what was removed and what is kept.
-pub fn uninstall(directory: &Path, options: &LockOptions<'_>) -> Result<()> {
+pub fn uninstall(directory: &Path, session: &Session) -> Result<()> {
     let found = repository::find(directory)?;
     let common_dir = &found.repository.common_dir;
-    let narrator = options.narrator;
-    let at = found
-        .worktree
-        .as_ref()
-        .map_or(common_dir, |worktree| &worktree.root);
+    let narrator = &session.narrator;
+    let at = (found.worktree.as_ref()).map_or(&**common_dir, |worktree| worktree.path());
     let hooks_dir = hooks_dir(at)?;
     // Without our directory nobody has ever allocated here, and the lock would be all that is left.
-    let ours = common_dir.join(lock::DIRECTORY);
-    let held = (ours.exists().then(|| lock::acquire(common_dir, options))).transpose()?;
+    let ours = common_dir.join(DIRECTORY);
+    let held = (ours.exists().then(|| lock::acquire(common_dir, session))).transpose()?;
     let mut removed = Vec::new();
 
     if hook_config::unwire(common_dir)? {
@@ -304,15 +347,10 @@ pub fn uninstall(directory: &Path, options: &LockOptions<'_>) -> Result<()> {
         removed.push("this clone from the list of clones that share their ports".to_owned());
     }
     if let Some(held) = &held {
-        release::forget_all(held, &found.repository, narrator)?;
+        release::forget_all(held, &found.repository, session)?;
     }
-    let program = program::path(common_dir);
-    match program::remove(&program) {
-        Err(error) if is_absence(&error) => {}
-        outcome => {
-            outcome.could_not("remove", &program)?;
-            removed.push(quoted(&program));
-        }
+    if program::remove(common_dir)? {
+        removed.push(quoted(&program::path(common_dir)));
     }
     program::remove_leftovers(common_dir);
     lock::remove_directory_if_empty(common_dir);
@@ -328,9 +366,12 @@ pub fn uninstall(directory: &Path, options: &LockOptions<'_>) -> Result<()> {
         let why = "deleting it would let two processes hold the lock";
         narrator.tell(format_args!("kept {}: {why}", quoted(&lock)));
     }
-    if let Some(Some(list)) = narrator.or_warn(exclude::that_hides_port_files(common_dir)) {
-        let why = "worktrees still have port files";
-        narrator.tell(format_args!("kept our lines in {}: {why}", quoted(&list)));
+    let hidden = narrator.or_warn(exclude::hidden(common_dir, session));
+    if hidden.is_some_and(|hidden| !hidden.is_empty()) {
+        let list = quoted(&exclude::path(common_dir));
+        narrator.tell(format_args!(
+            "kept our lines in {list}: worktrees still have port files"
+        ));
     }
     unshared.map(drop)
 }
@@ -347,10 +388,23 @@ fn places_of_hook(common_dir: &Path, hooks_dir: &Path) -> Vec<PathBuf> {
 
 /// Takes us out of the hook file at `path`; says whether we were there.
 fn unwire_file(path: &Path) -> Result<bool> {
-    match look_at(path)? {
-        Hook::File { content, .. } if has_block(&content) => {
-            program::rewrite_hook(path, without_us(&content)).map(|()| true)
+    let content = match look_at(path)? {
+        Hook::File { content, .. } if has_block(&content) => content,
+        _ => return Ok(false),
+    };
+    let restore = || {
+        let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
+            return Ok(());
+        };
+        let (directory, name) = (Dir::open(directory)?, name.to_string_lossy());
+        match without_us(&content) {
+            None => directory.remove(&name).map(drop),
+            Some(rest) => {
+                let (old, _) = directory.open_file(&name)?;
+                Staged::prepare(&directory, &name, &rest, Access::Like(&old))?.commit()
+            }
         }
-        _ => Ok(false),
-    }
+    };
+    restore().map_err(Error::could_not("restore the hook", path))?;
+    Ok(true)
 }

@@ -1,19 +1,18 @@
 //! The records that a clone lacks, and the worktrees that have no ports yet.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::git::lock::Held;
 use crate::git::repository::Repository;
-use crate::git::worktree::Worktree;
 use crate::narrator::Narrator;
-use crate::reserve;
-use crate::state::port_file::State;
-use crate::state::record::{self, Record};
+use crate::state::port_file::FileState;
+use crate::state::record::Record;
 
 /// What the worktrees of a clone have.
 #[derive(Default)]
-pub struct Recorded {
+pub struct RecordedPorts {
     /// Whether a record was written.
     pub written: bool,
     /// The roots of the worktrees without a port file.
@@ -25,27 +24,23 @@ pub fn write_missing(
     held: &Held,
     repository: &Repository,
     narrator: &Narrator,
-) -> Result<Recorded> {
-    let mut recorded = Recorded::default();
-    for entry in repository.worktrees()? {
-        let worktree = Worktree::of(&entry, &repository.common_dir);
-        let Some(worktree) = worktree.filter(|it| it.is_in_place().unwrap_or(false)) else {
+) -> Result<RecordedPorts> {
+    let mut recorded = RecordedPorts::default();
+    for worktree in repository.live_worktrees()? {
+        let Some(worktree) = narrator.or_warn(worktree) else {
             continue;
         };
-        match narrator.or_warn(reserve::look(repository, &worktree)) {
-            Some(State::Missing) => recorded.without_ports.push(worktree.root),
-            Some(State::Own(reservation)) => {
-                let place = record::Place::of(&worktree);
-                if place.read()?.record(worktree.id.as_deref()).is_none() {
-                    let record = Record {
-                        reservation,
-                        env_files: Vec::new(),
-                    };
-                    if let Some(pending) = place.prepare(held, &record)? {
-                        pending.commit(&record, &record)?;
-                        recorded.written = true;
-                    }
-                }
+        match worktree.port_file()? {
+            FileState::Missing => recorded.without_ports.push(worktree.path().to_owned()),
+            FileState::Own(reservation) if worktree.record()?.record().is_none() => {
+                let record = Record {
+                    reservation,
+                    env_files: BTreeMap::new(),
+                    templates: BTreeMap::new(),
+                };
+                let write = || worktree.record_place(held)?.prepare(&record)?.commit();
+                write().map_err(Error::could_not("write", worktree.record_path()))?;
+                recorded.written = true;
             }
             _ => {}
         }

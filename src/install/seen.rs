@@ -1,16 +1,18 @@
 //! The facts about a clone's hooks that `--install` and `--check` decide by, each gathered once.
 //! Changes nothing.
 
+use std::ffi::OsStr;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::error::{CouldNot, Error, Result};
-use crate::files::untrusted::{self, PlainFile};
+use crate::error::{Error, ErrorKind, Result};
+use crate::files::dir::{Dir, PlainFile, is_same_directory};
 use crate::git::access;
 use crate::git::command;
 use crate::git::config::{self, Scope, is_false};
 use crate::git::entries::path_from;
 use crate::git::repository::{Found, Repository};
-use crate::git::worktree::{Worktree, is_same_directory};
+use crate::git::worktree::Worktree;
 use crate::install::HOOK;
 use crate::install::hook_config::{self, ConfigHook, ENABLED};
 use crate::install::hook_file::{has_block, without_block};
@@ -145,7 +147,7 @@ impl SeenHook {
     /// Looks at the clone, whose copy should be the same as `program`.
     pub fn look(found: &Found, program: &Path) -> Result<SeenHook> {
         let common_dir = &found.repository.common_dir;
-        let at = (found.worktree.as_ref()).map_or(common_dir, |worktree| &worktree.root);
+        let at = (found.worktree.as_ref()).map_or(&**common_dir, |worktree| worktree.path());
         let has_config_hooks = git_version(at)? >= CONFIG_HOOKS;
         Ok(SeenHook {
             place: HookPlace::look(&found.repository, at)?,
@@ -191,22 +193,21 @@ impl SeenElsewhere {
             older: Vec::new(),
         };
         let common_dir = &seen.common_dir;
-        let entries = found.repository.worktrees()?.into_iter();
-        let worktrees = entries.filter_map(|entry| Worktree::of(&entry, common_dir));
-        let worktrees: Vec<_> = worktrees
-            .filter(|it| it.is_in_place().unwrap_or(false))
-            .collect();
+        let worktrees = found.repository.live_worktrees()?;
+        // What is wrong with one worktree must not hide the others; `--check` tells it there.
+        let worktrees: Vec<_> = worktrees.filter_map(Result::ok).collect();
         if seen.config.is_some() && worktrees.is_empty() {
             elsewhere.look_for_disabled(common_dir, &[])?;
         }
-        for Worktree { root, git_dir, .. } in &worktrees {
+        for worktree in &worktrees {
+            let root = worktree.path();
             // `--check` has a problem of its own for a worktree whose config is broken.
-            let Ok(own_settings) = own_settings(root, git_dir) else {
+            let Ok(own_settings) = own_settings(worktree) else {
                 continue;
             };
             if seen.config.is_some() {
                 elsewhere.look_for_disabled(root, &own_settings)?;
-            } else if *root != seen.place.at && hooks_dir(root)? != seen.place.hooks_dir {
+            } else if root != seen.place.at && hooks_dir(root)? != seen.place.hooks_dir {
                 let mut place = HookPlace::look(&found.repository, root)?;
                 place.is_own_setting = own_settings.iter().any(|key| key == "core.hookspath");
                 elsewhere.places.push(place);
@@ -236,19 +237,30 @@ impl SeenElsewhere {
 }
 
 /// The keys in the config of one worktree alone.
-fn own_settings(root: &Path, git_dir: &Path) -> Result<Vec<String>> {
-    if !git_dir.join("config.worktree").exists() {
+fn own_settings(worktree: &Worktree) -> Result<Vec<String>> {
+    if !worktree.git_dir.has("config.worktree") {
         return Ok(Vec::new());
     }
-    let settings = config::matching(root, Scope::Worktree, ".")?;
+    let settings = config::matching(worktree.path(), Scope::Worktree, ".")?;
     Ok(settings.into_iter().map(|(key, _)| key).collect())
 }
 
 /// The content of a small regular file; empty for all else.
 pub fn small_file(path: &Path) -> Vec<u8> {
-    match untrusted::read(path, LIMIT) {
+    match read(path) {
         Ok(PlainFile::Read { bytes, .. }) => bytes,
         _ => Vec::new(),
+    }
+}
+
+fn read(path: &Path) -> io::Result<PlainFile> {
+    let (directory, name) = (path.parent(), path.file_name().and_then(OsStr::to_str));
+    match directory.zip(name) {
+        Some((directory, name)) => match Dir::open(directory) {
+            Err(error) if ErrorKind::of(&error) == ErrorKind::Absent => Ok(PlainFile::Missing),
+            directory => directory?.read(name, LIMIT),
+        },
+        None => Ok(PlainFile::Missing),
     }
 }
 
@@ -258,25 +270,27 @@ pub fn look_at(path: &Path) -> Result<Hook> {
         content,
         runs: path.is_file() && access::can_run(path),
     };
-    Ok(
-        match untrusted::read(path, LIMIT).could_not("read the hook", path)? {
-            PlainFile::Missing => Hook::Missing,
-            PlainFile::Read {
-                bytes,
-                truncated: false,
-            } => Hook::File {
-                content: bytes,
-                is_executable: access::can_run(path),
-            },
-            PlainFile::Read { bytes, .. } => other(bytes),
-            // The target of a link shows whose it is; it is never written.
-            PlainFile::NotRegular(_) => {
-                let target = dunce::canonicalize(path);
-                other(target.map_or_else(|_| Vec::new(), |path| small_file(&path)))
-            }
-            PlainFile::Unreadable(error) => return Err(Error::at("read the hook", path, error)),
+    let could_not = || Error::could_not("read the hook", path);
+    Ok(match read(path).map_err(could_not())? {
+        PlainFile::Missing => Hook::Missing,
+        PlainFile::Unreadable(error) => return Err(could_not()(error)),
+        PlainFile::Read {
+            bytes,
+            truncated: true,
+        } => other(bytes),
+        PlainFile::Read {
+            bytes,
+            truncated: false,
+        } => Hook::File {
+            content: bytes,
+            is_executable: access::can_run(path),
         },
-    )
+        // The target of a link shows whose it is; it is never written.
+        PlainFile::NotRegular(_) => {
+            let target = dunce::canonicalize(path);
+            other(target.map_or_else(|_| Vec::new(), |path| small_file(&path)))
+        }
+    })
 }
 
 /// Where git looks for the hooks of the worktree or repository at `at`.

@@ -45,8 +45,9 @@ pub fn warn_about_slot_0(repository: &Repository, narrator: &Narrator) -> Result
         .or_warn(ports_of_main(repository))
         .unwrap_or_default();
     for other in clones::others(&repository.common_dir, narrator)? {
-        let ports = clones::open(&other).and_then(|other| ports_of_main(&other));
-        let ports = narrator.or_warn(ports).unwrap_or_default();
+        let opened = clones::open(&other, &repository.common_dir);
+        let ports = narrator.or_warn(opened.and_then(|other| ports_of_main(&other)));
+        let ports = ports.unwrap_or_default();
         let shared = own.iter().filter(|port| ports.contains(port));
         let shared: Vec<String> = shared.map(Port::to_string).collect();
         if !shared.is_empty() {
@@ -63,9 +64,9 @@ pub fn warn_about_slot_0(repository: &Repository, narrator: &Narrator) -> Result
 }
 
 fn ports_of_main(repository: &Repository) -> Result<Vec<Port>> {
-    let Some(main) = repository.main_worktree() else {
+    let Some(main) = repository.main_worktree()? else {
         return Ok(Vec::new());
     };
-    let config = config_file::of(&main, repository)?;
+    let config = config_file::of(&main, repository)?.config;
     Ok(config.ports(Slot::MAIN).unwrap_or_default())
 }

@@ -193,10 +193,13 @@ fn what_a_killed_install_leaves_is_told_and_mended() {
     // Between its two writes.
     sandbox.git("repo", &["config", "hook.worktree-ports.command", "true"]);
     sandbox.write(
-        "repo/.git/worktree-ports/.worktree-ports.x1y2z3",
+        "repo/.git/worktree-ports/worktree-ports-hook.worktree-ports.tmp",
         "half a program",
     );
-    sandbox.write("repo/.git/hooks/.worktree-ports.x1y2z3", "half a hook");
+    sandbox.write(
+        "repo/.git/hooks/post-checkout.worktree-ports.tmp",
+        "half a hook",
+    );
     assert!(problems(&sandbox).contains("no hook is installed"));
     sandbox.run("repo", &["--install"]).exits(0);
     assert_eq!(problems(&sandbox), "");
@@ -204,7 +207,7 @@ fn what_a_killed_install_leaves_is_told_and_mended() {
     assert!(
         !left
             .keys()
-            .any(|path| path.to_string_lossy().contains("x1y2z3")),
+            .any(|path| path.to_string_lossy().contains(".worktree-ports.tmp")),
         "{left:?}"
     );
 }
