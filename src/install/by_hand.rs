@@ -6,7 +6,7 @@ use crate::error::{quoted, shell_word};
 use crate::install::PROGRAM;
 use crate::install::managers::LINE;
 use crate::install::plan::Obstacle;
-use crate::install::seen::HookPlace;
+use crate::install::seen::{HookPlace, HooksDirState};
 
 /// Instructions for a person, and the text that they are about.
 #[derive(Debug, PartialEq, Eq)]
@@ -36,11 +36,20 @@ pub fn instructions(place: &HookPlace, obstacle: Obstacle) -> Instructions {
             );
             (told, manager.snippet.to_owned())
         }
+        Obstacle::NoFile if place.hooks_dir_state == HooksDirState::NotADirectory => (
+            format!(
+                "`core.hooksPath` names {}, which is not a directory, so git runs no hooks; remove \
+                 that setting from git's config, then install again:",
+                quoted(&place.hooks_dir)
+            ),
+            format!("{PROGRAM} -C {} --install\n", shell_word(&place.at)),
+        ),
         Obstacle::NoFile => {
-            let make = if place.hooks_dir.is_dir() {
-                String::new()
-            } else {
-                format!("run `mkdir -p {}`, ", shell_word(&place.hooks_dir))
+            let make = match place.hooks_dir_state {
+                HooksDirState::Missing => {
+                    format!("run `mkdir -p {}`, ", shell_word(&place.hooks_dir))
+                }
+                _ => String::new(),
             };
             let told = format!(
                 "`core.hooksPath` names a directory without a `post-checkout`; {make}write this file \

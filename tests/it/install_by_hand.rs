@@ -130,6 +130,23 @@ fn for_a_hook_that_is_no_shell_script_it_prints_commands_that_keep_it() {
 }
 
 #[test]
+fn for_a_hooks_path_that_is_no_directory_it_says_to_remove_the_setting() {
+    let sandbox = sandbox_with_git(OLD);
+    let set = ["config", "core.hooksPath", "/dev/null"];
+    sandbox.git("repo", &set);
+    let run = sandbox.run("repo", &["--install"]).exits(3);
+    let run = run.tells(&["`/dev/null`", "not a directory", "remove that setting"]);
+    symlink(
+        crate::support::PROGRAM,
+        sandbox.path("bin/worktree-ports-hook"),
+    )
+    .unwrap();
+    sandbox.git("repo", &["config", "--unset", "core.hooksPath"]);
+    sandbox.shell(&run.stdout, &[]).exits(0);
+    assert_installed(&sandbox);
+}
+
+#[test]
 fn for_what_git_cannot_run_it_prints_commands_that_remove_it() {
     let things: [Prepare; 2] = [
         |sandbox| symlink("nowhere", sandbox.path(HOOK)).unwrap(),
@@ -163,7 +180,7 @@ fn under_a_package_manager_what_is_in_the_way_is_told_and_exits_0() {
     fs::create_dir(sandbox.path("app")).unwrap();
     npm(&sandbox, "app")
         .exits(0)
-        .tells(&["not in a git repository"]);
+        .tells(&["is not inside a git repository"]);
     sandbox.run("app", &["--install"]).exits(1);
 
     npm(&sandbox, "repo")
