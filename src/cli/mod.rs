@@ -230,9 +230,9 @@ fn tell_what_was_replaced(before: &State, worktree: &Worktree, narrator: &Narrat
 fn check_names(names: &[String], repository: &Repository, worktree: &Worktree) -> Result<()> {
     let config = config_file::of(worktree, repository)?;
     let declared = config.names();
-    let unknown = names.iter().find(|name| !declared.contains(&name.as_str()));
+    let unknown = names.iter().find(|name| !declared.contains(name));
     unknown.map_or(Ok(()), |name| {
-        let meant = nearest(name, declared.iter().copied());
+        let meant = nearest(name, declared.iter().map(String::as_str));
         let meant = meant.map_or_else(String::new, |meant| format!("did you mean `{meant}`? "));
         Err(Error::new(format!("unknown name `{name}`"))
             .remedy(format!("{meant}available: {}", declared.join(", "))))

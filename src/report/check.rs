@@ -543,22 +543,16 @@ fn problem_of_ignoring(worktree: &Worktree) -> Result<Option<Error>> {
     })
 }
 
-/// The lowest slot that few repositories ever come to: what is lost from there on is no problem.
-const FEW_WORKTREES: u32 = 32;
-
-/// Two services that have the same port in different slots.
+/// Too few slots, because services take each other's.
 fn lost_slots(worktree: &Worktree, config: &Config) -> Option<Error> {
-    let lost = config.colliding_services(|service, slot, port| {
-        slot < Slot(FEW_WORKTREES) && choose::is_usable(service, slot, port)
-    })?;
+    let shortage = config.slot_shortage(choose::is_usable)?;
     let what = format!(
-        "in {}, `{}` has in some slots the port that `{}` has in others, so that these slots are \
-         lost",
+        "by {}, only {} worktrees can have ports at the same time, because a service has in some \
+         slots the port that another has in others",
         quoted(&worktree.root.join(config_file::NAME)),
-        lost.lower.name,
-        lost.higher.name
+        shortage.usable
     );
-    let mend = match lost.better_step {
+    let mend = match shortage.better_step {
         Some(step) => format!("set `step` to {step}"),
         None => "give one of them another base port".to_owned(),
     };

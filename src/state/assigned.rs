@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::config::label::label;
 use crate::config::{Config, EnvFile, Values};
 use crate::git::worktree::Worktree;
-use crate::ports::{Bundle, ServiceName};
+use crate::ports::Bundle;
 use crate::state::record::{self, Record};
 use crate::state::reservation::Reservation;
 
@@ -27,6 +27,7 @@ impl Assigned {
         let urls = config.urls(&Values {
             bundle: &bundle,
             label: &label,
+            is_main: worktree.is_main(),
         });
         Assigned {
             reservation: Reservation {
@@ -43,6 +44,7 @@ impl Assigned {
         Values {
             bundle: &self.reservation.bundle,
             label: &self.label,
+            is_main: self.reservation.worktree.is_none(),
         }
     }
 
@@ -70,17 +72,9 @@ impl Assigned {
         self.config.stack_names(&self.values())
     }
 
-    /// The value that `--get` has for `name`: a service's port, a URL, or the slot.
+    /// The value that `--get` has for `name`.
     pub fn value(&self, name: &str) -> Option<String> {
-        let Reservation { bundle, urls, .. } = &self.reservation;
-        if name == "slot" {
-            return bundle.slot.map(|slot| slot.to_string());
-        }
-        let port = bundle.port(&ServiceName::new(name));
-        port.map(|port| port.to_string()).or_else(|| {
-            let (_, url) = urls.iter().find(|(url_name, _)| url_name == name)?;
-            Some(url.clone())
-        })
+        self.config.value(name, &self.values())
     }
 
     /// What is to stand in the worktree's env files.
