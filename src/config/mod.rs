@@ -136,7 +136,11 @@ impl Config {
 
     /// The names of all lines of `--env`, in their order.
     fn variable_names(&self) -> Vec<String> {
-        let mut names: Vec<String> = self.services.iter().map(|service| service.name.variable()).collect();
+        let mut names: Vec<String> = self
+            .services
+            .iter()
+            .map(|service| service.name.variable())
+            .collect();
         names.extend((names.len() == 1).then(|| ONLY_PORT.to_owned()));
         names.extend(self.urls.iter().map(|(name, _)| name.to_uppercase()));
         names.push(SLOT_VARIABLE.to_owned());

@@ -176,9 +176,16 @@ fn unknown_word(name: &str, words: &[&str]) -> String {
         return format!("`{last}` is allowed only behind {}", behind.join(", "));
     }
     let all = LAST_WORDS.iter().flat_map(|(_, words)| *words).copied();
-    let problem = format!("the last word says what the value is, and `{last}` says nothing");
+    let problem = format!("no variable may end in `{last}`, which does not say what the value is");
     match nearest(last, all) {
         Some(near) => format!("{problem}; did you mean `{near}`?"),
-        None => format!("{problem}; end the name in a word such as `_PORT`, `_URL`, `_HOST` or `_NAME`"),
+        None => {
+            format!(
+                "{problem}, as `PORT`, `URL`, `HOST` and `NAME` do; if it is the same in every worktree, keep it as a line of your own in the env file"
+            )
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,7 +21,7 @@ const NAME_LIMIT: usize = 32;
 const FILES_LIMIT: usize = 16;
 
 /// The keys of a config.
-const KEYS: [&str; 7] = [
+pub const KEYS: [&str; 7] = [
     "services",
     "step",
     "urls",
@@ -60,7 +60,8 @@ impl Config {
             return Err(format!("unknown key {suggestion}"));
         }
         if let Some(schema) = members.get("$schema") {
-            string(schema).ok_or_else(|| format!("`$schema` is {}: it must be a string", excerpt(schema)))?;
+            string(schema)
+                .ok_or_else(|| format!("`$schema` is {}: it must be a string", excerpt(schema)))?;
         }
         let services = members.get("services").ok_or(
             "`services` is missing; write `\"services\": {\"web\": 3000}` with your own names and ports",
@@ -78,7 +79,9 @@ impl Config {
             .map_or(Ok(Vec::new()), |files| parse_env_files(files, &services))?;
         let templates = members
             .get("templates")
-            .map_or(Ok(Vec::new()), |templates| parse_templates(templates, &env_files))?;
+            .map_or(Ok(Vec::new()), |templates| {
+                parse_templates(templates, &env_files)
+            })?;
         Ok(Config {
             services,
             step,
@@ -126,8 +129,9 @@ fn parse_services(json: &str) -> Result<Vec<Service>, String> {
             .ok()
             .and_then(Port::new)
             .ok_or_else(|| {
+                let quotes = if base.get().starts_with('"') { ", without quotes" } else { "" };
                 format!(
-                    "`services.{shown}` is {}: a base port is a whole number from 1024 to 65535, without quotes",
+                    "`services.{shown}` is {}: a base port is a whole number from 1024 to 65535{quotes}",
                     excerpt(base.get())
                 )
             })?;
@@ -213,18 +217,19 @@ fn forms_of_url(name: &str) -> Result<Vec<Form>, String> {
 }
 
 fn parse_env_files(json: &str, services: &[Service]) -> Result<Vec<(String, Settings)>, String> {
-    let files = parse_files(json, "env_files", paths::check_env_file, |place, variables| {
-        parse_settings(variables, place, services, names::forms_of)
-    })?;
-    Ok(files)
+    parse_files(
+        json,
+        "env_files",
+        paths::check_env_file,
+        |place, variables| parse_settings(variables, place, services, names::forms_of),
+    )
 }
 
 fn parse_templates(json: &str, env_files: &[(String, Settings)]) -> Result<Vec<Template>, String> {
     let files = parse_files(json, "templates", paths::check, |place, source| {
         let wrong = |why: &str| format!("`{place}` is {}: {why}", excerpt(source));
-        let path = string(source).ok_or_else(|| {
-            wrong("it must be the path of the template, a string")
-        })?;
+        let path =
+            string(source).ok_or_else(|| wrong("it must be the path of the template, a string"))?;
         paths::check(&path).map_err(|why| wrong(&with_path_hint(why, &path, paths::check)))?;
         Ok(path)
     })?;
@@ -267,7 +272,11 @@ fn parse_files<T>(
         let parsed = parse(&place, value.get())?;
         Ok((path.into_owned(), parsed))
     };
-    let files: Vec<(String, T)> = members.0.into_iter().map(file).collect::<Result<_, String>>()?;
+    let files: Vec<(String, T)> = members
+        .0
+        .into_iter()
+        .map(file)
+        .collect::<Result<_, String>>()?;
     let paths: Vec<String> = files.iter().map(|(path, _)| path.clone()).collect();
     match differing_in_case(&paths) {
         Some((one, other)) => Err(format!(
@@ -301,13 +310,20 @@ fn not_json(text: &str, error: &serde_json::Error) -> String {
     if text.trim().is_empty() {
         return "the file is empty; write `{\"services\": {\"web\": 3000}}` with your own names and ports".to_owned();
     }
-    let line = text.lines().nth(error.line().saturating_sub(1)).unwrap_or_default();
-    let from_error = line.get(error.column().saturating_sub(1)..).unwrap_or_default();
-    if from_error.starts_with(['/', '#']) {
-        let (line, column) = (error.line(), error.column());
-        return format!("comments are not JSON: remove the one at line {line} column {column}");
+    let (line, column) = (error.line(), error.column());
+    let lines_before = text.split_inclusive('\n').take(line.saturating_sub(1));
+    let at = lines_before.map(str::len).sum::<usize>() + column.saturating_sub(1);
+    let (before, behind) = text.split_at_checked(at).unwrap_or((text, ""));
+    let place = format!("at line {line} column {column}");
+    match behind.chars().next() {
+        Some('/' | '#') => format!("comments are not JSON; remove the one {place}"),
+        Some('}' | ']') if before.trim_end().ends_with(',') => {
+            format!("it is not JSON: trailing comma {place}")
+        }
+        Some('\'') => format!("it is not JSON: single quotes {place}; use double quotes"),
+        _ if error.is_eof() => format!("it is not JSON: it ends too early, {place}"),
+        _ => format!("it is not JSON: {error}"),
     }
-    format!("it is not JSON: {error}")
 }
 
 fn string(json: &str) -> Option<String> {

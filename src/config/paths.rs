@@ -18,22 +18,24 @@ pub fn check(path: &str) -> Result<(), String> {
     }
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || "_.@+-/".contains(c);
     if let Some(c) = path.chars().find(|&c| !is_allowed(c)) {
-        return Err(format!(
-            "`{}` is not allowed; letters, digits, `_.@+-` and `/` are",
-            printable(&c.to_string())
-        ));
+        return Err(match c {
+            ' ' => "a space is not allowed".to_owned(),
+            c => format!("`{}` is not allowed", printable(&c.to_string())),
+        });
     }
     for component in path.split('/') {
         let lower = component.to_ascii_lowercase();
         let problem = match &*lower {
             "" if path.is_empty() => "it is empty",
             "" if path.starts_with('/') => "it must be relative to the worktree's root",
-            "" => "a `/` too many",
+            "" => "it has a `/` too many",
             "." | ".." => "`.` and `..` are not allowed",
             ".git" => "`.git` belongs to git",
             _ if lower.ends_with('.') => "no component may end in `.`",
             _ if lower.starts_with('-') => "no component may start with `-`",
-            _ if lower.ends_with(TEMPORARY) => "this is the name of a temporary file",
+            _ if lower.ends_with(TEMPORARY) => {
+                "`*.worktree-ports.tmp` is the name of a temporary file"
+            }
             _ => continue,
         };
         return Err(problem.to_owned());
@@ -50,7 +52,9 @@ pub fn check_env_file(path: &str) -> Result<(), String> {
     let name = path.rsplit('/').next().unwrap_or(path);
     let is_env_file = name == ".flaskenv"
         || [".env", ".dev.vars"].contains(&name)
-        || [".env.", ".dev.vars."].iter().any(|start| name.starts_with(start))
+        || [".env.", ".dev.vars."]
+            .iter()
+            .any(|start| name.starts_with(start))
         || name.ends_with(".env");
     match name {
         _ if is_env_file => Ok(()),
@@ -63,7 +67,7 @@ pub fn check_env_file(path: &str) -> Result<(), String> {
 
 /// The path that `path` most likely means and that `check` allows.
 pub fn nearest_path(path: &str, check: impl Fn(&str) -> Result<(), String>) -> Option<String> {
-    let forward = path.trim().replace('\\', "/");
+    let forward = path.trim().replace('\\', "/").replace(' ', "-");
     let is_kept = |component: &&str| !["", ".", ".."].contains(component);
     let components: Vec<&str> = forward.split('/').filter(is_kept).collect();
     let relative = components.join("/");
@@ -74,3 +78,6 @@ pub fn nearest_path(path: &str, check: impl Fn(&str) -> Result<(), String>) -> O
     let mut candidates = [relative].into_iter().chain(beside);
     candidates.find(|path| check(path).is_ok())
 }
+
+#[cfg(test)]
+mod tests;

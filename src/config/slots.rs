@@ -38,7 +38,11 @@ impl Config {
     }
 
     /// How many slots remain, if too few do and some are lost.
-    fn lost_slots(&self, step: u32, is_usable: &impl Fn(&Service, Slot, Port) -> bool) -> Option<usize> {
+    fn lost_slots(
+        &self,
+        step: u32,
+        is_usable: &impl Fn(&Service, Slot, Port) -> bool,
+    ) -> Option<usize> {
         let (kept, lost) = self.slots_in_order(step, is_usable);
         (kept < ENOUGH && lost > 0).then_some(kept)
     }

@@ -45,9 +45,13 @@ mod tests {
 
     fn variables() -> Vec<(String, String)> {
         let variable = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
-        [("WEB_PORT", "3010"), ("DB_NAME", "shop_x"), ("A_URL", "http://localhost:1/${WEB_PORT}")]
-            .map(variable)
-            .to_vec()
+        [
+            ("WEB_PORT", "3010"),
+            ("DB_NAME", "shop_x"),
+            ("A_URL", "http://localhost:1/${WEB_PORT}"),
+        ]
+        .map(variable)
+        .to_vec()
     }
 
     #[test]
@@ -56,8 +60,14 @@ mod tests {
             ("port = ${WEB_PORT}", "port = 3010"),
             ("${WEB_PORT}${WEB_PORT}", "30103010"),
             ("a\r\n${DB_NAME}\r\n", "a\r\nshop_x\r\n"),
-            ("${HOME} $WEB_PORT {WEB_PORT} ${web_port}", "${HOME} $WEB_PORT {WEB_PORT} ${web_port}"),
-            ("${WEB_PORT:-3000} ${ WEB_PORT }", "${WEB_PORT:-3000} ${ WEB_PORT }"),
+            (
+                "${HOME} $WEB_PORT {WEB_PORT} ${web_port}",
+                "${HOME} $WEB_PORT {WEB_PORT} ${web_port}",
+            ),
+            (
+                "${WEB_PORT:-3000} ${ WEB_PORT }",
+                "${WEB_PORT:-3000} ${ WEB_PORT }",
+            ),
             ("${${WEB_PORT}}", "${3010}"),
             ("$${WEB_PORT}", "$3010"),
             ("${WEB_PORT", "${WEB_PORT"),
@@ -88,7 +98,13 @@ mod tests {
 
     #[test]
     fn a_value_with_an_ampersand_is_quoted() {
-        assert_eq!(assignment("A_URL", "http://localhost:1/a"), "A_URL=http://localhost:1/a");
-        assert_eq!(assignment("A_URL", "redis://localhost/0?db=1&w=2"), "A_URL='redis://localhost/0?db=1&w=2'");
+        assert_eq!(
+            assignment("A_URL", "http://localhost:1/a"),
+            "A_URL=http://localhost:1/a"
+        );
+        assert_eq!(
+            assignment("A_URL", "redis://localhost/0?db=1&w=2"),
+            "A_URL='redis://localhost/0?db=1&w=2'"
+        );
     }
 }

@@ -74,6 +74,9 @@ struct LocalUrl {
     resource: Vec<Piece>,
 }
 
+/// The characters besides letters and digits that a value of any form may have.
+const PUNCTUATION: &str = "_.:/@%?=&+[],-";
+
 const HOSTS: [&str; 4] = ["localhost", "127.0.0.1", "[::1]", BARE_IPV6];
 
 /// In a URL, an IPv6 address has brackets.
@@ -166,15 +169,19 @@ impl Setting {
     }
 }
 
+/// What is wrong with a value that has none of the `forms`.
 fn problem(pieces: &[Piece], forms: &[Form], is_main: bool) -> String {
+    if let Some(c) = forbidden_in(pieces, PUNCTUATION) {
+        return format!("{} is not allowed", named(c));
+    }
     let resembled = if split_at(pieces, "://").is_some() {
         Form::Url
-    } else if pieces.contains(&Piece::Char(':')) {
-        Form::Address
     } else {
-        Form::Host
+        Form::Address
     };
-    let form = forms.iter().find(|form| **form == resembled);
+    let form = forms
+        .iter()
+        .find(|form| **form == resembled && pieces.contains(&Piece::Char(':')));
     let form = form.or(forms.first()).expect("every name allows a form");
     form.parse(pieces, is_main)
         .expect_err("no form fits, this one included")
@@ -203,11 +210,21 @@ impl Form {
         }
     }
 
-    /// A value of this form, of the service called `service`.
-    pub fn example(self, service: &str) -> String {
+    /// A value of this form for the variable `name`, of the service called `service`.
+    pub fn example(self, name: &str, service: &str) -> String {
+        let name = name.to_ascii_lowercase();
+        let mut schemes = DATABASE_SCHEMES.into_iter();
         match self {
             Form::Port => format!("{{{service}}}"),
-            Form::Url => format!("http://localhost:{{{service}}}"),
+            Form::Url if name.contains("database") || name.starts_with("db_") => {
+                format!("postgres://localhost:{{{service}}}/app{{_worktree}}")
+            }
+            Form::Url => {
+                let scheme = schemes
+                    .find(|scheme| name.contains(scheme))
+                    .unwrap_or("http");
+                format!("{scheme}://localhost:{{{service}}}")
+            }
             Form::Address => format!("localhost:{{{service}}}"),
             Form::Host | Form::ResolvableHost => "localhost".to_owned(),
             Form::Name => "app{-worktree}".to_owned(),
@@ -375,7 +392,10 @@ fn are_digits(pieces: &[Piece]) -> bool {
 fn urls(pieces: &[Piece]) -> Result<Vec<LocalUrl>, String> {
     let (scheme, _) = split_at(pieces, "://")
         .ok_or_else(|| format!("{} has no scheme such as `http://`", quoted(pieces)))?;
-    if WEB_SCHEMES.iter().any(|web| literal(scheme).as_deref() == Some(web)) {
+    if WEB_SCHEMES
+        .iter()
+        .any(|web| literal(scheme).as_deref() == Some(web))
+    {
         list(pieces, web_url)
     } else {
         database_url(pieces).map(|url| vec![url])
@@ -387,7 +407,12 @@ fn web_url(pieces: &[Piece]) -> Result<LocalUrl, String> {
         .ok_or_else(|| format!("{} has no scheme such as `http://`", quoted(pieces)))?;
     let scheme = literal(scheme)
         .filter(|scheme| WEB_SCHEMES.contains(&&**scheme))
-        .ok_or_else(|| format!("{} is not a web URL, as the first of the list is", quoted(pieces)))?;
+        .ok_or_else(|| {
+            format!(
+                "{} is not a web URL, as the first of the list is",
+                quoted(pieces)
+            )
+        })?;
     let url = url_of(scheme, rest)?;
     if let Some(c) = forbidden_in(&url.resource, "_.:/@%=&+-") {
         return Err(format!("{} is not allowed in a web URL", named(c)));
@@ -403,8 +428,7 @@ fn database_url(pieces: &[Piece]) -> Result<LocalUrl, String> {
     let scheme = literal(scheme).ok_or("a placeholder is not allowed in a scheme")?;
     let kind = database_scheme(&scheme)?;
     let url = url_of(scheme.clone(), rest)?;
-    if let Some(host @ LocalHost::Below(_)) = &url.host {
-        let LocalHost::Below(labels) = host else { unreachable!() };
+    if let Some(LocalHost::Below(labels)) = &url.host {
         return Err(format!(
             "`{}.localhost` is for browsers: the host of a database is `localhost`, `127.0.0.1` or `[::1]`",
             shown(labels)
@@ -442,10 +466,10 @@ fn database_scheme(scheme: &str) -> Result<&str, String> {
         None => (bare, None),
     };
     if !DATABASE_SCHEMES.contains(&kind) {
-        let near = nearest_scheme(kind).map(|near| format!("; did you mean `{near}`?"));
+        let schemes = WEB_SCHEMES.into_iter().chain(DATABASE_SCHEMES);
         return Err(format!(
-            "the scheme `{scheme}` is not known to connect to the host in the URL{}",
-            near.unwrap_or_default()
+            "the scheme `{scheme}` is not one of {}",
+            schemes.collect::<Vec<_>>().join(", ")
         ));
     }
     if bare != scheme && !WITH_JDBC.contains(&kind) {
@@ -474,10 +498,16 @@ fn query_parameter(parameter: &[Piece]) -> Result<(), String> {
         .ok_or_else(|| format!("{} in the query is not `key=value`", quoted(parameter)))?;
     let is_known = |key: &String| QUERY_KEYS.contains(&&**key);
     if !literal(key).as_ref().is_some_and(is_known) {
-        return Err(format!("{} is not allowed as a key of the query", quoted(key)));
+        return Err(format!(
+            "{} is not allowed as a key of the query",
+            quoted(key)
+        ));
     }
     match forbidden_in(value, "_.-") {
-        Some(c) => Err(format!("{} is not allowed in a value of the query", named(c))),
+        Some(c) => Err(format!(
+            "{} is not allowed in a value of the query",
+            named(c)
+        )),
         None => Ok(()),
     }
 }
