@@ -223,6 +223,8 @@ fn rendered(settings: &Settings, values: &Values<'_>) -> Vec<(String, String)> {
 }
 
 #[cfg(test)]
+mod docs;
+#[cfg(test)]
 mod fuzz;
 #[cfg(test)]
 mod projects;
