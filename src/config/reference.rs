@@ -335,7 +335,7 @@ fn texts() -> impl Strategy<Value = String> {
 #[test]
 fn the_program_and_the_reference_allow_the_same_values() {
     let Some(mut python) = Python::start() else {
-        eprintln!("skipped: there is no python3");
+        let _ = writeln!(std::io::stderr(), "skipped: there is no python3");
         return;
     };
     let mut runner = TestRunner::new(Cases {
@@ -442,8 +442,8 @@ fn a_shell_gets_every_value_that_is_allowed_as_it_is() {
         let text = texts().new_tree(&mut runner).unwrap().current();
         for name in ["APP_URL", "APP_HOST", "APP_NAME", "APP_PORT"] {
             for value in allowed(name, &text).into_iter().flatten() {
-                lines += &format!("{name}\n{}\n", assignment(name, &value));
-                expected += &format!("{value}\n");
+                lines.extend([name, "\n", &assignment(name, &value), "\n"]);
+                expected.extend([&*value, "\n"]);
             }
         }
     }

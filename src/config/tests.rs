@@ -428,7 +428,7 @@ const HINTS: &[(&str, &str, &str)] = &[
     (
         "PGHOST",
         "{worktree}.localhost",
-        "its resolver may ask the DNS for it; write `localhost`",
+        "databases may ask the DNS for it; write `localhost`",
     ),
     (
         "DATABASE_URL",
