@@ -339,7 +339,7 @@ fn the_program_and_the_reference_allow_the_same_values() {
         return;
     };
     let mut runner = TestRunner::new(Cases {
-        cases: 2000,
+        cases: 1500,
         failure_persistence: None,
         ..Cases::default()
     });
@@ -399,7 +399,7 @@ fn names_this_machine(item: &str) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
     fn every_url_and_host_that_is_allowed_is_of_this_machine(text in texts()) {
@@ -438,7 +438,7 @@ fn a_shell_gets_every_value_that_is_allowed_as_it_is() {
     let mut runner = TestRunner::deterministic();
     let mut lines = String::new();
     let mut expected = String::new();
-    for _ in 0..1500 {
+    for _ in 0..1000 {
         let text = texts().new_tree(&mut runner).unwrap().current();
         for name in ["APP_URL", "APP_HOST", "APP_NAME", "APP_PORT"] {
             for value in allowed(name, &text).into_iter().flatten() {

@@ -619,7 +619,7 @@ fn every_config_gives_its_ports_urls_and_slot_as_variables() {
 }
 
 #[test]
-fn env_replaces_a_line_of_the_same_name_where_it_stands_and_adds_the_others() {
+fn env_replaces_a_line_of_the_same_name_in_place_and_adds_the_others() {
     let env = r#""env": {
         "COMPOSE_PROJECT_NAME": "shop-{slot}",
         "WEB_PORT": "{api}",

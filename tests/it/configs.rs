@@ -295,7 +295,7 @@ fn the_config_is_the_worktrees_else_the_main_worktrees_else_the_default() {
 }
 
 #[test]
-fn a_broken_config_of_the_main_worktree_is_an_error_there_and_a_warning_elsewhere() {
+fn a_broken_main_config_is_an_error_there_and_a_warning_elsewhere() {
     let sandbox = Sandbox::without_hook();
     sandbox.configure("repo", r#"{"services": {}}"#);
     sandbox
@@ -315,7 +315,7 @@ fn a_broken_config_of_the_main_worktree_is_an_error_there_and_a_warning_elsewher
 }
 
 #[test]
-fn a_hostile_branchs_config_can_name_ports_of_this_machine_and_nothing_else() {
+fn a_hostile_branchs_config_names_this_machine_and_nothing_else() {
     let sandbox = Sandbox::without_hook();
     let hostile = [
         "http://localhost.evil.example:{cloud}",
