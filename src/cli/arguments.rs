@@ -147,7 +147,7 @@ struct Arguments {
     man: bool,
 }
 
-const USAGE: &str = "\
+pub const USAGE: &str = "\
 worktree-ports-hook [-C PATH] [MODE]
        worktree-ports-hook [-C PATH] --exec COMMAND [ARGUMENT]...";
 
@@ -170,7 +170,7 @@ const ALL_WORKTREES: &str = "All worktrees";
 const THIS_CLONE: &str = "This clone";
 const THIS_PROGRAM: &str = "This program";
 
-const AFTER_HELP: &str = "\
+pub const AFTER_HELP: &str = "\
 Examples:
   This worktree
     worktree-ports-hook --exec npm run dev      run with PORT, WEB_PORT, ... set
@@ -299,19 +299,7 @@ fn split_at_exec(mut arguments: Vec<OsString>) -> (Vec<OsString>, Vec<OsString>)
     (arguments, command)
 }
 
-/// What a shell reads to complete this program's options.
-pub fn completions(shell: Shell) -> String {
-    let mut command = Arguments::command();
-    let name = command.get_name().to_owned();
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut command, name, &mut script);
-    String::from_utf8(script).expect("options have names in ASCII")
-}
-
-/// The manual page, as roff.
-pub fn man() -> String {
-    let mut page = Vec::new();
-    let written = clap_mangen::Man::new(Arguments::command()).render(&mut page);
-    written.expect("memory can be written to");
-    String::from_utf8(page).expect("the help is UTF-8")
+/// The options, as clap knows them.
+pub fn command() -> clap::Command {
+    Arguments::command()
 }

@@ -141,18 +141,50 @@ impl<'a> Files<'a> {
     /// The files that are not as they should be, each with the reason if it cannot be brought up to
     /// date. git is not asked, and a file to be made has no seed yet.
     pub fn outdated(&self) -> Vec<(&'a str, Option<Error>)> {
-        let planned = self.aims().into_iter().filter_map(|(path, aim)| {
-            match self.plan(path, &aim, None) {
-                Ok(Change::Nothing | Change::Absent | Change::NoDirectory(_)) => match aim {
-                    Aim::Block(_) | Aim::From(_) => None,
-                    // The record still names it.
-                    Aim::NoBlock | Aim::Gone => Some((path, None)),
-                },
-                Ok(_) => Some((path, None)),
-                Err(error) => Some((path, Some(error))),
-            }
+        let aims = self.aims().into_iter();
+        let planned = aims.map(|(path, aim)| Planned {
+            change: self.plan(path, &aim, None),
+            path,
+            aim,
         });
-        planned.collect()
+        planned.filter_map(|planned| planned.outdated()).collect()
+    }
+
+    /// As [`Files::outdated`], but git is asked too, and it is known what a file to be made starts as.
+    /// A file is among them if git tracks it, even one that is as it should be.
+    pub fn problems<'f>(
+        &'f self,
+        repository: &'f Repository,
+    ) -> Result<Vec<(&'f str, Option<Error>)>> {
+        let mut problems = Vec::new();
+        let planned = self.plan_with_git(repository, None)?.planned;
+        let paths: Vec<&str> = planned.iter().map(|planned| planned.path).collect();
+        let tracked = self.worktree.tracked(&paths)?;
+        for planned in planned {
+            let path = planned.path;
+            let is_current = matches!(
+                (&planned.change, &planned.aim),
+                (Ok(Change::Nothing), Aim::Block(_) | Aim::From(_))
+            );
+            if is_current && tracked.contains(path) {
+                problems.push((path, Some(tracked_by_git(self.worktree, path))));
+            } else {
+                problems.extend(planned.outdated());
+            }
+        }
+        Ok(problems)
+    }
+
+    /// The variables that lines of the user's in the env files define too, because their values span
+    /// lines, each with the path of the file.
+    pub fn spanning(&self) -> Vec<(&'a str, &'a str)> {
+        let files = self.wanted.env_files.iter();
+        let names = files.flat_map(|file| {
+            let text = self.original(&file.path).unwrap_or_default();
+            let names = env_text::spanning(&text, &file.lines).into_iter();
+            names.map(|name| (&*file.path, name))
+        });
+        names.collect()
     }
 
     /// Whether the config lacks a variable that is written in a file, or a file.
@@ -377,9 +409,17 @@ impl<'a> Files<'a> {
         _held: &Held,
         repository: &'a Repository,
     ) -> Result<PlannedFiles<'a>> {
+        self.plan_with_git(repository, Some(&self.session.patience))
+    }
+
+    fn plan_with_git<'f>(
+        &'f self,
+        repository: &'f Repository,
+        patience: Option<&Patience>,
+    ) -> Result<PlannedFiles<'f>> {
         let mut planned = Vec::new();
         for (path, aim) in self.aims() {
-            let change = self.plan(path, &aim, Some(&self.session.patience));
+            let change = self.plan(path, &aim, patience);
             planned.push(Planned { path, aim, change });
         }
         let mut files = PlannedFiles {
@@ -393,11 +433,35 @@ impl<'a> Files<'a> {
     }
 }
 
+impl<'a> Planned<'a> {
+    /// Its path, if it is not as it should be, with the reason if it cannot be brought up to date.
+    fn outdated(self) -> Option<(&'a str, Option<Error>)> {
+        match (self.change, self.aim) {
+            (Err(error), _) => Some((self.path, Some(error))),
+            (
+                Ok(Change::Nothing | Change::Absent | Change::NoDirectory(_)),
+                Aim::Block(_) | Aim::From(_),
+            ) => None,
+            // If nothing is to be done to the file, the record still names it.
+            (Ok(_), _) => Some((self.path, None)),
+        }
+    }
+}
+
 impl Wanted {
     fn paths(&self) -> impl Iterator<Item = &str> {
         let env_files = self.env_files.iter().map(|file| &*file.path);
         env_files.chain(self.templates.iter().map(|template| &*template.target))
     }
+}
+
+fn tracked_by_git(worktree: &Worktree, path: &str) -> Error {
+    let full_path = worktree.root.path_of(path);
+    Error::at("write the ports to", &full_path, "git tracks it").remedy(format!(
+        "run `git -C {} rm --cached {path}`, commit, and run `{}`, or name a file that git ignores, such as `.env.local`",
+        shell_word(worktree.path()),
+        worktree.by_hand()
+    ))
 }
 
 fn half_block(target: &Target, line: usize) -> Error {
@@ -436,10 +500,7 @@ impl PlannedFiles<'_> {
             let path = planned.path;
             let in_submodule = directories_above(path).find(|above| tracked.contains(above));
             let problem = if tracked.contains(path) {
-                target.left_alone("git tracks it").remedy(format!(
-                    "run `git -C {root} rm --cached {path}`, commit, and run `{}`, or name a file that git ignores, such as `.env.local`",
-                    worktree.by_hand()
-                ))
+                tracked_by_git(worktree, path)
             } else if let Some(submodule) = in_submodule {
                 let submodule = quoted(&worktree.root.path_of(submodule));
                 target
