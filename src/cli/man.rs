@@ -12,7 +12,7 @@ pub fn page() -> String {
     let written = man
         .render_title(&mut page)
         .and_then(|()| man.render_name_section(&mut page))
-        .and_then(|()| section("SYNOPSIS", USAGE).to_writer(&mut page))
+        .and_then(|()| section("SYNOPSIS", &USAGE.replace("       ", "")).to_writer(&mut page))
         .and_then(|()| man.render_description_section(&mut page))
         .and_then(|()| man.render_options_section(&mut page));
     written.expect("memory can be written to");

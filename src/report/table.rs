@@ -86,27 +86,29 @@ pub fn list(statuses: &[Status], current: Option<&Worktree>, style: &TableStyle)
     for (row, status) in rows.iter_mut().zip(statuses) {
         row.leave_out_what_the_id_says(status, has_clones);
     }
-    if total(&rows) <= width {
-        return table(&rows);
-    }
-    let excess = |rows: &[Row]| total(rows).saturating_sub(width);
-    shorten(&mut rows, PATH, excess);
     let mut legend = "";
-    if excess(&rows) > 0 && statuses.iter().any(|status| !status.listening.is_empty()) {
-        for (row, status) in rows.iter_mut().zip(statuses) {
+    let mut cut = rows.clone();
+    shorten(&mut cut, PATH, width);
+    if total(widths(&cut)) > width && statuses.iter().any(|it| !it.listening.is_empty()) {
+        for ((row, cut), status) in rows.iter_mut().zip(&mut cut).zip(statuses) {
             row.cells[PORTS] = ports(status, style, "*");
+            cut.cells[PORTS] = row.cells[PORTS].clone();
         }
         legend = "3000*: something listens on that port\n";
     }
-    shorten(&mut rows, BRANCH, excess);
-    if excess(&rows) == 0 {
-        return table(&rows) + legend;
-    }
-    rows.iter().map(Row::block).collect::<String>() + legend
+    shorten(&mut cut, BRANCH, width);
+    let text = if total(widths(&cut)) <= width {
+        table(&cut)
+    } else if total(widths_of_core(&rows)) <= width {
+        table_with_notes(&rows)
+    } else {
+        rows.iter().map(Row::block).collect()
+    };
+    text + legend
 }
 
 /// What is shown in a cell, and how many columns it takes: escape sequences take none.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Cell {
     shown: String,
     width: usize,
@@ -127,6 +129,7 @@ impl Cell {
 }
 
 /// A worktree, in the columns of [`HEAD`].
+#[derive(Clone)]
 struct Row {
     cells: [Cell; 7],
 }
@@ -172,22 +175,22 @@ impl Row {
         }
     }
 
+    /// What stands below the row if its columns are left out.
+    fn notes(&self) -> String {
+        let [_, _, branch, path, ..] = self.cells.each_ref().map(|cell| cell.shown.as_str());
+        let notes = [("branch", branch), ("path", path)].into_iter();
+        let notes = notes.filter(|(_, cell)| !cell.is_empty());
+        notes
+            .map(|(what, cell)| format!("     {what} {cell}\n"))
+            .collect()
+    }
+
     fn block(&self) -> String {
-        let [mark, name, branch, path, slot, ports, state] =
+        let [mark, name, _, _, slot, ports, state] =
             self.cells.each_ref().map(|cell| cell.shown.as_str());
         let mark = if mark.is_empty() { " " } else { mark };
-        let mut block = format!("{mark} {name}: {state}\n");
-        for (what, cell) in [
-            ("branch", branch),
-            ("path", path),
-            ("slot", slot),
-            ("ports", ports),
-        ] {
-            if !cell.is_empty() {
-                block += &format!("    {what} {cell}\n");
-            }
-        }
-        block
+        let notes = self.notes();
+        format!("{mark} {name}: {state}\n{notes}     slot {slot}\n     {ports}\n")
     }
 }
 
@@ -249,39 +252,45 @@ fn state(word: &str, style: &TableStyle) -> Cell {
     cell
 }
 
+/// The width of each column; `None` if it is left out.
+type Widths = [Option<usize>; 7];
+
 fn width_of(rows: &[Row], column: usize) -> usize {
-    rows.iter()
-        .map(|row| row.cells[column].width)
-        .max()
-        .unwrap_or_default()
+    let cells = rows.iter().map(|row| row.cells[column].width);
+    cells.max().unwrap_or_default()
 }
 
-/// The width of each column, its head included; `None` if nothing is in it.
-fn widths(rows: &[Row]) -> [Option<usize>; 7] {
+/// The widths of all columns in which there is something.
+fn widths(rows: &[Row]) -> Widths {
     std::array::from_fn(|column| {
         let width = width_of(rows, column);
         (width > 0).then(|| width.max(HEAD[column].len()))
     })
 }
 
-fn total(rows: &[Row]) -> usize {
-    let widths = widths(rows).into_iter().flatten();
+/// The same without branches and paths.
+fn widths_of_core(rows: &[Row]) -> Widths {
+    let mut core = widths(rows);
+    (core[BRANCH], core[PATH]) = (None, None);
+    core
+}
+
+fn total(widths: Widths) -> usize {
+    let widths = widths.into_iter().flatten();
     widths
         .map(|width| width + 2)
         .sum::<usize>()
         .saturating_sub(2)
 }
 
-/// Shortens the cells of a column until nothing is in excess, or to [`SHORTEST`].
-fn shorten(rows: &mut [Row], column: usize, excess: impl Fn(&[Row]) -> usize) {
-    let room = width_of(rows, column)
-        .saturating_sub(excess(rows))
-        .max(SHORTEST);
+/// Shortens the cells of a column until the table fits, or to [`SHORTEST`].
+fn shorten(rows: &mut [Row], column: usize, width: usize) {
+    let excess = total(widths(rows)).saturating_sub(width);
+    let room = width_of(rows, column).saturating_sub(excess).max(SHORTEST);
     for row in rows {
         let cell = &mut row.cells[column];
         if cell.width > room {
-            let is_start_kept = column != PATH;
-            *cell = Cell::of(&cut(&cell.shown, room, is_start_kept));
+            *cell = Cell::of(&cut(&cell.shown, room, column != PATH));
         }
     }
 }
@@ -296,26 +305,28 @@ fn cut(text: &str, room: usize, is_start_kept: bool) -> String {
         fits
     };
     if is_start_kept {
-        let start: String = text.chars().take_while(&mut fits).collect();
-        start + "…"
+        text.chars().take_while(&mut fits).chain(['…']).collect()
     } else {
         let end: Vec<char> = text.chars().rev().take_while(&mut fits).collect();
-        ["…"]
-            .into_iter()
-            .map(str::to_owned)
-            .chain([end.into_iter().rev().collect()])
-            .collect()
+        ['…'].into_iter().chain(end.into_iter().rev()).collect()
     }
 }
 
 fn table(rows: &[Row]) -> String {
     let widths = widths(rows);
-    let head = HEAD.map(Cell::of);
-    let lines = std::iter::once(&head).chain(rows.iter().map(|row| &row.cells));
-    lines.map(|cells| line(cells, widths)).collect()
+    let lines = rows.iter().map(|row| line(&row.cells, widths));
+    line(&HEAD.map(Cell::of), widths) + &lines.collect::<String>()
 }
 
-fn line(cells: &[Cell; 7], widths: [Option<usize>; 7]) -> String {
+fn table_with_notes(rows: &[Row]) -> String {
+    let widths = widths_of_core(rows);
+    let lines = rows
+        .iter()
+        .map(|row| line(&row.cells, widths) + &row.notes());
+    line(&HEAD.map(Cell::of), widths) + &lines.collect::<String>()
+}
+
+fn line(cells: &[Cell; 7], widths: Widths) -> String {
     let mut text = String::new();
     for (cell, width) in cells.iter().zip(widths) {
         if let Some(width) = width {
