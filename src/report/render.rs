@@ -89,7 +89,11 @@ fn told(problem: &Problem<'_>, root: &Path, facts: &Facts) -> (String, String) {
     let bare = by_hand(root);
     let run = format!("run `{bare}`");
     match problem {
-        Problem::Hook(problem) => problem.told(),
+        Problem::Hook(problem) => {
+            let error = Error::from(*problem);
+            let (what, remedy) = error.parts();
+            (what.to_owned(), remedy.unwrap_or_default().to_owned())
+        }
         Problem::BareByAccident(common_dir) => (
             format!(
                 "{} says that it is bare, but it has an index, as only the repository of a main worktree has",
