@@ -11,7 +11,7 @@ use crate::git::entries::Place;
 use crate::git::lock::Held;
 use crate::git::repository::Repository;
 use crate::git::worktree::{Entry, Worktree, is_anothers};
-use crate::narrator::Narrator;
+use crate::narrator::{Narrator, while_slow};
 use crate::ports::{Port, Slot};
 use crate::state::port_file;
 use crate::state::record::Recorded;
@@ -94,7 +94,7 @@ impl<'held> Reservations<'held> {
         }
         for clone in clones {
             let line = format!("reading the worktrees of {}", quoted(&clone.common_dir));
-            narrator.while_slow(&line, || {
+            while_slow(&line, || {
                 clone.worktrees()?.into_iter().try_for_each(|entry| {
                     reservations.add(entry, clone, Some(clone.common_dir.clone()))
                 })

@@ -526,10 +526,10 @@ impl<'a> Planned<'a> {
         let commit = || match (change, staged) {
             (Change::Make(..), Some(staged)) => staged.commit_new(),
             (Change::Replace(original, _), Some(staged)) => {
-                Ok(is_unchanged(original)? && staged.commit().map(|()| true)?)
+                Ok(is_unchanged(original) && staged.commit().map(|()| true)?)
             }
             (Change::Remove(original), _) => {
-                Ok(is_unchanged(original)? && (dir.remove(name)? | remove_leftover(dir, name)?))
+                Ok(is_unchanged(original) && (dir.remove(name)? | remove_leftover(dir, name)?))
             }
             _ => Ok(true),
         };
