@@ -196,3 +196,6 @@ impl Original {
         &self.file
     }
 }
+
+#[cfg(test)]
+mod tests;
