@@ -99,7 +99,9 @@ fn named_ports(bytes: &[u8], config: &Config) -> Vec<(ServiceName, Port)> {
     };
     let services = config.services.iter();
     let port = |name: &ServiceName| {
-        let nested = object.get("ports").and_then(|ports| ports.get(name.as_str()));
+        let nested = object
+            .get("ports")
+            .and_then(|ports| ports.get(name.as_str()));
         let places = [nested, object.get(name.as_str())];
         places.into_iter().flatten().find_map(port_in)
     };

@@ -1,7 +1,7 @@
 //! `shop{-worktree}`: a text with placeholders, as it reads in the main worktree and in the others.
 
 use crate::config::Service;
-use crate::config::nearest::suggestion;
+use crate::config::nearest::{cut, suggestion};
 use crate::ports::{Bundle, ServiceName};
 
 /// What values are rendered from.
@@ -32,13 +32,6 @@ pub struct Views {
     pub linked: Vec<Piece>,
 }
 
-/// What stands between two braces.
-struct Placeholder {
-    before: Option<char>,
-    piece: Piece,
-    after: Option<char>,
-}
-
 const SEPARATORS: [char; 3] = ['-', '_', '.'];
 
 /// The names of placeholders besides those of services.
@@ -56,11 +49,7 @@ pub fn views(text: &str, services: &[Service]) -> Result<Views, String> {
     let mut rest = text;
     while let Some((literal, behind)) = rest.split_once('{') {
         let (name, behind) = behind.split_once('}').ok_or("`{` has no `}`")?;
-        let Placeholder {
-            before,
-            piece,
-            after,
-        } = placeholder(name, services)?;
+        let (before, piece, after) = placeholder(name, services)?;
         views.main.extend(literal.chars().map(Piece::Char));
         if before.or(after).is_none() {
             views.main.push(piece.clone());
@@ -77,15 +66,16 @@ pub fn views(text: &str, services: &[Service]) -> Result<Views, String> {
     Ok(views)
 }
 
-fn placeholder(name: &str, services: &[Service]) -> Result<Placeholder, String> {
+/// What stands between two braces: a separator, a piece, a separator.
+fn placeholder(
+    name: &str,
+    services: &[Service],
+) -> Result<(Option<char>, Piece, Option<char>), String> {
     let mut names = services.iter().map(|service| &service.name);
     if let Some(service) = names.find(|service| service.as_str() == name) {
-        return Ok(Placeholder {
-            before: None,
-            piece: Piece::Port(service.clone()),
-            after: None,
-        });
+        return Ok((None, Piece::Port(service.clone()), None));
     }
+    let shown = cut(name);
     let before = name.chars().next().filter(|c| SEPARATORS.contains(c));
     let after = name.chars().next_back().filter(|c| SEPARATORS.contains(c));
     let bare = name.trim_matches(SEPARATORS);
@@ -96,7 +86,7 @@ fn placeholder(name: &str, services: &[Service]) -> Result<Placeholder, String> 
         },
         _ if services.iter().any(|service| service.name.as_str() == bare) => {
             return Err(format!(
-                "`{{{name}}}` has a separator, which only `slot` and `worktree` may have"
+                "`{{{shown}}}` has a separator, which only `slot` and `worktree` may have"
             ));
         }
         _ => {
@@ -109,14 +99,10 @@ fn placeholder(name: &str, services: &[Service]) -> Result<Placeholder, String> 
     };
     if name.len() - bare.len() > 1 {
         return Err(format!(
-            "`{{{name}}}` has more than one separator; one may stand before or after `{bare}`"
+            "`{{{shown}}}` has more than one separator; one may stand before or after `{bare}`"
         ));
     }
-    Ok(Placeholder {
-        before,
-        piece,
-        after,
-    })
+    Ok((before, piece, after))
 }
 
 /// Whether `{name}` is a placeholder that no service may hide.
@@ -141,7 +127,7 @@ pub fn render(pieces: &[Piece], values: &Values<'_>) -> Option<String> {
     Some(text)
 }
 
-/// The pieces as a message shows them.
+/// The start of the pieces, for a message.
 pub fn shown(pieces: &[Piece]) -> String {
     let piece = |piece: &Piece| match piece {
         Piece::Char(c) => c.to_string(),
@@ -149,7 +135,7 @@ pub fn shown(pieces: &[Piece]) -> String {
         Piece::Slot => "{slot}".to_owned(),
         Piece::Worktree { .. } => "{worktree}".to_owned(),
     };
-    pieces.iter().map(piece).collect()
+    cut(&pieces.iter().map(piece).collect::<String>()).into_owned()
 }
 
 /// The text of pieces that are characters alone.

@@ -154,6 +154,33 @@ fn a_long_value_is_cut_in_the_message() {
 }
 
 #[test]
+fn no_part_of_a_value_makes_a_message_long() {
+    let long = "a".repeat(5000);
+    let texts = [
+        format!("{long}!"),
+        format!("{long}://localhost"),
+        format!("redis+{long}://localhost"),
+        format!("http://{long}"),
+        format!("http://localhost:{long}"),
+        format!("http://localhost/{long}?"),
+        format!("postgres://{long}.localhost/x"),
+        format!("postgres://localhost/x?{long}=y"),
+        format!("postgres://localhost/x?{long}"),
+        format!("a{{worktree.}}localhost{long}"),
+        format!("{{{long}}}"),
+        format!("{{{}slot}}", "-".repeat(5000)),
+        format!("{{{}web}}", "-".repeat(5000)),
+    ];
+    for text in &texts {
+        for name in ["APP_URL", "APP_HOST", "APP_PORT", "APP_SLOT", "PGHOST"] {
+            let env = serde_json::json!({"env": {name: text}}).to_string();
+            let why = with(&env[1..env.len() - 1]).unwrap_err();
+            assert!(why.len() < 700, "{why}");
+        }
+    }
+}
+
+#[test]
 fn a_byte_order_mark_is_no_part_of_the_config() {
     let text = "\u{feff}{\"services\": {\"a\": 8000}}";
     assert!(parse(text).is_ok());
@@ -212,7 +239,7 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     (
         "{\"services\": {\"a\": 8000} /* x */}",
-        "comments are not JSON; remove the one at line 1 column 27",
+        "comments are not JSON; remove the one at line 1 column 26",
     ),
     (
         "{'services': {}}",
@@ -428,7 +455,7 @@ const HINTS: &[(&str, &str, &str)] = &[
     (
         "PGHOST",
         "{worktree}.localhost",
-        "its resolver may ask the DNS for it; write `localhost`",
+        "databases may ask the DNS for it; write `localhost`",
     ),
     (
         "DATABASE_URL",
@@ -460,7 +487,7 @@ const HINTS: &[(&str, &str, &str)] = &[
     (
         "APP_SECRET",
         "x",
-        "end the name in a word such as `PORT`, `URL`, `HOST` or `NAME`",
+        "keep it as a line of your own in the env file",
     ),
     (
         "PREFIX",
@@ -619,7 +646,7 @@ fn every_config_gives_its_ports_urls_and_slot_as_variables() {
 }
 
 #[test]
-fn env_replaces_a_line_of_the_same_name_where_it_stands_and_adds_the_others() {
+fn env_replaces_a_line_of_the_same_name_in_place_and_adds_the_others() {
     let env = r#""env": {
         "COMPOSE_PROJECT_NAME": "shop-{slot}",
         "WEB_PORT": "{api}",

@@ -11,6 +11,7 @@ use crate::git::command;
 use crate::git::lock::{self, Held};
 use crate::git::repository::Repository;
 use crate::git::worktree::Worktree;
+use crate::narrator::Narrator;
 use crate::session::Session;
 
 /// libgit2's options are the process's, and tests are its threads.
@@ -18,13 +19,18 @@ static LIBGIT2: Mutex<()> = Mutex::new(());
 
 /// Takes the lock of a common dir that no other test has.
 pub fn hold(common_dir: &Path) -> Held {
-    lock::acquire(common_dir, &Session::new(Duration::ZERO)).unwrap()
+    lock::acquire(common_dir, &session_within(Duration::ZERO)).unwrap()
 }
 
 /// A session that waits as long as it takes: a program that another test starts holds all descriptors
 /// of this process, locks too, until it runs.
 pub fn session() -> Session {
-    Session::new(Duration::from_secs(600))
+    session_within(Duration::from_secs(600))
+}
+
+/// A session that waits for locks no longer than `timeout`.
+pub fn session_within(timeout: Duration) -> Session {
+    Session::new(Narrator::default(), timeout)
 }
 
 /// The directories of a linked worktree `id`, made without git: its root, and its entry in `common`.

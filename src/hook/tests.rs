@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::*;
-use crate::git::fixture::Fixture;
+use crate::git::fixture::{Fixture, session_within};
 use crate::git::lock;
 use crate::state::port_file;
 
@@ -123,7 +124,7 @@ fn ports_that_are_up_to_date_are_left_without_lock_and_without_an_index() {
     let before = files_in(worktree.path());
     let _held = lock::acquire(&fixture.common_dir(), &fixture.session).unwrap();
     fs::write(worktree.git_dir.path_of("index"), "no index").unwrap();
-    let session = Session::new(std::time::Duration::ZERO);
+    let session = session_within(Duration::ZERO);
     run(worktree.path(), &session).unwrap();
     assert_eq!(files_in(worktree.path()), before);
     // With something to write, the lock is wanted.

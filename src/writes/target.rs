@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind, Result, quoted, shell_word};
 use crate::files::dir::{Dir, Kind};
 use crate::files::staged::{Original, Patience};
 use crate::git::worktree::Worktree;
-use crate::writes::block;
+use crate::writes::block::{self, HalfBlock};
 
 /// How much of a file is read, in bytes.
 pub const LIMIT: usize = 256 * 1024;
@@ -64,11 +64,11 @@ impl Target {
         self.dir.path_of(&self.name)
     }
 
-    /// Reads what is there; `None` if nothing is.
+    /// Reads what is there, with `patience` to change it; `None` if nothing is.
     ///
     /// # Errors
     /// It is no regular file, too large, cannot be read, or another program is writing it.
-    pub fn read(&self, patience: &Patience) -> Result<Option<Original>> {
+    pub fn read(&self, patience: Option<&Patience>) -> Result<Option<Original>> {
         let path = self.path();
         match self
             .dir
@@ -111,6 +111,15 @@ impl Target {
             Ok(PlainFile::Missing | PlainFile::NotRegular(_)) => false,
             Ok(PlainFile::Unreadable(_)) | Err(_) => true,
         }
+    }
+
+    /// The error of a file with half a block in it.
+    pub fn half_block(&self, half: &HalfBlock) -> Error {
+        self.left_alone(format!(
+            "line {} is one mark of a block, and the other one is missing",
+            half.line
+        ))
+        .remedy("delete what is left of that block")
     }
 
     /// The error of a file that is not written, and why.

@@ -3,7 +3,7 @@
 use super::*;
 use crate::allocate::reservations::Reservations;
 use crate::git::fixture;
-use crate::ports::fixture::{bundle as bundle_of, port};
+use crate::ports::fixture::bundle as bundle_of;
 
 fn config() -> Config {
     let text = "{\"services\": {\"web\": 21000, \"api\": 22000, \"db\": 23000}, \"step\": 10}";

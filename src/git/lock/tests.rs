@@ -6,13 +6,14 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::*;
+use crate::git::fixture::session_within;
 
 /// A lock that was let go of can be held a little longer: a program that another test starts has all
 /// descriptors of this process until it runs. So whoever is to get a lock a second time waits.
 const LONG: Duration = Duration::from_secs(600);
 
 fn acquire_within(common_dir: &Path, timeout: Duration) -> Result<Held> {
-    acquire(common_dir, &Session::new(timeout))
+    acquire(common_dir, &session_within(timeout))
 }
 
 fn error_of(common_dir: &Path) -> String {
@@ -136,7 +137,7 @@ fn locks_that_are_named_in_different_orders_never_deadlock() {
                 let order = order.each_ref().map(PathBuf::as_path);
                 start.wait();
                 for _ in 0..100 {
-                    let held = acquire_all(&order, &Session::new(LONG));
+                    let held = acquire_all(&order, &session_within(LONG));
                     assert_eq!(held.unwrap().files.len(), 3);
                 }
             });
@@ -149,7 +150,7 @@ fn a_clone_that_is_named_twice_is_locked_once() {
     let [one, other] = [(); 2].map(|()| tempfile::tempdir().unwrap());
     let again = other.path().join(".");
     let list = [other.path(), &again, one.path()];
-    let held = acquire_all(&list, &Session::new(Duration::ZERO));
+    let held = acquire_all(&list, &session_within(Duration::ZERO));
     assert_eq!(held.unwrap().files.len(), 2);
 }
 
@@ -158,7 +159,7 @@ fn a_clone_that_cannot_be_locked_is_an_error_and_no_lock_is_kept() {
     let directory = tempfile::tempdir().unwrap();
     let nowhere = directory.path().join("is/not/there");
     let list = [directory.path(), &nowhere];
-    let error = acquire_all(&list, &Session::new(Duration::ZERO)).err();
+    let error = acquire_all(&list, &session_within(Duration::ZERO)).err();
     let error = error.unwrap().to_string();
     assert!(error.contains(&quoted(&path(&nowhere))), "{error}");
     acquire_within(directory.path(), LONG).unwrap();
@@ -169,7 +170,7 @@ fn the_error_names_every_one_of_several_locks_that_is_held() {
     let [own, held, free] = [(); 3].map(|()| tempfile::tempdir().unwrap());
     let list = [own.path(), held.path(), free.path()];
     let all = || {
-        let error = acquire_all(&list, &Session::new(Duration::ZERO)).err();
+        let error = acquire_all(&list, &session_within(Duration::ZERO)).err();
         error.unwrap().to_string()
     };
     let _one = acquire_within(held.path(), LONG).unwrap();

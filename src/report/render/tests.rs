@@ -9,8 +9,8 @@ use crate::config::Config;
 use crate::config::file::ConfigInForce;
 use crate::files::dir::PlainFile;
 use crate::git::fixture;
-use crate::state::assigned::Assigned;
 use crate::state::port_file::FileState;
+use crate::writes::assigned::Assigned;
 
 /// What a hostile branch or a careless hand may put where a name or a value belongs.
 fn hostile() -> impl Strategy<Value = String> {

@@ -18,10 +18,12 @@ fn record(id: Option<&str>, port: u16, env_files: &[(&str, Option<&str>)]) -> Re
             bundle: bundle(1, &[("a", port)]),
             urls: Vec::new(),
         },
-        env_files: env_files
-            .map(|(path, id)| ((*path).to_owned(), id.map(str::to_owned)))
-            .collect(),
-        templates: BTreeMap::new(),
+        written: WrittenFiles {
+            env_files: env_files
+                .map(|(path, id)| ((*path).to_owned(), id.map(str::to_owned)))
+                .collect(),
+            templates: BTreeMap::new(),
+        },
     }
 }
 
@@ -58,6 +60,7 @@ fn a_record_is_the_port_file_and_what_was_written() {
         &[("b/.env", None), (".env", Some("4b825d"))],
     );
     record
+        .written
         .templates
         .insert("x.json".to_owned(), "e69de2".to_owned());
     assert_eq!(
@@ -96,23 +99,24 @@ fn the_record_goes_before_the_pending_one_and_anothers_is_none() {
 #[test]
 fn what_was_written_is_what_both_records_name() {
     let mut one = record(Some("a"), 8100, &[(".env", Some("1")), ("b/.env", None)]);
-    one.templates.insert("x".to_owned(), "1".to_owned());
+    one.written.templates.insert("x".to_owned(), "1".to_owned());
     let mut other = record(Some("a"), 8200, &[("a/.env", Some("2")), (".env", None)]);
-    other.templates.insert("y".to_owned(), "2".to_owned());
+    other
+        .written
+        .templates
+        .insert("y".to_owned(), "2".to_owned());
     // Of a file that both name, the record tells what it was made from.
     let env_files = [("a/.env", Some("2")), (".env", Some("1")), ("b/.env", None)];
-    let expected = (
-        record(None, 8100, &env_files).env_files,
-        [("x", "1"), ("y", "2")]
-            .map(|(path, id)| (path.to_owned(), id.to_owned()))
-            .into(),
-    );
+    let mut expected = record(None, 8100, &env_files).written;
+    expected.templates = [("x", "1"), ("y", "2")]
+        .map(|(path, id)| (path.to_owned(), id.to_owned()))
+        .into();
     assert_eq!(
         found_of_a(written(&one), written(&other)).written(),
         expected
     );
     let of_b = found(Some("b"), written(&one), written(&other));
-    assert_eq!(of_b.written(), Default::default());
+    assert_eq!(of_b.written(), WrittenFiles::default());
 }
 
 #[test]
@@ -292,7 +296,10 @@ proptest! {
         env_files in prop::collection::btree_map(any::<String>(), any::<Option<String>>(), 0..5),
         templates in prop::collection::btree_map(any::<String>(), any::<String>(), 0..5),
     ) {
-        let record = Record { env_files, templates, ..record(id.as_deref(), number, &[]) };
+        let record = Record {
+            written: WrittenFiles { env_files, templates },
+            ..record(id.as_deref(), number, &[])
+        };
         let found = found(id.as_deref(), written(&record), PlainFile::Missing);
         prop_assert_eq!(found.record(), Some(record.clone()));
         prop_assert!(found.is(&record));

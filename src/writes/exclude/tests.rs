@@ -57,7 +57,7 @@ impl CommonDir {
     }
 
     fn hidden(&self) -> Vec<String> {
-        let hidden = hidden(self.path(), &self.session).unwrap();
+        let hidden = hidden(self.path()).unwrap();
         hidden.into_iter().collect()
     }
 }
@@ -157,7 +157,7 @@ fn half_a_block_is_an_error_and_nothing_is_written() {
         );
         assert!(error.starts_with(&start), "{error}");
     }
-    assert!(hidden(common_dir.path(), &common_dir.session).is_err());
+    assert!(hidden(common_dir.path()).is_err());
     assert_eq!(common_dir.content(), half.as_bytes());
 }
 
@@ -175,8 +175,9 @@ fn lines_that_others_append_or_save_in_between_are_kept() {
     for is_rename in [false, true] {
         let common_dir = CommonDir::with("*.o\n");
         let (dir, list) = (common_dir.path().join("info"), common_dir.list());
+        let patience = &common_dir.session.patience;
         let opened = List::open(&list).unwrap().unwrap();
-        let original = opened.read(&common_dir.session).unwrap().unwrap();
+        let original = opened.read(Some(patience)).unwrap().unwrap();
         let new = joined(&original.bytes, &BTreeSet::from(["/x".to_owned()]));
         let staged = original.stage(&opened.dir, &opened.name, &new).unwrap();
         // Between the read and the rename.
@@ -186,7 +187,6 @@ fn lines_that_others_append_or_save_in_between_are_kept() {
         } else {
             fs::write(&list, "*.o\n*.log\n").unwrap();
         }
-        let patience = &common_dir.session.patience;
         assert!(
             !original
                 .is_unchanged(&opened.dir, &opened.name, patience)
