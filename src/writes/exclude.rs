@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, Result, quoted};
 use crate::files::dir::Dir;
-use crate::files::staged::{Access, Original, SUFFIX, Staged};
+use crate::files::staged::{Access, Original, Patience, SUFFIX, Staged};
 use crate::git::access;
 use crate::git::lock::Held;
 use crate::session::Session;
@@ -61,10 +61,10 @@ pub fn remove(
 ///
 /// # Errors
 /// The list cannot be read.
-pub fn hidden(common_dir: &Path, session: &Session) -> Result<BTreeSet<String>> {
+pub fn hidden(common_dir: &Path) -> Result<BTreeSet<String>> {
     let path = path(common_dir);
     let list = List::open(&path).map_err(Error::could_not("read", &path))?;
-    let content = list.map_or(Ok(None), |list| list.read(session));
+    let content = list.map_or(Ok(None), |list| list.read(None));
     let content = content.map_err(Error::could_not("read", &path))?;
     let content = content.map_or(Vec::new(), |original| original.bytes);
     let lines = split(&content).map_err(|half| half_block(&path, &half))?.1;
@@ -104,8 +104,8 @@ impl List {
         }
     }
 
-    fn read(&self, session: &Session) -> io::Result<Option<Original>> {
-        match Original::read(&self.dir, &self.name, LIMIT, &session.patience) {
+    fn read(&self, patience: Option<&Patience>) -> io::Result<Option<Original>> {
+        match Original::read(&self.dir, &self.name, LIMIT, patience) {
             Err(error) if ErrorKind::of(&error) == ErrorKind::Absent => Ok(None),
             original => original.map(Some),
         }
@@ -141,7 +141,9 @@ fn try_change(
 ) -> Result<bool> {
     let could_not = |what| Error::could_not(what, path);
     let list = List::open(path).map_err(could_not("read"))?;
-    let original = list.as_ref().map_or(Ok(None), |list| list.read(session));
+    let original = list
+        .as_ref()
+        .map_or(Ok(None), |list| list.read(Some(&session.patience)));
     let original = original.map_err(could_not("read"))?;
     let content = original
         .as_ref()
@@ -190,9 +192,13 @@ fn half_block(path: &Path, half: &HalfBlock) -> Error {
     .remedy("delete what is left of that block and run `worktree-ports-hook --all`")
 }
 
+/// git skips one at the start of the list, and there alone.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// The list without our blocks, and the lines in them.
 fn split(content: &[u8]) -> Result<(Vec<u8>, BTreeSet<String>), HalfBlock> {
-    let mut rest = Vec::with_capacity(content.len());
+    let (mark, content) = byte_order_mark(content);
+    let mut rest = mark.to_owned();
     let mut lines = BTreeSet::new();
     let mut at = 0;
     for found in block::find(content)? {
@@ -211,8 +217,15 @@ fn joined(rest: &[u8], lines: &BTreeSet<String>) -> Vec<u8> {
     if lines.is_empty() {
         return rest.to_owned();
     }
+    let (mark, rest) = byte_order_mark(rest);
     let lines: String = lines.iter().map(|line| format!("{line}\n")).collect();
-    [block::render(None, &lines).as_bytes(), rest].concat()
+    [mark, block::render(None, &lines).as_bytes(), rest].concat()
+}
+
+/// The byte order mark of `content`, or nothing, and the rest.
+fn byte_order_mark(content: &[u8]) -> (&[u8], &[u8]) {
+    let has_mark = content.starts_with(BYTE_ORDER_MARK);
+    content.split_at(if has_mark { BYTE_ORDER_MARK.len() } else { 0 })
 }
 
 #[cfg(test)]
