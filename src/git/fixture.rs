@@ -52,7 +52,6 @@ pub struct Fixture {
 
 impl Fixture {
     /// A new one; other tests wait until it is dropped.
-    #[expect(clippy::new_without_default, reason = "it runs git")]
     pub fn new() -> Fixture {
         let fixture = Fixture {
             directory: tempfile::tempdir().unwrap(),
@@ -83,9 +82,13 @@ impl Fixture {
         self.main().join(".git")
     }
 
-    /// Runs git, and fails if it does.
+    /// Runs git without the user's config, and fails if it does.
     pub fn git(&self, directory: &Path, arguments: &[&str]) {
         let mut git = command::git(directory);
+        for name in ["HOME", "XDG_CONFIG_HOME"] {
+            git.env(name, self.directory.path());
+        }
+        git.env("GIT_CONFIG_NOSYSTEM", "1");
         git.args([
             "-c",
             "user.name=t",

@@ -110,7 +110,8 @@ fn a_summary_names_the_files_and_worktrees_that_are_gone() {
 
 #[test]
 fn a_summary_of_an_update_names_what_was_written_and_removed() {
-    let table: [(bool, &[&str], &[&str], Option<&str>); 5] = [
+    type Row<'a> = (bool, &'a [&'a str], &'a [&'a str], Option<&'a str>);
+    let table: [Row<'_>; 5] = [
         (false, &[], &[], None),
         (true, &[], &[], Some("updated .worktree-ports.json")),
         (

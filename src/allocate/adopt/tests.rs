@@ -64,11 +64,11 @@ fn ports_are_found_under_the_services_names_in_ports_or_beside_them() {
     for (text, ports, others) in table {
         let named = named_ports(text.as_bytes(), &config());
         assert_eq!(named, bundle_of(0, ports).ports, "{text}");
-        let mut names = other_names(text.as_bytes(), &config());
-        names.sort();
+        let mut found = other_names(text.as_bytes(), &config());
+        found.sort();
         let mut others = others.to_vec();
         others.sort_unstable();
-        assert_eq!(names, others, "{text}");
+        assert_eq!(found, others, "{text}");
     }
 }
 
