@@ -111,7 +111,8 @@ fn named_ports(bytes: &[u8], config: &Config) -> Vec<(ServiceName, Port)> {
         let nested = object
             .get("ports")
             .and_then(|ports| ports.get(name.as_str()));
-        port_in(nested.or_else(|| object.get(name.as_str()))?)
+        let places = [nested, object.get(name.as_str())];
+        places.into_iter().flatten().find_map(port_in)
     };
     services
         .filter_map(|service| Some((service.name.clone(), port(&service.name)?)))
@@ -159,3 +160,6 @@ fn common_slot(named: &[(ServiceName, Port)], config: &Config) -> Option<Slot> {
     let first = slots.next()??;
     slots.all(|slot| slot == Some(first)).then_some(first)
 }
+
+#[cfg(test)]
+mod tests;

@@ -289,3 +289,6 @@ pub fn read_at_most(mut file: &File, expected: usize, limit: usize) -> io::Resul
     bytes.truncate(filled);
     Ok((bytes, false))
 }
+
+#[cfg(test)]
+mod tests;

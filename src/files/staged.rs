@@ -199,3 +199,6 @@ impl Original {
         &self.file
     }
 }
+
+#[cfg(test)]
+mod tests;
