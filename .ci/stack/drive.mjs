@@ -107,7 +107,7 @@ async function week() {
   await step("the main worktree has the base ports, and keeps its own names and lines", () => {
     cpSync(join(here, "project"), shop.path, { recursive: true });
     writeConfig(shop);
-    // PostgreSQL cannot have port 1: whoever reads this line rather than the hook's fails at once.
+    // PostgreSQL cannot bind port 1, so a program that reads this line instead of the hook's fails at once.
     writeFileSync(
       join(shop.path, ".env"),
       "STRIPE_KEY='of the main worktree'\nCOMPOSE_PROJECT_NAME=shop\nexport PGPORT=1\n" +
@@ -235,10 +235,12 @@ async function week() {
     '[ -f "$1" ] || cp "../shop/$1" "$1"': "ok",
   };
   const before = texts(login);
+  const ports = login.ports();
   for (const [setup, state] of Object.entries(setups)) {
     await step(`after ${setup}, the next call or checkout restores the ports and keeps the secrets`, () => {
       for (const remedy of [() => login.hook(), () => login.git("checkout", "--quiet", "new-login")]) {
         for (const file of files()) login.run("sh", "-c", setup, "setup", file);
+        assert.deepEqual(login.ports(), state === "outdated" ? shop.ports() : ports);
         assert.equal(stateOf("new-login"), state);
         remedy();
         assert.equal(stateOf("new-login"), "ok");

@@ -62,7 +62,7 @@ class Server {
   }
 
   async stop() {
-    // PostgreSQL waits for its clients at SIGTERM, but not at SIGINT.
+    // On SIGTERM, PostgreSQL would wait until its clients disconnect.
     if (this.isRunning) this.process.kill("SIGINT");
     const timer = setTimeout(() => this.process.kill("SIGKILL"), patience);
     await this.ended;
@@ -112,7 +112,7 @@ export class Worktree {
     return dotenv.parse(this.text(file));
   }
 
-  // By the env files alone. One that is not there has no ports.
+  // Read from the env files alone. A missing file has no ports.
   ports() {
     const ports = {};
     for (const [service, [file, name]] of Object.entries(portLines)) {
@@ -193,7 +193,7 @@ class Browser {
   }
 }
 
-// What must hold of a worktree whose servers run, whatever happened to it or to the others.
+// What must hold of a worktree with running servers, whatever happened to it or to others.
 export async function checkIsApart(worktree, browser) {
   const { name, project, running, rows, user, ports } = worktree;
   for (const { service, port } of Object.values(running)) {

@@ -1,4 +1,4 @@
-// The shop's API. It knows what apps/api/.env says, and nothing else.
+// The shop's API. Its only configuration is apps/api/.env.
 import { createHmac } from "node:crypto";
 import { createServer } from "node:http";
 import { basename, resolve } from "node:path";
