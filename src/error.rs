@@ -7,13 +7,55 @@ use std::path::Path;
 /// `Result` with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// What an error says of this process and of what it asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// This process lacked descriptors, memory or processes: nothing can be said of what it asked for.
+    Shortage,
+    /// It may not do this there: EROFS, EACCES or EPERM.
+    Refused,
+    /// Nothing is there, or nothing can be.
+    Absent,
+    /// Anything else.
+    Other,
+}
+
+impl ErrorKind {
+    /// The kind of an error of the system.
+    pub fn of(error: &io::Error) -> ErrorKind {
+        use io::ErrorKind as Io;
+        // What macOS says of a name that is not UTF-8.
+        let is_illegal_name = cfg!(unix) && error.raw_os_error() == Some(libc::EILSEQ);
+        match error.kind() {
+            _ if is_shortage(error) => ErrorKind::Shortage,
+            Io::PermissionDenied | Io::ReadOnlyFilesystem => ErrorKind::Refused,
+            Io::NotFound | Io::NotADirectory | Io::InvalidInput | Io::InvalidFilename => {
+                ErrorKind::Absent
+            }
+            _ if is_illegal_name => ErrorKind::Absent,
+            _ => ErrorKind::Other,
+        }
+    }
+}
+
+fn is_shortage(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    let is_shortage = matches!(
+        error.raw_os_error(),
+        Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS | libc::EAGAIN)
+    );
+    // ERROR_TOO_MANY_OPEN_FILES, WSAEMFILE, WSAENOBUFS
+    #[cfg(windows)]
+    let is_shortage = matches!(error.raw_os_error(), Some(4 | 10024 | 10055));
+    is_shortage || error.kind() == io::ErrorKind::OutOfMemory
+}
+
 /// Something that could not be done, as one line for a person.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Error {
     text: String,
     remedy: Option<String>,
-    /// Whether its cause is a shortage of our own.
-    is_own_shortage: bool,
+    kind: ErrorKind,
 }
 
 impl Error {
@@ -22,7 +64,7 @@ impl Error {
         Error {
             text: text.into(),
             remedy: None,
-            is_own_shortage: false,
+            kind: ErrorKind::Other,
         }
     }
 
@@ -31,10 +73,22 @@ impl Error {
         Error::new(format!("could not {what} {}: {cause}", quoted(path)))
     }
 
-    /// Whether this process lacked descriptors or memory, so that nothing can be said of what it
-    /// asked for.
-    pub fn is_own_shortage(&self) -> bool {
-        self.is_own_shortage
+    /// The same for an error of the system, whose kind is kept; for `map_err`.
+    pub fn could_not<P: AsRef<Path>>(what: &str, path: P) -> impl FnOnce(io::Error) -> Error {
+        move |error| Error {
+            kind: ErrorKind::of(&error),
+            ..Error::at(what, path.as_ref(), error)
+        }
+    }
+
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// The same error, of another kind.
+    #[must_use]
+    pub fn of_kind(self, kind: ErrorKind) -> Self {
+        Error { kind, ..self }
     }
 
     /// Says first what this error means: `<what>: <this error>`.
@@ -51,13 +105,18 @@ impl Error {
         self
     }
 
-    /// Adds what the reader can run or do, where nothing better is known.
+    /// Adds what the reader can run or do, if nothing better is known.
     #[must_use]
     pub fn remedy_or(self, remedy: &str) -> Self {
         match self.remedy {
             Some(_) => self,
             None => self.remedy(remedy),
         }
+    }
+
+    /// What is wrong, and what to do about it.
+    pub fn parts(&self) -> (&str, Option<&str>) {
+        (&self.text, self.remedy.as_deref())
     }
 }
 
@@ -72,21 +131,6 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
-
-/// Turns the error of a system call into one that says what could not be done, and to which path.
-pub trait CouldNot<T> {
-    /// `could not <what> <path>: <cause>`.
-    fn could_not(self, what: &str, path: &Path) -> Result<T>;
-}
-
-impl<T> CouldNot<T> for io::Result<T> {
-    fn could_not(self, what: &str, path: &Path) -> Result<T> {
-        self.map_err(|error| Error {
-            is_own_shortage: is_own_shortage(&error),
-            ..Error::at(what, path, error)
-        })
-    }
-}
 
 /// A path in backticks.
 pub fn quoted(path: &Path) -> String {
@@ -127,49 +171,21 @@ pub fn printable(text: &str) -> String {
     shown
 }
 
-/// Whether `c` is a control character or reorders the text around it.
+/// Whether `c` is a control character, or one that is not seen: it reorders the text around it,
+/// joins or breaks it, or hides in it.
 pub fn drives_terminal(c: char) -> bool {
-    let reorders =
-        matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    c.is_control() || reorders
-}
-
-/// Whether `error` tells of this process's want of descriptors or memory, and so nothing of the
-/// file or the port that was asked for.
-pub fn is_own_shortage(error: &io::Error) -> bool {
-    #[cfg(unix)]
-    let shortage = matches!(
-        error.raw_os_error(),
-        Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS)
-    );
-    // ERROR_TOO_MANY_OPEN_FILES, WSAEMFILE, WSAENOBUFS
-    #[cfg(windows)]
-    let shortage = matches!(error.raw_os_error(), Some(4 | 10024 | 10055));
-    shortage || error.kind() == io::ErrorKind::OutOfMemory
+    let is_unseen = matches!(c,
+        '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{3164}'
+        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
+        | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}');
+    c.is_control() || is_unseen
 }
 
 /// Whether `error` is EPERM, which Rust's `ErrorKind` does not tell from EACCES. Windows has no such
 /// error.
 pub fn is_not_permitted(error: &io::Error) -> bool {
     cfg!(unix) && error.raw_os_error() == Some(libc::EPERM)
-}
-
-/// Whether `error` says that this process may not write there: EROFS, EACCES or EPERM.
-pub fn is_write_refused(error: &io::Error) -> bool {
-    use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
-    matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem)
-}
-
-/// Whether `error` says that nothing lies at a path, or that no such path can be.
-pub fn is_absence(error: &io::Error) -> bool {
-    use io::ErrorKind::{InvalidFilename, InvalidInput, NotADirectory, NotFound};
-    // What macOS says of a name that is not UTF-8.
-    let is_illegal_name = cfg!(unix) && error.raw_os_error() == Some(libc::EILSEQ);
-    is_illegal_name
-        || matches!(
-            error.kind(),
-            NotFound | NotADirectory | InvalidInput | InvalidFilename
-        )
 }
 
 #[cfg(test)]

@@ -2,75 +2,122 @@
 
 use std::path::Path;
 
-use crate::allocate::plan::Aim;
+use crate::allocate::plan::Request;
+use crate::config::file::{self as config_file, ConfigInForce};
 use crate::error::Result;
-use crate::git::index;
-use crate::git::lock::LockOptions;
 use crate::git::repository::{self, Owner, Repository};
 use crate::git::worktree::Worktree;
 use crate::reserve::{self, Outcome};
-use crate::state::port_file::{self, State};
+use crate::session::Session;
+use crate::state::assigned::Assigned;
+use crate::state::port_file::FileState;
+use crate::state::reservation::Reservation;
+use crate::writes::files::{Files, WrittenFiles};
 
-/// A checkout of a branch or a commit, as git tells of it.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Checkout {
-    /// There was no HEAD before: a new worktree, as a rule.
-    pub is_first: bool,
-}
-
-impl Checkout {
-    /// Reads git's arguments `<previous HEAD> <new HEAD> <flag>`; `None` if the flag says that only
-    /// files were checked out.
-    pub fn parse(previous_head: &str, flag: &str) -> Option<Checkout> {
-        (flag == "1").then(|| Checkout {
-            is_first: previous_head.bytes().all(|byte| byte == b'0'),
-        })
-    }
-}
-
-/// Serves a checkout in `here`, the current directory: a linked worktree that has no ports gets
-/// some. Any other checkout ends here, after two or three small files, without libgit2 and without
-/// a look at the `options`.
+/// Serves a checkout of a branch or a commit in `here`, the current directory: a linked worktree
+/// without ports gets some, and one that has ports is brought up to date. Any other checkout ends
+/// here, after a few small files, without libgit2.
 ///
 /// # Errors
-/// The worktree has no ports of its own.
-pub fn run<'a>(
-    checkout: &Checkout,
-    here: &Path,
-    options: impl FnOnce() -> Result<LockOptions<'a>>,
-) -> Result<()> {
-    let Some(worktree) = Worktree::linked_at(here)? else {
+/// The worktree has no ports of its own, or what was written for it could not be brought up to date.
+pub fn run(here: &Path, session: &Session) -> Result<()> {
+    let Some(worktree) = Worktree::at(here)? else {
         return Ok(());
     };
-    let open = || {
-        repository::set_up(Owner::CheckedByGit);
-        Repository::open(&worktree.common_dir)
-    };
-    // A file that was not tracked at the first checkout is the worktree's own later on, or is left
-    // alone: so that only the first one pays for the question.
-    let is_tracked = |is_there: bool| {
-        let is_asked = is_there && checkout.is_first;
-        Ok(is_asked && index::tracks(&worktree, port_file::NAME, open()?.hash_len)?)
-    };
-    let state = port_file::look(&worktree.root, worktree.id.as_deref(), is_tracked)?;
-    match state {
-        State::Own(_) | State::Foreign => return Ok(()),
-        State::Tracked | State::Unreadable(_) => {
-            return Err(reserve::left_alone(&worktree, &state));
+    match worktree.port_file()? {
+        FileState::Own(own) => update(&worktree, &own, session),
+        FileState::Foreign(_) => Ok(()),
+        _ if worktree.is_main() => Ok(()),
+        state @ FileState::Unreadable(_) => Err(reserve::left_alone(&worktree, &state)),
+        FileState::Missing | FileState::Copied | FileState::Damaged | FileState::Tracked => {
+            allocate(&worktree, session)
         }
-        State::Missing | State::Copied | State::Damaged => {}
     }
-    let options = options()?;
-    match reserve::reserve(&open()?, &worktree, Aim::Have, &options)? {
+}
+
+fn open(worktree: &Worktree) -> Result<Repository> {
+    repository::set_up(Owner::CheckedByGit);
+    Repository::open(&worktree.common_dir)
+}
+
+fn allocate(worktree: &Worktree, session: &Session) -> Result<()> {
+    match reserve::request(&open(worktree)?, worktree, Request::Allocate, session)? {
         // Another hook or a call by hand was faster.
-        Outcome::Kept(_) | Outcome::LeftAlone(State::Own(_) | State::Foreign) => {}
-        Outcome::LeftAlone(state) => return Err(reserve::left_alone(&worktree, &state)),
-        Outcome::Written(assigned, written) => {
-            options.narrator.tell(written.summary(&assigned));
+        Outcome::Kept(_) | Outcome::LeftAlone(FileState::Own(_) | FileState::Foreign(_)) => {}
+        Outcome::LeftAlone(state) => return Err(reserve::left_alone(worktree, &state)),
+        Outcome::Written(assigned, summary) => {
+            session.narrator.tell(summary.of_allocation(&assigned));
         }
     }
     Ok(())
 }
 
-#[cfg(test)]
-mod tests;
+/// Brings up to date what is written for a worktree, by its own config alone.
+fn update(worktree: &Worktree, own: &Reservation, session: &Session) -> Result<()> {
+    let is_detached = worktree.is_detached()?;
+    let Some(config) = config_file::load(worktree)? else {
+        return if is_detached {
+            Ok(())
+        } else {
+            remove_stale_templates(worktree, session)
+        };
+    };
+    let in_force = ConfigInForce::own(config);
+    let assigned = Assigned::new(worktree, in_force, own.bundle.clone(), Some(own));
+    if assigned.is_in(own) && reserve::is_written(worktree, &assigned, Request::Update, session)? {
+        return Ok(());
+    }
+    // A rebase or a bisect passes commits that lack what the branch has.
+    if is_detached && would_take_away(worktree, own, &assigned, session)? {
+        return Ok(());
+    }
+    let outcome = reserve::request(&open(worktree)?, worktree, Request::Update, session)?;
+    if let Outcome::Written(_, summary) = outcome
+        && let Some(summary) = summary.of_update()
+    {
+        session.narrator.tell(summary);
+    }
+    Ok(())
+}
+
+/// Whether the config of `assigned` lacks a service, a variable or a file that is written here.
+fn would_take_away(
+    worktree: &Worktree,
+    own: &Reservation,
+    assigned: &Assigned,
+    session: &Session,
+) -> Result<bool> {
+    let new = &assigned.reservation;
+    let lacks_service = own.bundle.ports.iter().any(|(name, _)| {
+        let mut services = assigned.config.services.iter();
+        !services.any(|service| service.name == *name)
+    });
+    let lacks_url = own.urls.iter().any(|(name, _)| !new.urls.iter().any(|(other, _)| other == name));
+    let files = Files {
+        worktree,
+        wanted: &assigned.wanted(),
+        written: &WrittenFiles::of(&worktree.record()?),
+        manners: reserve::manners(Request::Update, worktree),
+        session,
+    };
+    Ok(lacks_service || lacks_url || files.would_take_away())
+}
+
+/// A branch without a config keeps what is written, except for files that were made from templates
+/// of another branch.
+fn remove_stale_templates(worktree: &Worktree, session: &Session) -> Result<()> {
+    let written = WrittenFiles::of(&worktree.record()?);
+    if written.templates.is_empty() {
+        return Ok(());
+    }
+    let repository = open(worktree)?;
+    let kept = config_file::of(worktree, &repository)?.config.templates;
+    if written.templates.keys().all(|path| kept.iter().any(|template| template.target == *path)) {
+        return Ok(());
+    }
+    let removed = reserve::remove_stale_templates(&repository, worktree, &kept, session)?;
+    if !removed.is_empty() {
+        session.narrator.tell(format_args!("removed {}", removed.join(", ")));
+    }
+    Ok(())
+}

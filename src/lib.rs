@@ -38,17 +38,19 @@
 
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
-pub mod allocate;
+mod allocate;
 pub mod cli;
-pub mod config;
-pub mod error;
-pub mod files;
-pub mod git;
-pub mod hook;
-pub mod install;
-pub mod narrator;
-pub mod ports;
-pub mod release;
-pub mod report;
-pub mod reserve;
-pub mod state;
+mod config;
+mod error;
+mod files;
+mod git;
+mod hook;
+mod install;
+mod narrator;
+mod ports;
+mod release;
+mod report;
+mod reserve;
+mod session;
+mod state;
+mod writes;

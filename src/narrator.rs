@@ -8,7 +8,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-use crate::error::{Error, printable};
+use crate::error::{Error, ErrorKind, printable};
 
 /// How long something may take before it is told.
 pub const SILENCE: Duration = Duration::from_secs(1);
@@ -59,7 +59,7 @@ impl Narrator {
     /// The value, or a warning in its place; a shortage of our own stays an error.
     pub fn tolerate<T>(&self, outcome: Result<T, Error>) -> Result<Option<T>, Error> {
         match outcome {
-            Err(error) if error.is_own_shortage() => Err(error),
+            Err(error) if error.kind() == ErrorKind::Shortage => Err(error),
             outcome => Ok(self.or_warn(outcome)),
         }
     }

@@ -1,5 +1,6 @@
 //! The data: ports, slots, services, and the bundle that they make.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::Serialize;
@@ -77,8 +78,7 @@ impl fmt::Display for ServiceName {
 /// One worktree's ports, one for each service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bundle {
-    /// `None` only where a port file made by hand names none and its ports fit none.
-    pub slot: Option<Slot>,
+    pub slot: Slot,
     /// Each service and its port, in the order in which the config declares them.
     pub ports: Vec<(ServiceName, Port)>,
 }
@@ -88,6 +88,11 @@ impl Bundle {
     pub fn port(&self, service: &ServiceName) -> Option<Port> {
         let (_, port) = self.ports.iter().find(|(name, _)| name == service)?;
         Some(*port)
+    }
+
+    /// Its ports, each once.
+    pub fn distinct_ports(&self) -> BTreeSet<Port> {
+        self.ports.iter().map(|(_, port)| *port).collect()
     }
 
     /// The service that has `port`.

@@ -1,122 +1,173 @@
 //! Giving ports back: what was written for a worktree is taken away again.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
-use crate::allocate::plan::Aim;
+use crate::allocate::plan::Request;
 use crate::config::file as config_file;
-use crate::error::Result;
-use crate::git::exclude;
-use crate::git::index;
-use crate::git::lock::{self, Held, LockOptions};
+use crate::error::{Error, Result};
+use crate::git::lock::{self, Held};
 use crate::git::repository::Repository;
 use crate::git::worktree::Worktree;
-use crate::narrator::Narrator;
 use crate::reserve;
-use crate::state::env_file;
-use crate::state::port_file::{self, State};
-use crate::state::record;
+use crate::session::Session;
+use crate::state::port_file::{self, FileState};
+use crate::state::record::{RecordPlace, Recorded};
+use crate::writes::exclude;
+use crate::writes::files::{Done, Files, Manners, Wanted, WrittenFiles};
 
-/// What became of a release.
+/// What a file is that is taken back: block out, removed only if nothing else is in it.
+const MANNERS: Manners = Manners {
+    makes_files: false,
+    removes_unchanged: false,
+    tells_obstacles: true,
+};
+
+/// The result of a release.
 pub enum Released {
-    /// The worktree has no ports any more. What is to be said about it.
+    /// The worktree has no ports any more. The message to print.
     Done(String),
-    /// Nothing was done: the file that lies there is not the worktree's.
-    LeftAlone(State),
+    /// Nothing was done: the file that is there is not the worktree's.
+    LeftAlone(FileState),
 }
 
-/// Gives the ports of `worktree` back: takes the blocks out of its env files, then removes the port
-/// file, then the record.
+/// Gives the ports of `worktree` back: takes the blocks out of its env files and removes what was made
+/// from templates, then the port file, then the record.
 ///
 /// # Errors
-/// One of them could not be removed; what it names is still reserved.
+/// One of them cannot be taken away. Then nothing is changed, as far as that could be known: what it
+/// names is still reserved.
 pub fn release(
     repository: &Repository,
     worktree: &Worktree,
-    options: &LockOptions<'_>,
+    session: &Session,
 ) -> Result<Released> {
-    let held = lock::acquire(&repository.common_dir, options)?;
+    let held = lock::acquire(&repository.common_dir, session)?;
     worktree.check_registered()?;
-    let state = reserve::look(repository, worktree)?;
-    if reserve::is_to_be_left_alone(&state, Aim::BeCurrent) {
+    let state = worktree.port_file()?;
+    if reserve::is_to_be_left_alone(&state, Request::Ensure) {
         return Ok(Released::LeftAlone(state));
     }
-    let place = record::Place::of(worktree);
-    let record = place.read()?;
-    let had = match (&state, record.record(worktree.id.as_deref())) {
-        (State::Own(own), _) => Some(own.bundle.to_string()),
+    if !matches!(state, FileState::Missing) && worktree.tracks(port_file::NAME)? {
+        return Ok(Released::LeftAlone(FileState::Tracked));
+    }
+    let recorded = worktree.record()?;
+    let had = match (&state, recorded.record()) {
+        (FileState::Own(own), _) => Some(own.bundle.to_string()),
         (_, Some(record)) => Some(record.reservation.bundle.to_string()),
         (_, None) => None,
     };
-    take_blocks_out(&held, repository, worktree, &record, options.narrator);
-    port_file::remove(&held, &worktree.root, |path| {
-        index::tracks(worktree, path, repository.hash_len)
-    })?;
-    place.remove(&held)?;
-    options.narrator.or_warn(show_unneeded(&held, repository));
+    let place = removable(worktree, &held, &recorded)?;
+
+    let written = all_written(worktree, repository, &recorded);
+    let files = Files {
+        worktree,
+        wanted: &Wanted::default(),
+        written: &written,
+        manners: MANNERS,
+        session,
+    };
+    let planned = files.plan_all(&held, repository)?;
+    let staged = planned.stage();
+    if let Some(error) = planned.obstacle(&staged) {
+        return Err(error.within("nothing was released"));
+    }
+    let Done { has_failed, .. } = planned.commit(staged);
+    if has_failed {
+        return Err(Error::new("not all files could be given back, so the ports are still reserved")
+            .remedy(format!("run `{} --release` again", worktree.by_hand())));
+    }
+    files.remove_leftovers(&held)?;
+    port_file::remove(&held, &worktree.root)?;
+    if let Some(place) = place {
+        place.remove(&held)?;
+    }
     Ok(Released::Done(match had {
         Some(bundle) => format!("released {bundle}"),
         None => "this worktree had no ports to release".to_owned(),
     }))
 }
 
-/// Takes the blocks out of every worktree's env files and removes every record, so that nothing but
-/// port files is left. Tells what could not be removed.
-pub fn forget_all(held: &Held, repository: &Repository, narrator: &Narrator) -> Result<()> {
-    for entry in repository.worktrees()? {
-        let place = record::Place::of_entry(&entry, &repository.common_dir);
-        if let Some(worktree) = Worktree::of(&entry, &repository.common_dir)
-            && worktree.is_in_place().unwrap_or(false)
-        {
-            take_blocks_out(held, repository, &worktree, &place.read()?, narrator);
-        }
-        narrator.or_warn(place.remove(held));
-    }
-    narrator.or_warn(show_unneeded(held, repository));
-    Ok(())
-}
-
-fn take_blocks_out(
-    held: &Held,
-    repository: &Repository,
+/// The place of the record, if there is one, of which it is known that the record can be removed from
+/// it: it would go on reserving.
+fn removable(
     worktree: &Worktree,
-    record: &record::Found,
-    narrator: &Narrator,
-) {
-    let is_tracked = |path: &str| index::tracks(worktree, path, repository.hash_len);
-    let writer = env_file::Writer {
-        worktree,
-        is_tracked: &is_tracked,
-        // Nothing is made here.
-        shown_elsewhere: &|_| None,
-        narrator,
-    };
-    // Where the record could not be written, the config may say where a block of ours stands.
-    let config = config_file::of(worktree, repository).ok();
-    let declared = config.into_iter().flat_map(|config| config.env_files);
-    let mut paths: Vec<String> = declared.map(|(path, _)| path).collect();
-    paths.extend(record.env_files(worktree.id.as_deref()));
-    paths.sort();
-    paths.dedup();
-    writer.remove_all(held, &paths);
+    held: &Held,
+    recorded: &Recorded,
+) -> Result<Option<RecordPlace>> {
+    if recorded.is_missing() {
+        return Ok(None);
+    }
+    let could_not = || Error::could_not("remove", worktree.record_path());
+    let place = worktree.record_place(held).map_err(could_not())?;
+    if !worktree.is_record_writable() {
+        let error = std::io::ErrorKind::PermissionDenied.into();
+        return Err(could_not()(error).within("nothing was released"));
+    }
+    if let Some(record) = recorded.record() {
+        // A file can be made there, so one can be removed.
+        let staged = place.prepare(&record);
+        staged.map_err(|error| could_not()(error).within("nothing was released"))?;
+    }
+    Ok(Some(place))
 }
 
-/// Takes the lines out of git's list of what it ignores that no worktree needs any more. One that
-/// hides a file is needed as long as a worktree has that file: it may have come to hold lines of its
-/// user's.
-fn show_unneeded(held: &Held, repository: &Repository) -> Result<()> {
-    let mut roots = Vec::new();
-    let mut standing = BTreeSet::new();
-    for entry in repository.worktrees()? {
-        roots.extend(entry.root().map(Path::to_owned));
-        let place = record::Place::of_entry(&entry, &repository.common_dir);
-        standing.extend(place.read()?.env_files(entry.id().as_deref()));
+/// All files in which our block may be, and all that may have been made from templates. If the record
+/// could not be written, the config says where a block may be.
+fn all_written(worktree: &Worktree, repository: &Repository, recorded: &Recorded) -> WrittenFiles {
+    let mut written = WrittenFiles::of(recorded);
+    if let Ok(in_force) = config_file::of(worktree, repository) {
+        for (path, _) in in_force.config.env_files {
+            written.env_files.entry(path).or_default();
+        }
     }
-    let is_there = |path: &str| {
-        let mut roots = roots.iter();
-        roots.any(|root| root.join(path).symlink_metadata().is_ok())
+    written
+}
+
+/// Takes the blocks out of every worktree's env files, removes what was made from templates and every
+/// record, so that nothing but port files is left. Tells what could not be removed.
+pub fn forget_all(held: &Held, repository: &Repository, session: &Session) -> Result<()> {
+    let narrator = &session.narrator;
+    // What is left in worktrees that are out of sight must stay hidden.
+    let mut out_of_sight = BTreeSet::new();
+    for entry in repository.worktrees()? {
+        let recorded = Recorded::of(&entry)?;
+        let opened = narrator.or_warn(entry.open()).flatten();
+        match opened.filter(|worktree| worktree.is_in_place().unwrap_or(false)) {
+            Some(worktree) => {
+                let written = all_written(&worktree, repository, &recorded);
+                let files = Files {
+                    worktree: &worktree,
+                    wanted: &Wanted::default(),
+                    written: &written,
+                    manners: MANNERS,
+                    session,
+                };
+                if let Some(planned) = narrator.or_warn(files.plan_all(held, repository)) {
+                    planned.commit(planned.stage());
+                }
+                narrator.or_warn(files.remove_leftovers(held));
+            }
+            None => {
+                if let Some(record) = recorded.record() {
+                    out_of_sight.insert(port_file::NAME.to_owned());
+                    out_of_sight.extend(record.env_files.into_keys());
+                    out_of_sight.extend(record.templates.into_keys());
+                }
+            }
+        }
+        if let Some(Some(place)) = narrator.or_warn(RecordPlace::of(&entry)) {
+            narrator.or_warn(place.remove(held));
+        }
+    }
+    let mut roots = Vec::new();
+    for entry in repository.worktrees()? {
+        roots.extend(entry.root().map(std::path::Path::to_owned));
+    }
+    let is_needed = |path: &str| {
+        let is_there = |root: &std::path::PathBuf| root.join(path).symlink_metadata().is_ok();
+        out_of_sight.contains(path) || roots.iter().any(is_there)
     };
-    exclude::remove_unneeded(held, &repository.common_dir, &|path, is_hidden| {
-        standing.contains(path) || (is_hidden && is_there(path))
-    })
+    let removed = exclude::remove(held, &repository.common_dir, &is_needed, session);
+    narrator.or_warn(removed);
+    Ok(())
 }

@@ -1,9 +1,8 @@
 //! Which bundle a worktree gets: the slots in order, what may be restored, what may join, and the
-//! rights of the main worktree. Meets no file and no socket.
+//! rights of the main worktree. Pure.
 
-use crate::allocate::reservations::Others;
+use crate::allocate::reservations::{Holder, Others};
 use crate::config::{Config, Service};
-use crate::error::Result;
 use crate::ports::{Bundle, Port, ServiceName, Slot};
 
 /// The highest port below those that Linux hands out to outgoing connections
@@ -54,6 +53,15 @@ impl<'a> Choice<'a> {
         }
     }
 
+    pub fn config(&self) -> &'a Config {
+        self.config
+    }
+
+    /// Another worktree that keeps this one from `port`.
+    pub fn holder_of(&self, port: Port) -> Option<&'a Holder> {
+        self.others.holding(port)
+    }
+
     /// The others, among whom it chooses.
     pub fn others(&self) -> Others<'a> {
         self.others
@@ -71,80 +79,63 @@ impl<'a> Choice<'a> {
 
     /// Whether no other worktree has the slot of `bundle` or reserves a port of it.
     pub fn is_clear(&self, bundle: &Bundle) -> bool {
-        let is_slot_clear = bundle.slot.is_none_or(|slot| self.is_slot_clear(slot));
         let mut ports = bundle.ports.iter();
-        is_slot_clear && ports.all(|(_, port)| self.is_port_clear(bundle.slot, *port))
+        self.is_slot_clear(bundle.slot)
+            && ports.all(|(_, port)| self.is_port_clear(bundle.slot, *port))
     }
 
-    fn is_slot_clear(&self, slot: Slot) -> bool {
+    /// Whether no other worktree has `slot`.
+    pub fn is_slot_clear(&self, slot: Slot) -> bool {
         let is_main_worktrees =
             slot == Slot::MAIN && matches!(self.slot_zero, SlotZero::MainWorktrees(_));
         !is_main_worktrees && !self.others.has_slot(slot)
     }
 
-    fn is_port_clear(&self, slot: Option<Slot>, port: Port) -> bool {
+    /// Whether no other worktree reserves `port`, as a port of `slot`.
+    pub fn is_port_clear(&self, slot: Slot, port: Port) -> bool {
         match &self.slot_zero {
-            SlotZero::Mine if slot == Some(Slot::MAIN) => !self.others.has_port_of_main(port),
+            SlotZero::Mine if slot == Slot::MAIN => !self.others.has_port_of_main(port),
             SlotZero::MainWorktrees(ports) if ports.contains(&port) => false,
             _ => !self.others.has_port(port),
         }
     }
 
     /// Whether `slot` is the worktree's own by right, so that its ports are not probed.
-    pub fn is_by_right(&self, slot: Option<Slot>) -> bool {
-        self.slot_zero == SlotZero::Mine && slot == Some(Slot::MAIN)
+    pub fn is_by_right(&self, slot: Slot) -> bool {
+        self.slot_zero == SlotZero::Mine && slot == Slot::MAIN
     }
 
-    /// The bundle `own` as the config has it now. No port of it moves: a service that the config
-    /// has lost is dropped, and one that it has gained joins in the same slot if all the others are
-    /// there and its port is clear and free; else it is left out.
-    pub fn update(
-        &self,
-        own: &Bundle,
-        mut is_free: impl FnMut(Port) -> Result<bool>,
-    ) -> Result<Bundle> {
-        let is_there = |service: &Service, slot: Slot| {
+    /// The bundle `own` as the config has it now. No port of it moves: a service that the config has
+    /// lost is dropped, and one that it has gained joins in the same slot if all the others are
+    /// there and its port is clear; else it is left out. It is not probed: its own server may run.
+    pub fn update(&self, own: &Bundle) -> Bundle {
+        let is_there = |service: &Service| {
             let port = own.port(&service.name);
-            port.is_none_or(|port| self.config.port(service, slot) == Some(port))
+            port.is_none_or(|port| self.config.port(service, own.slot) == Some(port))
         };
         let services = &self.config.services;
-        let slot = own
-            .slot
-            .or_else(|| self.slot_by_ports(own))
-            .filter(|slot| services.iter().all(|service| is_there(service, *slot)));
-
-        let mut ports = Vec::with_capacity(services.len());
-        for service in services {
-            if let Some(port) = own.port(&service.name) {
-                ports.push((service.name.clone(), port));
-            } else if let Some(slot) = slot
-                && let Some(port) = self.config.port(service, slot)
-                && is_usable(service, slot, port)
-                && self.is_port_clear(Some(slot), port)
-                && (self.is_by_right(Some(slot)) || is_free(port)?)
-            {
-                ports.push((service.name.clone(), port));
-            }
+        let are_there = services.iter().all(is_there);
+        let port = |service: &Service| {
+            let joins = || {
+                let port = self.config.port(service, own.slot)?;
+                let is_had = are_there
+                    && is_usable(service, own.slot, port)
+                    && self.is_port_clear(own.slot, port);
+                is_had.then_some(port)
+            };
+            let port = own.port(&service.name).or_else(joins)?;
+            Some((service.name.clone(), port))
+        };
+        Bundle {
+            slot: own.slot,
+            ports: services.iter().filter_map(port).collect(),
         }
-        Ok(Bundle {
-            slot: own.slot.or(slot.filter(|slot| self.is_slot_clear(*slot))),
-            ports,
-        })
     }
 
     /// The services of the config for which `bundle` has no port.
     pub fn missing<'b>(&'b self, bundle: &'b Bundle) -> impl Iterator<Item = &'b ServiceName> {
         let names = self.config.services.iter().map(|service| &service.name);
         names.filter(|name| bundle.port(name).is_none())
-    }
-
-    /// The slot in which the first service of the config that `own` has would have its port.
-    fn slot_by_ports(&self, own: &Bundle) -> Option<Slot> {
-        let mut services = self.config.services.iter();
-        let (service, port) =
-            services.find_map(|service| Some((service, own.port(&service.name)?)))?;
-        let offset = u32::from(port.number()).checked_sub(u32::from(service.base.number()))?;
-        (offset % self.config.step == 0).then(|| Slot(offset / self.config.step))
     }
 }
 
@@ -157,6 +148,23 @@ pub struct Candidates<'a> {
     pub tried: u32,
     /// How many of these another worktree has, or a port of them.
     pub reserved: u32,
+}
+
+impl Candidates<'_> {
+    /// Where the slots end, in words: the service that runs out of ports first, and why.
+    pub fn end(&self) -> String {
+        let Config { services, step, .. } = self.choice.config;
+        let slots = |service: &&Service| (limit(service) - service.base.number()) / *step as u16;
+        let first = services.iter().min_by_key(slots);
+        first.map_or_else(String::new, |service| {
+            format!(
+                "the slots end where `{}`, at {} + slot × {step}, passes {}",
+                service.name,
+                service.base,
+                limit(service)
+            )
+        })
+    }
 }
 
 impl Iterator for Candidates<'_> {
@@ -174,7 +182,7 @@ impl Iterator for Candidates<'_> {
             self.tried += 1;
             let mut ports = ports.iter();
             if self.choice.is_slot_clear(slot)
-                && ports.all(|port| self.choice.is_port_clear(Some(slot), *port))
+                && ports.all(|port| self.choice.is_port_clear(slot, *port))
             {
                 return self.choice.config.bundle(slot);
             }
@@ -183,13 +191,21 @@ impl Iterator for Candidates<'_> {
     }
 }
 
-/// Whether `service` can use `port`, its own in `slot`: low enough that the kernel does not hand it
-/// to an outgoing connection, unless the base port is not either; and, but for a base port, which
-/// is the user's own choice, open to browsers.
+/// Whether `service` can use `port`, its own in `slot`: up to its limit and, but for a base port,
+/// which is the user's own choice, open to browsers.
 pub fn is_usable(service: &Service, slot: Slot, port: Port) -> bool {
-    let below_ephemeral =
-        port.number() <= BELOW_EPHEMERAL || service.base.number() > BELOW_EPHEMERAL;
-    below_ephemeral && (slot == Slot::MAIN || !BLOCKED_BY_BROWSERS.contains(&port.number()))
+    port.number() <= limit(service)
+        && (slot == Slot::MAIN || !BLOCKED_BY_BROWSERS.contains(&port.number()))
+}
+
+/// The highest port that `service` can use: low enough that the kernel does not hand it to an outgoing
+/// connection, unless the base port is not either.
+fn limit(service: &Service) -> u16 {
+    if service.base.number() > BELOW_EPHEMERAL {
+        u16::MAX
+    } else {
+        BELOW_EPHEMERAL
+    }
 }
 
 #[cfg(test)]

@@ -2,32 +2,34 @@
 
 use std::fmt::Write as _;
 
+use crate::allocate::adopt;
 use crate::allocate::choose::Choice;
 use crate::allocate::probe::Probe;
-use crate::allocate::reservations::Others;
-use crate::error::{Error, Result, quoted, shell_word};
+use crate::error::{Error, Result, quoted};
 use crate::git::worktree::Worktree;
 use crate::ports::{Bundle, ServiceName};
-use crate::state::port_file::State;
-use crate::state::record;
+use crate::state::port_file::FileState;
+use crate::state::record::Recorded;
 
-/// What a worktree wants.
+/// What is asked for a worktree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Aim {
-    /// A bundle, if it has none: the hook's.
-    Have,
-    /// That, and everything written from it up to date: a call by hand's.
-    BeCurrent,
+pub enum Request {
+    /// The hook, in a worktree without ports: a bundle.
+    Allocate,
+    /// The hook, in a worktree with ports: all that is written is brought up to date.
+    Update,
+    /// A call by hand: both.
+    Ensure,
     /// A bundle chosen as though it had none.
     Reallocate,
+    /// The ports that another tool's file names.
+    Adopt,
 }
 
 /// The bundle that a worktree is to have.
 #[derive(Debug)]
 pub struct Plan {
-    /// The bundle.
     pub bundle: Bundle,
-    /// Where it comes from.
     pub source: Source,
 }
 
@@ -36,45 +38,52 @@ pub struct Plan {
 pub enum Source {
     /// The worktree's own port file.
     Own,
-    /// The worktree's record, what it had before.
+    /// The worktree's record: what it had before.
     Record,
     /// The lowest free slot.
     Chosen,
+    /// Another tool's file.
+    Adopted,
 }
 
 /// Decides which bundle `worktree` is to have.
 ///
 /// # Errors
-/// No slot is left, or the config has no service of its bundle.
+/// No slot is left, the config has no service of its bundle, or a file that is to be adopted names
+/// ports of others.
 pub fn plan(
     worktree: &Worktree,
-    before: &State,
-    record: &record::Found,
+    before: &FileState,
+    recorded: &Recorded,
     choice: &Choice<'_>,
     probe: &Probe<'_>,
-    aim: Aim,
+    request: Request,
 ) -> Result<Plan> {
-    if aim != Aim::Reallocate {
-        if let State::Own(own) = before {
-            let bundle = choice.update(&own.bundle, |port| probe.is_free(port))?;
+    match (request, before) {
+        (Request::Reallocate, _) => {}
+        (Request::Adopt, FileState::Foreign(bytes)) => {
+            let bundle = adopt::bundle(worktree, bytes, choice, probe)?;
+            let source = Source::Adopted;
+            return Ok(Plan { bundle, source });
+        }
+        (_, FileState::Own(own)) => {
+            let bundle = choice.update(&own.bundle);
             if bundle.ports.is_empty() {
                 return Err(cannot_join(worktree, &bundle, choice));
             }
-            return Ok(Plan {
-                bundle,
-                source: Source::Own,
-            });
+            let source = Source::Own;
+            return Ok(Plan { bundle, source });
         }
-        // Not probed: its stack may be on its ports.
-        if let Some(record) = record.record(worktree.id.as_deref())
-            && choice.is_clear(&record.reservation.bundle)
-        {
-            let bundle = choice.update(&record.reservation.bundle, |port| probe.is_free(port))?;
-            if !bundle.ports.is_empty() {
-                return Ok(Plan {
-                    bundle,
-                    source: Source::Record,
-                });
+        // Not probed: its servers may be on its ports.
+        _ => {
+            if let Some(record) = recorded.record()
+                && choice.is_clear(&record.reservation.bundle)
+            {
+                let bundle = choice.update(&record.reservation.bundle);
+                if !bundle.ports.is_empty() {
+                    let source = Source::Record;
+                    return Ok(Plan { bundle, source });
+                }
             }
         }
     }
@@ -98,28 +107,40 @@ fn choose(choice: &Choice<'_>, probe: &Probe<'_>) -> Result<Bundle> {
     for (holder, ports) in choice.others().crowded() {
         let _ = write!(crowded, "; {} names {ports} ports", quoted(&holder.path()));
     }
+    let end = candidates.end();
     Err(Error::new(format!(
-        "no free slot: {} tried, {} reserved, {in_use} in use{crowded}",
+        "no free slot: {} tried, {} reserved, {in_use} in use{crowded}; {end}",
         candidates.tried, candidates.reserved
     ))
-    .remedy("a smaller `step` in the config makes more slots"))
+    .remedy(
+        "set a smaller `step` or lower base ports in the config, stop what listens, or remove worktrees",
+    ))
 }
 
 impl Plan {
     /// A warning about the services of the config that have no port in the bundle.
     pub fn left_out(&self, worktree: &Worktree, choice: &Choice<'_>) -> Option<Error> {
         let mut missing = choice.missing(&self.bundle);
-        missing
-            .next()
-            .is_some()
-            .then(|| cannot_join(worktree, &self.bundle, choice))
+        let is_missing = missing.next().is_some();
+        is_missing.then(|| cannot_join(worktree, &self.bundle, choice))
     }
 
-    /// How many worktrees that are gone, but registered still, have a slot below the chosen one.
-    pub fn gone_below(&self, others: &Others<'_>) -> usize {
-        match self.bundle.slot {
-            Some(slot) if self.source == Source::Chosen => others.gone_below(slot),
-            _ => 0,
+    /// The services that have joined, and on whose port something listens already.
+    pub fn joined_in_use(&self, before: &Bundle, probe: &Probe<'_>) -> Result<Vec<&ServiceName>> {
+        let mut in_use = Vec::new();
+        for (service, port) in &self.bundle.ports {
+            if before.port(service).is_none() && probe.is_taken(*port)? {
+                in_use.push(service);
+            }
+        }
+        Ok(in_use)
+    }
+
+    /// How many worktrees that are gone but registered have a slot below the chosen one.
+    pub fn gone_below(&self, choice: &Choice<'_>) -> usize {
+        match self.source {
+            Source::Chosen => choice.others().gone_below(self.bundle.slot),
+            Source::Own | Source::Record | Source::Adopted => 0,
         }
     }
 }
@@ -128,12 +149,13 @@ impl Plan {
 fn cannot_join(worktree: &Worktree, bundle: &Bundle, choice: &Choice<'_>) -> Error {
     let missing: Vec<&str> = choice.missing(bundle).map(ServiceName::as_str).collect();
     Error::new(format!(
-        "no port for {} in {}: it is not free in the slot of the other ports, or these are not of one slot",
+        "no port for {} in {}: another worktree has the one of slot {}, or the other ports are not those of that slot",
         missing.join(", "),
-        quoted(&worktree.root)
+        quoted(worktree.path()),
+        bundle.slot
     ))
     .remedy(format!(
-        "run `worktree-ports-hook -C {} --reallocate` to reassign all its ports",
-        shell_word(&worktree.root)
+        "run `{} --reallocate` to choose all its ports anew",
+        worktree.by_hand()
     ))
 }

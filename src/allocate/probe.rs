@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use socket2::{Domain, Socket, Type};
 
-use crate::error::{Error, Result, is_not_permitted, is_own_shortage};
+use crate::error::{Error, ErrorKind, Result, is_not_permitted};
 use crate::narrator::Narrator;
 use crate::ports::{Bundle, Port};
 
@@ -164,7 +164,7 @@ impl Answer {
             // No such address here.
             io::ErrorKind::AddrNotAvailable => Answer::Free,
             _ if is_unsupported(&error) => Answer::Free,
-            _ if is_own_shortage(&error) => Answer::Shortage(error),
+            _ if ErrorKind::of(&error) == ErrorKind::Shortage => Answer::Shortage(error),
             _ => Answer::Unknown(error),
         }
     }

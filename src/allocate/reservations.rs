@@ -1,21 +1,20 @@
 //! What every worktree has reserved, and which worktree that is.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::marker::PhantomData;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::config;
-use crate::error::{self, Result, quoted};
-use crate::files::untrusted::PlainFile;
-use crate::git::entries::{self, Place};
+use crate::error::{Error, ErrorKind, Result, quoted};
+use crate::files::dir::PlainFile;
+use crate::git::entries::Place;
 use crate::git::lock::Held;
 use crate::git::repository::Repository;
-use crate::git::worktree::{Entry, Worktree, is_same_directory};
+use crate::git::worktree::{Entry, Worktree, is_anothers};
 use crate::narrator::Narrator;
 use crate::ports::{Port, Slot};
 use crate::state::port_file;
-use crate::state::record;
+use crate::state::record::Recorded;
 use crate::state::reservation::{Claims, Doubt, FileKind};
 
 /// How many ports one file names before a message about a lack of ports names the file.
@@ -24,15 +23,11 @@ const MANY: usize = 100;
 /// A worktree that git registers, and what is reserved for it.
 #[derive(Debug)]
 pub struct Holder {
-    /// Which worktree.
     pub entry: Entry,
-    /// The common dir of its repository, where that is another shared clone.
+    /// The common dir of its repository, if that is another shared clone.
     pub clone: Option<PathBuf>,
-    /// What lies at the port file's path; nothing where the root is not known.
+    /// What is at the port file's path; nothing if the root is not known, or is another worktree's.
     pub port_file: PlainFile,
-    /// What lies at the record's place; `None` where the port file stands alone, so that nobody
-    /// looked.
-    pub record: Option<record::Found>,
     /// Whether nothing is at the root.
     pub is_gone: bool,
     /// The ports of slot 0, which are a main worktree's by right; none for a linked one.
@@ -69,11 +64,11 @@ pub struct Reservations<'held> {
 }
 
 impl<'held> Reservations<'held> {
-    /// Gathers what is reserved for the worktrees of `repository`, but for the one that `own` is, and
-    /// for those of the `clones` that it shares its ports with. Tells what cannot be read.
+    /// Gathers what is reserved for the worktrees of `repository`, but for `own`, and for those of the
+    /// `clones` that it shares its ports with. Warns of what cannot be read in the repository itself.
     ///
     /// # Errors
-    /// The worktrees cannot be listed, or a shortage of our own.
+    /// The worktrees cannot be listed, a shortage of our own, or a shared clone that cannot be read.
     pub fn gather(
         _held: &'held Held,
         repository: &Repository,
@@ -88,20 +83,15 @@ impl<'held> Reservations<'held> {
             has_main: repository.has_main(),
             held: PhantomData,
         };
-        let own_name = own.and_then(|own| own.git_dir.file_name());
         for entry in repository.worktrees()? {
-            let is_other = |own: &Worktree| {
-                entry.is_main != own.is_main() || entry.git_dir.file_name() != own_name
-            };
-            if own.is_none_or(is_other) {
+            if !own.is_some_and(|own| entry.is_of(own)) {
                 reservations.add(entry, repository, None, narrator)?;
             }
         }
         for clone in clones {
             let line = format!("reading the worktrees of {}", quoted(&clone.common_dir));
             narrator.while_slow(&line, || {
-                let entries = narrator.tolerate(clone.worktrees())?.unwrap_or_default();
-                entries.into_iter().try_for_each(|entry| {
+                clone.worktrees()?.into_iter().try_for_each(|entry| {
                     reservations.add(entry, clone, Some(clone.common_dir.clone()), narrator)
                 })
             })?;
@@ -110,7 +100,8 @@ impl<'held> Reservations<'held> {
         Ok(reservations)
     }
 
-    /// Reads the files of a worktree. The record counts beside everything but an intact port file.
+    /// Reads the files of a worktree. A port file stands alone if it is intact and the worktree is the
+    /// one that the entry describes; otherwise the record counts too.
     fn add(
         &mut self,
         entry: Entry,
@@ -119,49 +110,71 @@ impl<'held> Reservations<'held> {
         narrator: &Narrator,
     ) -> Result<()> {
         let index = self.holders.len();
+        let is_own_repository = clone.is_none();
         let id = entry.id();
-        let root = entry.root();
-        let mut port_file = root.map_or(Ok(PlainFile::Missing), port_file::read)?;
+        // What cannot be read is a warning in the repository itself, whose user can see to it. Another
+        // clone's ports must be known.
+        let tolerate = |error: Error| match error.kind() {
+            ErrorKind::Shortage => Err(error),
+            _ if !is_own_repository => Err(error.within("the ports of a shared clone are unknown")),
+            _ => {
+                narrator.warn(error);
+                Ok(())
+            }
+        };
+        let opened = match entry.open() {
+            Err(error) => tolerate(error).map(|()| None)?,
+            opened => opened?,
+        };
+        let mut port_file = match &opened {
+            Some(worktree) => port_file::read(&worktree.root)?,
+            None => PlainFile::Missing,
+        };
         let mut claims = Claims::of(&port_file, id.as_deref(), FileKind::PortFile);
-        if !claims.is_intact && is_anothers(&entry) {
+        let recorded = Recorded::of(&entry)?;
+        let by_record = recorded.claims();
+
+        // Equal, there is nothing to ask.
+        let is_alone = claims.is_intact
+            && !recorded.is_pending()
+            && (by_record[0] == claims
+                || opened.as_ref().is_some_and(|it| it.is_in_place().unwrap_or(false)));
+        if !is_alone && opened.as_ref().is_some_and(|found| is_anothers(&entry, found)) {
             (port_file, claims) = (PlainFile::Missing, Claims::default());
         }
-        let mut ports = self.reserve(&claims, index, clone.is_none());
-
-        let mut record = None;
-        if !claims.is_intact || record::is_half_written(&entry, &repository.common_dir) {
-            let found = record::Place::of_entry(&entry, &repository.common_dir).read()?;
-            let recorded = found.claims(id.as_deref());
-            for claims in &recorded {
-                ports += self.reserve(claims, index, clone.is_none());
+        let mut ports = self.reserve(&claims, index, is_own_repository);
+        if !is_alone {
+            for claims in &by_record {
+                ports += self.reserve(claims, index, is_own_repository);
             }
-            let is_recorded = recorded.iter().any(|claims| !claims.ports.is_empty());
-            tell_doubt(&entry, &claims, is_recorded, narrator);
-            record = Some(found);
+            let is_recorded = by_record.iter().any(|claims| !claims.ports.is_empty());
+            if let Some(doubt) = unknown_ports(&entry, &claims, is_recorded) {
+                tolerate(doubt)?;
+            }
+            if let (Some(Doubt::Partial(why)), Some(root)) = (&claims.doubt, entry.root()) {
+                narrator.warn(format_args!("{} {why}", quoted(&root.join(port_file::NAME))));
+            }
         }
 
         let mut slot_of_main = Vec::new();
         if entry.is_main {
-            slot_of_main = narrator
-                .tolerate(ports_of_main(repository))?
-                .unwrap_or_default();
+            slot_of_main = match ports_of_main(repository) {
+                Err(error) => tolerate(error).map(|()| Vec::new())?,
+                ports => ports?,
+            };
             for port in &slot_of_main {
                 self.ports.insert(*port, index);
             }
-            if clone.is_none() {
+            if is_own_repository {
                 self.slots.push((Slot::MAIN, index));
             }
         }
-        let is_absent =
-            |root: &Path| fs::symlink_metadata(root).is_err_and(|error| error::is_absence(&error));
-        let is_gone = matches!(port_file, PlainFile::Missing) && root.is_some_and(is_absent);
         drop(id);
         self.holders.push(Holder {
+            is_gone: opened.is_none() && entry.root().is_some(),
             entry,
             clone,
             port_file,
-            record,
-            is_gone,
             slot_of_main,
             ports,
         });
@@ -200,20 +213,6 @@ impl<'held> Reservations<'held> {
     }
 }
 
-/// Whether another worktree of the repository is where git registers this one: one that was moved
-/// meanwhile, or registered twice. What lies there is that one's.
-fn is_anothers(entry: &Entry) -> bool {
-    let named = entry.root().map(entries::git_dir_named_by);
-    let Some(Ok(Some(named))) = named else {
-        return false;
-    };
-    named.file_name() != entry.git_dir.file_name()
-        && named
-            .parent()
-            .zip(entry.git_dir.parent())
-            .is_some_and(|(one, other)| is_same_directory(one, other))
-}
-
 #[cfg(test)]
 impl Reservations<'static> {
     /// What these worktrees of one repository have: id, slot, ports, and whether it is the main
@@ -240,12 +239,12 @@ impl Reservations<'static> {
             reservations.holders.push(Holder {
                 entry: Entry {
                     git_dir: Path::new("/r/.git/worktrees").join(id),
+                    common_dir: PathBuf::from("/r/.git"),
                     place: Place::Unknown,
                     is_main: *is_main,
                 },
                 clone: None,
                 port_file: PlainFile::Missing,
-                record: None,
                 is_gone: false,
                 slot_of_main: if *is_main { ports } else { Vec::new() },
                 ports: named,
@@ -256,36 +255,33 @@ impl Reservations<'static> {
     }
 }
 
-/// Says why more may be reserved than could be read.
-fn tell_doubt(entry: &Entry, claims: &Claims, is_recorded: bool, narrator: &Narrator) {
-    if let Place::Unreadable(error) = &entry.place
-        && !is_recorded
-    {
-        let path = entry.git_dir.join("gitdir");
-        narrator.warn(format_args!(
-            "could not read {}: {error}; the ports of that worktree are unknown",
-            quoted(&path)
-        ));
+/// The error of a worktree of which nothing says what is reserved for it.
+fn unknown_ports(entry: &Entry, claims: &Claims, is_recorded: bool) -> Option<Error> {
+    if is_recorded {
+        return None;
     }
-    let Some(root) = entry.root() else { return };
-    let path = root.join(port_file::NAME);
-    match &claims.doubt {
-        Some(Doubt::Unreadable(why)) if !is_recorded => narrator.warn(format_args!(
+    if let Place::Unreadable(error) = &entry.place {
+        let path = quoted(&entry.git_dir.join("gitdir"));
+        return Some(Error::new(format!(
+            "could not read {path}: {error}; the ports of that worktree are unknown"
+        )));
+    }
+    match (&claims.doubt, entry.root()) {
+        (Some(Doubt::Unreadable(why)), Some(root)) => Some(Error::new(format!(
             "{} {why}, so its ports are unknown",
-            quoted(&path)
-        )),
-        Some(Doubt::Partial(why)) => narrator.warn(format_args!("{} {why}", quoted(&path))),
-        Some(Doubt::Unreadable(_)) | None => {}
+            quoted(&root.join(port_file::NAME))
+        ))),
+        _ => None,
     }
 }
 
-/// The ports of slot 0 by the main worktree's own config; none where nobody knows where it is.
-fn ports_of_main(repository: &Repository) -> Result<Vec<Port>> {
-    let Some(main) = repository.main_worktree() else {
+/// The ports of slot 0 by the main worktree's own config; none if nobody knows where it is.
+pub fn ports_of_main(repository: &Repository) -> Result<Vec<Port>> {
+    let Some(main) = repository.main_worktree()? else {
         return Ok(Vec::new());
     };
     let config = config::file::load(&main)
-        .map_err(|error| error.within("the slot 0 of the main worktree is unknown"))?;
+        .map_err(|error| error.within("cannot tell which ports the main worktree has"))?;
     Ok(config
         .unwrap_or_default()
         .ports(Slot::MAIN)
@@ -308,6 +304,12 @@ impl<'a> Others<'a> {
             .ports
             .get(port)
             .filter(move |index| Some(*index) != own)
+    }
+
+    /// One other worktree for which `port` is reserved.
+    pub fn holding(&self, port: Port) -> Option<&'a Holder> {
+        let index = self.having_port(port).next()?;
+        Some(&self.all.holders[index])
     }
 
     /// All other worktrees of the repository that have `slot`, by their index.
@@ -351,7 +353,8 @@ impl<'a> Others<'a> {
         let mut gone: Vec<usize> = below
             .map(|(_, index)| *index)
             .filter(|index| {
-                self.all.holders[*index].is_gone && !self.all.holders[*index].entry.is_main
+                let holder = &self.all.holders[*index];
+                holder.is_gone && !holder.entry.is_main
             })
             .collect();
         gone.sort_unstable();

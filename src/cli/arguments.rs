@@ -48,10 +48,11 @@ struct Arguments {
     #[arg(long, verbatim_doc_comment, group = "mode", help_heading = THIS_WORKTREE)]
     env: bool,
 
-    /// Print one value per line: a service's port, a URL, `slot`
+    /// Print one value per line: a service's port, a URL, `slot`,
+    /// or a line of --env by its name
     ///
     /// An unknown name is an error that lists the known ones.
-    #[arg(long, value_name = "NAME", num_args = 1.., group = "mode", help_heading = THIS_WORKTREE)]
+    #[arg(long, verbatim_doc_comment, value_name = "NAME", num_args = 1.., group = "mode", help_heading = THIS_WORKTREE)]
     get: Vec<String>,
 
     /// Run the command that follows, with the lines of --env set
@@ -83,6 +84,13 @@ struct Arguments {
     #[arg(long, verbatim_doc_comment, group = "mode", help_heading = THIS_WORKTREE)]
     reallocate: bool,
 
+    /// Take over the ports that an older tool's .worktree-ports.json names
+    ///
+    /// Servers that run on these ports keep them. With --all, in every worktree
+    /// that has such a file.
+    #[arg(long, verbatim_doc_comment, group = "mode", help_heading = THIS_WORKTREE)]
+    adopt: bool,
+
     /// Give this worktree's ports back
     ///
     /// Removes its port file and its block in each env file. `git worktree
@@ -106,7 +114,7 @@ struct Arguments {
 
     /// Report problems and how to fix them
     ///
-    /// Prints nothing and exits 0 if there are none.
+    /// Exits 1 if there is one. Changes nothing.
     #[arg(long, group = "mode", help_heading = ALL_WORKTREES)]
     check: bool,
 
@@ -195,12 +203,13 @@ Exit status:
 pub enum Mode {
     Assign,
     Reallocate,
+    Adopt,
     Env,
     Get(Vec<String>),
     Exec(Vec<OsString>),
     Release,
     Json,
-    All { json: bool },
+    All { json: bool, adopt: bool },
     List { json: bool, all_clones: bool },
     Check,
     Install { share: Option<bool> },
@@ -218,11 +227,14 @@ impl Arguments {
             return Mode::List { json, all_clones };
         }
         match self {
-            Arguments { all: true, .. } => Mode::All { json },
+            Arguments {
+                all: true, adopt, ..
+            } => Mode::All { json, adopt },
             Arguments { json: true, .. } => Mode::Json,
             Arguments {
                 reallocate: true, ..
             } => Mode::Reallocate,
+            Arguments { adopt: true, .. } => Mode::Adopt,
             Arguments { env: true, .. } => Mode::Env,
             Arguments { exec: true, .. } => Mode::Exec(command),
             Arguments { release: true, .. } => Mode::Release,

@@ -10,23 +10,24 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use crate::allocate::plan::Aim;
+use crate::allocate::adopt;
+use crate::allocate::plan::Request;
 use crate::cli::arguments::{Mode, completions, man};
 use crate::config::file as config_file;
 use crate::config::nearest::nearest;
-use crate::error::{Error, Result, printable, quoted};
-use crate::git::lock::LockOptions;
+use crate::error::{Error, Result, printable, quoted, shell_word};
 use crate::git::repository::{self, Found, Owner, Repository};
 use crate::git::worktree::Worktree;
-use crate::hook::{self, Checkout};
-use crate::install;
+use crate::hook;
+use crate::install::{self, InstallRequest, Installed};
 use crate::narrator::Narrator;
 use crate::release::{self, Released};
 use crate::report::render::{self, Look};
 use crate::report::{check, status};
 use crate::reserve::{self, Outcome};
+use crate::session::Session;
 use crate::state::assigned::Assigned;
-use crate::state::port_file::{self, State};
+use crate::state::port_file::{self, FileState};
 
 /// How a call ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,13 +61,12 @@ impl From<Exit> for ExitCode {
 
 /// Runs the program with these arguments, its own name first.
 pub fn run(arguments: Vec<OsString>) -> ExitCode {
-    let narrator = Narrator::default();
-    if let Some(checkout) = checkout_in(&arguments) {
-        run_hook(checkout.as_ref(), &narrator);
+    if let Some(call) = hook_call_in(&arguments) {
+        run_hook(call);
         return Exit::Done.into();
     }
     let exit = match arguments::parse(arguments) {
-        Ok((directory, mode)) => run_by_hand(mode, &directory, &narrator),
+        Ok((directory, mode)) => run_by_hand(mode, &directory),
         Err(error) => {
             // Nobody may be reading.
             let _ = error.print();
@@ -80,38 +80,43 @@ pub fn run(arguments: Vec<OsString>) -> ExitCode {
     exit.into()
 }
 
-/// The checkout that git's three arguments tell of: two object ids, and whether HEAD moved. `None` if
-/// the arguments are a person's.
-#[expect(
-    clippy::option_option,
-    reason = "a checkout of files is git's, and none to serve"
-)]
-fn checkout_in(arguments: &[OsString]) -> Option<Option<Checkout>> {
+/// What git has checked out before it runs the hook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum HookCall {
+    /// A branch or a commit.
+    Commit,
+    Files,
+}
+
+/// What git's three arguments tell: two object ids, and whether HEAD moved. `None` if the arguments
+/// are a person's.
+fn hook_call_in(arguments: &[OsString]) -> Option<HookCall> {
     let [_, previous, new, flag] = arguments else {
         return None;
     };
     let is_hex = |word: &str| word.bytes().all(|byte| byte.is_ascii_hexdigit());
     // SHA-1 and SHA-256.
     let is_id = |word: &str| matches!(word.len(), 40 | 64) && is_hex(word);
-    match (previous.to_str()?, new.to_str()?, flag.to_str()?) {
-        (previous, new, flag @ ("0" | "1")) if is_id(previous) && is_id(new) => {
-            Some(Checkout::parse(previous, flag))
-        }
+    let are_ids = is_id(previous.to_str()?) && is_id(new.to_str()?);
+    match flag.to_str()? {
+        "1" if are_ids => Some(HookCall::Commit),
+        "0" if are_ids => Some(HookCall::Files),
         _ => None,
     }
 }
 
 /// Runs as git's hook. Its exit status would become that of `git worktree add`, whose worktree is
-/// fine whatever happens here, a panic too.
-fn run_hook(checkout: Option<&Checkout>, narrator: &Narrator) {
+/// fine whatever happens here, even a panic.
+fn run_hook(call: HookCall) {
     tell_of_panics_and_exit(0);
-    let Some(checkout) = checkout else { return };
-    let served = || -> Result<()> {
-        let here = env::current_dir().map_err(|error| Error::at("find", Path::new("."), error))?;
-        hook::run(checkout, &here, || lock_options(narrator))
-    };
-    if let Err(error) = served() {
-        narrator.error(&error.remedy_or("run `worktree-ports-hook` in this worktree to try again"));
+    if call == HookCall::Files {
+        return;
+    }
+    let here = env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
+    let served = session().and_then(|session| hook::run(&here, &session));
+    if let Err(error) = served {
+        let again = format!("run `worktree-ports-hook -C {}` to try again", shell_word(&here));
+        Narrator::default().error(&error.remedy_or(&again));
     }
 }
 
@@ -123,46 +128,43 @@ fn tell_of_panics_and_exit(code: i32) {
     }));
 }
 
-fn run_by_hand(mode: Mode, directory: &Path, narrator: &Narrator) -> Exit {
+fn run_by_hand(mode: Mode, directory: &Path) -> Exit {
     tell_of_panics_and_exit(1);
     repository::set_up(Owner::Unchecked);
-    let served = lock_options(narrator).and_then(|options| serve(mode, directory, &options));
+    let served = session().and_then(|session| serve(mode, directory, &session));
     served.unwrap_or_else(|error| {
-        narrator.error(&error);
+        Narrator::default().error(&error);
         Exit::Failed
     })
 }
 
-fn serve(mode: Mode, directory: &Path, options: &LockOptions<'_>) -> Result<Exit> {
+fn serve(mode: Mode, directory: &Path, session: &Session) -> Result<Exit> {
     match mode {
-        Mode::Install { share } => return install(directory, share, options),
-        Mode::Uninstall => return install::uninstall(directory, options).map(|()| Exit::Done),
+        Mode::Install { share } => return install(directory, share, session),
+        Mode::Uninstall => return install::uninstall(directory, session).map(|()| Exit::Done),
         Mode::Completions(shell) => return answer(&completions(shell)).map(|()| Exit::Done),
         Mode::Man => return answer(&man()).map(|()| Exit::Done),
         _ => {}
     }
     let found = repository::find_outermost(directory)?;
     match mode {
-        Mode::List { json, all_clones } => list(&found, json, all_clones, options),
-        Mode::Check => check(&found, options),
-        Mode::All { json } => all(&found, json, options),
-        Mode::Install { .. } | Mode::Uninstall | Mode::Completions(_) | Mode::Man => {
-            unreachable!("served above")
-        }
+        Mode::List { json, all_clones } => list(&found, json, all_clones, session),
+        Mode::Check => check(&found, session),
+        Mode::All { json, adopt } => all(&found.repository, json, adopt, session),
         mode => {
             let Found {
                 repository,
                 worktree,
             } = found;
             let worktree = worktree.ok_or_else(|| in_no_worktree(&repository))?;
-            serve_worktree(mode, &repository, &worktree, directory, options)
+            serve_worktree(mode, &repository, &worktree, directory, session)
         }
     }
 }
 
 fn in_no_worktree(repository: &Repository) -> Error {
     Error::new(format!(
-        "{} is in no worktree",
+        "{} is not inside a worktree",
         quoted(&repository.common_dir)
     ))
     .remedy("run it in a worktree, or name one with `-C <path>`")
@@ -174,28 +176,50 @@ fn serve_worktree(
     repository: &Repository,
     worktree: &Worktree,
     directory: &Path,
-    options: &LockOptions<'_>,
+    session: &Session,
 ) -> Result<Exit> {
     if let Mode::Release = mode {
-        return release(repository, worktree, options);
+        return release(repository, worktree, session);
     }
     if let Mode::Get(names) = &mode {
         check_names(names, repository, worktree)?;
     }
     let outcome = match mode {
-        Mode::Reallocate => reserve::reserve(repository, worktree, Aim::Reallocate, options)?,
-        _ => reserve::ensure(repository, worktree, options)?,
+        Mode::Reallocate => reserve::request(repository, worktree, Request::Reallocate, session)?,
+        Mode::Adopt => adopt(repository, worktree, session)?,
+        _ => reserve::ensure(repository, worktree, session)?,
     };
-    let assigned = assigned(outcome, worktree, options.narrator)?;
+    let assigned = assigned(outcome, worktree, &session.narrator)?;
     let text = match mode {
-        Mode::Exec(command) => return Ok(exec(&command, directory, &assigned, options.narrator)),
+        Mode::Exec(command) => return Ok(exec(&command, directory, &assigned, session)),
         Mode::Env => render::env(&assigned.variables()),
         Mode::Json => render::json(&assigned.reservation),
-        Mode::Get(names) => get(&names, &assigned)?,
+        Mode::Get(names) => get(&names, &assigned, worktree)?,
         _ => render::text(worktree, &assigned.reservation),
     };
     answer(&text)?;
     Ok(Exit::Done)
+}
+
+/// Takes over the ports that another tool's file names.
+fn adopt(repository: &Repository, worktree: &Worktree, session: &Session) -> Result<Outcome> {
+    match worktree.port_file()? {
+        FileState::Foreign(_) | FileState::Own(_) => {
+            reserve::request(repository, worktree, Request::Adopt, session)
+        }
+        state => {
+            let path = quoted(&worktree.root.path_of(port_file::NAME));
+            let what = format!("there is nothing to adopt: {path} is {}", adoptable_word(&state));
+            Err(Error::new(what).remedy(format!("run `{}`", worktree.by_hand())))
+        }
+    }
+}
+
+fn adoptable_word(state: &FileState) -> &'static str {
+    match state {
+        FileState::Missing => "missing",
+        state => state.word(),
+    }
 }
 
 /// The ports of a worktree, after saying what was replaced to give it some.
@@ -203,36 +227,40 @@ fn assigned(outcome: Outcome, worktree: &Worktree, narrator: &Narrator) -> Resul
     match outcome {
         Outcome::Kept(assigned) => Ok(assigned),
         Outcome::LeftAlone(state) => Err(reserve::left_alone(worktree, &state)),
-        Outcome::Written(assigned, written) => {
-            tell_what_was_replaced(&written.before, worktree, narrator);
-            if written.gone_below > 0 {
-                narrator.tell(written.summary(&assigned));
+        Outcome::Written(assigned, summary) => {
+            tell_what_was_replaced(&summary.before, worktree, narrator);
+            if summary.gone_below > 0 {
+                narrator.tell(summary.of_allocation(&assigned));
             }
             Ok(assigned)
         }
     }
 }
 
-/// Says what lay at the port file's path, if it was not the worktree's own.
-fn tell_what_was_replaced(before: &State, worktree: &Worktree, narrator: &Narrator) {
+/// Says what was at the port file's path, if it was not the worktree's own.
+fn tell_what_was_replaced(before: &FileState, worktree: &Worktree, narrator: &Narrator) {
     let was = match before {
-        State::Copied => "a copy of another worktree's",
-        State::Damaged => "damaged",
-        State::Unreadable(_) => "unreadable",
-        State::Foreign => "another tool's",
-        State::Missing | State::Own(_) | State::Tracked => return,
+        FileState::Copied => "a copy of another worktree's",
+        FileState::Damaged => "damaged",
+        FileState::Unreadable(_) => "unreadable",
+        FileState::Foreign(_) => "another tool's",
+        FileState::Missing | FileState::Own(_) | FileState::Tracked => return,
     };
-    let path = worktree.root.join(port_file::NAME);
-    narrator.tell(format_args!("replaced {}, which was {was}", quoted(&path)));
+    let path = quoted(&worktree.root.path_of(port_file::NAME));
+    narrator.tell(format_args!("replaced {path}, which was {was}"));
 }
 
 /// Fails if one of the names of `--get` is not declared, before anything is allocated for it.
 fn check_names(names: &[String], repository: &Repository, worktree: &Worktree) -> Result<()> {
-    let config = config_file::of(worktree, repository)?;
+    let own = match worktree.port_file()? {
+        FileState::Own(own) => Some(own.bundle),
+        _ => None,
+    };
+    let config = config_file::of(worktree, repository)?.for_bundle(own.as_ref());
     let declared = config.names();
-    let unknown = names.iter().find(|name| !declared.contains(&name.as_str()));
+    let unknown = names.iter().find(|name| !declared.contains(name));
     unknown.map_or(Ok(()), |name| {
-        let meant = nearest(name, declared.iter().copied());
+        let meant = nearest(name, declared.iter().map(String::as_str));
         let meant = meant.map_or_else(String::new, |meant| format!("did you mean `{meant}`? "));
         Err(Error::new(format!("unknown name `{name}`"))
             .remedy(format!("{meant}available: {}", declared.join(", "))))
@@ -240,12 +268,12 @@ fn check_names(names: &[String], repository: &Repository, worktree: &Worktree) -
 }
 
 /// The value of each name on a line.
-fn get(names: &[String], assigned: &Assigned) -> Result<String> {
+fn get(names: &[String], assigned: &Assigned, worktree: &Worktree) -> Result<String> {
     let mut text = String::new();
     for name in names {
         let value = assigned.value(name).ok_or_else(|| {
             Error::new(format!("`{name}` has no value in this worktree"))
-                .remedy("run `worktree-ports-hook --reallocate` to reassign all its ports")
+                .remedy(format!("run `{} --reallocate` to choose all its ports anew", worktree.by_hand()))
         })?;
         let _ = writeln!(text, "{value}");
     }
@@ -254,7 +282,7 @@ fn get(names: &[String], assigned: &Assigned) -> Result<String> {
 
 /// Runs a command in `directory`, with the variables of the worktree in its environment. On Unix
 /// this process becomes the command, so that signals and the terminal are its own.
-fn exec(command: &[OsString], directory: &Path, assigned: &Assigned, narrator: &Narrator) -> Exit {
+fn exec(command: &[OsString], directory: &Path, assigned: &Assigned, session: &Session) -> Exit {
     let (program, arguments) = command.split_first().expect("clap asks for a command");
     let mut running = Command::new(program);
     running
@@ -270,36 +298,51 @@ fn exec(command: &[OsString], directory: &Path, assigned: &Assigned, narrator: &
         Err(error) => error,
     };
     let program = Path::new(program);
-    narrator.error(&Error::at("run", program, &error));
+    session.narrator.error(&Error::at("run", program, &error));
     match error.kind() {
         io::ErrorKind::NotFound => Exit::NotFound,
         _ => Exit::CannotRun,
     }
 }
 
-/// Assigns ports to every worktree that has none and brings all up to date. One that cannot have
-/// any does not keep the others from theirs.
-fn all(found: &Found, json: bool, options: &LockOptions<'_>) -> Result<Exit> {
-    let repository = &found.repository;
-    let narrator = options.narrator;
+/// Assigns ports to every worktree that has none and brings all up to date, or takes over the ports
+/// of other tools' files. A worktree that cannot have any does not keep the others from theirs.
+fn all(repository: &Repository, json: bool, adopt: bool, session: &Session) -> Result<Exit> {
+    let narrator = &session.narrator;
     let mut exit = Exit::Done;
     let mut reservations = Vec::new();
     let mut text = String::new();
-    for entry in status::in_order(repository.worktrees()?) {
-        let Some(worktree) = Worktree::of(&entry, &repository.common_dir) else {
-            continue;
+    let mut worktrees = Vec::new();
+    for worktree in repository.live_worktrees()? {
+        match worktree {
+            Ok(worktree) => worktrees.push(rank_of_adoption(&worktree, repository, adopt)?),
+            Err(error) => {
+                narrator.error(&error);
+                exit = Exit::Failed;
+            }
+        }
+    }
+    worktrees.sort_by_key(|(rank, _)| *rank);
+    for (rank, path) in worktrees {
+        let worktree = match Worktree::at(&path) {
+            Ok(Some(worktree)) => worktree,
+            _ => continue,
         };
-        let outcome = match worktree.is_in_place() {
-            Ok(false) => continue,
-            Ok(true) => reserve::ensure(repository, &worktree, options),
-            Err(error) => Err(error),
+        let request = match rank {
+            Rank::AtASlot | Rank::Elsewhere => Some(Request::Adopt),
+            Rank::NotToAdopt => None,
+        };
+        let outcome = match request {
+            Some(request) => reserve::request(repository, &worktree, request, session),
+            None if adopt => continue,
+            None => reserve::ensure(repository, &worktree, session),
         };
         match outcome {
             Ok(Outcome::Kept(assigned)) => reservations.push(assigned.reservation),
-            Ok(Outcome::Written(assigned, written)) => {
-                tell_what_was_replaced(&written.before, &worktree, narrator);
+            Ok(Outcome::Written(assigned, summary)) => {
+                tell_what_was_replaced(&summary.before, &worktree, narrator);
                 let name = printable(worktree.name());
-                let _ = writeln!(text, "{name}: {}", written.summary(&assigned));
+                let _ = writeln!(text, "{name}: {}", summary.of_allocation(&assigned));
                 reservations.push(assigned.reservation);
             }
             // Another tool's file is its owner's wish.
@@ -318,15 +361,20 @@ fn all(found: &Found, json: bool, options: &LockOptions<'_>) -> Result<Exit> {
     Ok(exit)
 }
 
-fn list(found: &Found, json: bool, all_clones: bool, options: &LockOptions<'_>) -> Result<Exit> {
-    let statuses = status::of_all(found, all_clones, options.narrator)?;
+fn list(found: &Found, json: bool, all_clones: bool, session: &Session) -> Result<Exit> {
+    let statuses = status::of_all(found, all_clones, session)?;
     answer(&if json {
         render::list_json(&statuses, all_clones)
     } else {
+        let is_terminal = io::stdout().is_terminal();
         let look = Look {
-            colour: io::stdout().is_terminal()
-                && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
-            width: terminal_size::terminal_size().map(|(width, _)| usize::from(width.0)),
+            colour: is_terminal && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+            links: is_terminal,
+            // A pipe or a file gets the full table.
+            width: is_terminal
+                .then(|| terminal_size::terminal_size_of(io::stdout()))
+                .flatten()
+                .map(|(width, _)| usize::from(width.0)),
             from: env::current_dir().unwrap_or_default(),
         };
         render::list(&statuses, found.worktree.as_ref(), &look)
@@ -334,30 +382,30 @@ fn list(found: &Found, json: bool, all_clones: bool, options: &LockOptions<'_>) 
     Ok(Exit::Done)
 }
 
-fn check(found: &Found, options: &LockOptions<'_>) -> Result<Exit> {
-    let problems = check::problems(found, &this_program()?, options)?;
+fn check(found: &Found, session: &Session) -> Result<Exit> {
+    let problems = check::problems(found, &this_program()?, session)?;
     answer(&render::problems(&problems))?;
-    Ok(if problems.is_empty() {
-        Exit::Done
-    } else {
-        Exit::Failed
-    })
+    if problems.is_empty() {
+        session.narrator.tell("no problems found");
+        return Ok(Exit::Done);
+    }
+    Ok(Exit::Failed)
 }
 
 fn release(
     repository: &Repository,
     worktree: &Worktree,
-    options: &LockOptions<'_>,
+    session: &Session,
 ) -> Result<Exit> {
-    match release::release(repository, worktree, options)? {
-        Released::Done(what) => options.narrator.tell(what),
+    match release::release(repository, worktree, session)? {
+        Released::Done(what) => session.narrator.tell(what),
         Released::LeftAlone(state) => return Err(reserve::left_alone(worktree, &state)),
     }
     Ok(Exit::Done)
 }
 
-/// How long to wait for locks, as the environment has it.
-fn lock_options(narrator: &Narrator) -> Result<LockOptions<'_>> {
+/// A command that waits for locks as long as the environment says.
+fn session() -> Result<Session> {
     const VARIABLE: &str = "WORKTREE_PORTS_LOCK_TIMEOUT";
     let seconds = match env::var_os(VARIABLE) {
         None => 60,
@@ -371,10 +419,7 @@ fn lock_options(narrator: &Narrator) -> Result<LockOptions<'_>> {
                 ))
             })?,
     };
-    Ok(LockOptions {
-        timeout: Duration::from_secs(seconds),
-        narrator,
-    })
+    Ok(Session::new(Duration::from_secs(seconds)))
 }
 
 /// Prints the answer. That nobody reads it is no error.
@@ -391,38 +436,58 @@ fn answer(text: &str) -> Result<()> {
     }
 }
 
-/// Installs the hook; if another's is in the way, prints what to add to its config.
-fn install(directory: &Path, share: Option<bool>, options: &LockOptions<'_>) -> Result<Exit> {
-    let narrator = options.narrator;
-    let installed = install::install(directory, &this_program()?, share, options)?;
-    let exit = match installed.outcome {
-        install::Outcome::Wired(place) => {
-            narrator.tell(format_args!("installed the hook in {place}"));
-            Exit::Done
-        }
-        install::Outcome::InTheWay { manager, add_to } => {
-            narrator.tell(format_args!(
-                "the hook belongs to {}; add this to {}, then run its own install:",
-                manager.name,
-                quoted(&add_to)
-            ));
-            answer(manager.snippet)?;
-            Exit::NotInstalled
-        }
+/// Installs the hook; if another's is in the way, prints what makes it call us.
+fn install(directory: &Path, share: Option<bool>, session: &Session) -> Result<Exit> {
+    // npm and its like set it for the scripts that they run.
+    let by_package_manager = env::var_os("npm_lifecycle_event").is_some();
+    let request = InstallRequest {
+        directory,
+        program: &this_program()?,
+        share,
+        by_package_manager,
     };
-    if installed.without_ports > 0 {
-        let worktrees = match installed.without_ports {
-            1 => "1 worktree has".to_owned(),
-            n => format!("{n} worktrees have"),
-        };
-        narrator.tell(format_args!(
-            "{worktrees} no ports yet; run `worktree-ports-hook --all` to assign them"
-        ));
+    match install::install(&request, session)? {
+        Installed::Done => Ok(Exit::Done),
+        Installed::InTheWay(text) => {
+            answer(&text)?;
+            Ok(if by_package_manager {
+                Exit::Done
+            } else {
+                Exit::NotInstalled
+            })
+        }
     }
-    Ok(exit)
 }
 
 fn this_program() -> Result<PathBuf> {
     env::current_exe()
         .map_err(|error| Error::new(format!("could not find the running program: {error}")))
+}
+
+/// In which order worktrees get the ports that other tools' files name: those that are at a slot first,
+/// so that no other takes it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    AtASlot,
+    Elsewhere,
+    NotToAdopt,
+}
+
+fn rank_of_adoption(
+    worktree: &Worktree,
+    repository: &Repository,
+    adopt: bool,
+) -> Result<(Rank, PathBuf)> {
+    let rank = match worktree.port_file()? {
+        FileState::Foreign(bytes) if adopt => {
+            let config = config_file::of(worktree, repository)?.config;
+            if adopt::stands_at_a_slot(&bytes, &config) {
+                Rank::AtASlot
+            } else {
+                Rank::Elsewhere
+            }
+        }
+        _ => Rank::NotToAdopt,
+    };
+    Ok((rank, worktree.path().to_owned()))
 }

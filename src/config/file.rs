@@ -1,11 +1,12 @@
 //! Which config counts for a worktree, and reading it.
 
 use crate::config::Config;
-use crate::error::{CouldNot, Error, Result, quoted};
-use crate::files::untrusted::PlainFile;
+use crate::error::{Error, Result, quoted};
+use crate::files::dir::PlainFile;
 use crate::git::checkout::read_settled;
 use crate::git::repository::Repository;
 use crate::git::worktree::Worktree;
+use crate::ports::Bundle;
 
 /// The config's name, at a worktree's root.
 pub const NAME: &str = ".worktree-ports.config.json";
@@ -13,18 +14,53 @@ pub const NAME: &str = ".worktree-ports.config.json";
 /// How large a config may be, in bytes.
 const LIMIT: usize = 64 * 1024;
 
-/// The config of `worktree`: its own, else the main worktree's, else the default.
+/// The config that counts for a worktree.
+#[derive(Clone, Debug)]
+pub struct ConfigInForce {
+    pub config: Config,
+    is_default: bool,
+}
+
+impl ConfigInForce {
+    /// The worktree's own.
+    pub fn own(config: Config) -> ConfigInForce {
+        let is_default = false;
+        ConfigInForce { config, is_default }
+    }
+
+    /// Whether there is no config anywhere. The default allocates, and changes nothing of a worktree
+    /// that has ports.
+    pub fn is_default(&self) -> bool {
+        self.is_default
+    }
+
+    /// The config by which a worktree that has `bundle` goes.
+    pub fn for_bundle(&self, bundle: Option<&Bundle>) -> Config {
+        match bundle {
+            Some(bundle) if self.is_default && !self.config.has_services_of(bundle) => {
+                Config::of_bundle(bundle)
+            }
+            _ => self.config.clone(),
+        }
+    }
+}
+
+/// The config that counts for `worktree`: its own, else the main worktree's, else the default.
 ///
 /// # Errors
 /// As [`load`].
-pub fn of(worktree: &Worktree, repository: &Repository) -> Result<Config> {
+pub fn of(worktree: &Worktree, repository: &Repository) -> Result<ConfigInForce> {
     if let Some(config) = load(worktree)? {
-        return Ok(config);
+        return Ok(ConfigInForce::own(config));
     }
-    match repository.main_worktree() {
-        Some(main) if !worktree.is_main() => Ok(load(&main)?.unwrap_or_default()),
-        _ => Ok(Config::default()),
-    }
+    let main = match repository.main_worktree()? {
+        Some(main) if !worktree.is_main() => load(&main)?,
+        _ => None,
+    };
+    Ok(ConfigInForce {
+        is_default: main.is_none(),
+        config: main.unwrap_or_default(),
+    })
 }
 
 /// The config at the root of `worktree`; `None` if there is no such file.
@@ -32,15 +68,17 @@ pub fn of(worktree: &Worktree, repository: &Repository) -> Result<Config> {
 /// # Errors
 /// A config that is not whole and valid, with the file, the key, and what is allowed.
 pub fn load(worktree: &Worktree) -> Result<Option<Config>> {
-    let path = worktree.root.join(NAME);
+    let path = worktree.root.path_of(NAME);
     let invalid = |why: String| {
         Error::new(format!("the config {} is not valid: {why}", quoted(&path)))
-            .remedy("correct it and run `worktree-ports-hook`")
+            .remedy(format!("correct it and run `{}`", worktree.by_hand()))
     };
     read_settled(worktree, NAME, LIMIT, |found| {
         let bytes = match found {
             PlainFile::Missing => return Ok(None),
-            PlainFile::Unreadable(error) => return Err(error).could_not("read the config", &path),
+            PlainFile::Unreadable(error) => {
+                return Err(Error::could_not("read the config", &path)(error));
+            }
             PlainFile::NotRegular(kind) => {
                 return Err(invalid(format!("it is {kind}, and must be a regular file")));
             }

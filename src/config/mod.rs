@@ -1,24 +1,33 @@
 //! `.worktree-ports.config.json`, checked once into types that cannot be wrong.
 
-pub mod collision;
-mod env_path;
 pub mod file;
+mod hint;
 pub mod label;
+mod names;
 pub mod nearest;
 mod parse;
-pub mod template;
-mod variables;
+mod paths;
+mod placeholder;
+mod slots;
+mod substitute;
+mod value;
 
-pub use self::template::{Template, Values};
-pub use self::variables::assignment;
+pub use self::placeholder::Values;
+pub use self::slots::SlotShortage;
+pub use self::substitute::{assignment, substitute};
 
 use std::collections::BTreeSet;
 
-use self::template::Form;
+use self::value::Setting;
 use crate::ports::{Bundle, Port, ServiceName, Slot};
 
-/// Names and values, in the order in which the config declares them.
-pub type Templates = Vec<(String, Template)>;
+/// The line of `--env` that a config with one service has besides.
+const ONLY_PORT: &str = "PORT";
+
+const SLOT_VARIABLE: &str = "WORKTREE_SLOT";
+
+/// The names and values of an object of the config, in its order.
+pub type Settings = Vec<(String, Setting)>;
 
 /// The ports of each worktree, and the values and files that name them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,11 +37,13 @@ pub struct Config {
     /// The distance from one slot's port to the next one's: 1 to 10000.
     pub step: u32,
     /// The names, `[a-z][a-z0-9_]{0,31}` ending in `_url`, in the order in which they are declared.
-    pub urls: Templates,
+    pub urls: Settings,
     /// Variables beside those that every config has, in the order in which they are declared.
-    pub env: Templates,
+    pub env: Settings,
     /// At most 16 paths, and the variables of each; none stands for all lines of `--env`.
-    pub env_files: Vec<(String, Templates)>,
+    pub env_files: Vec<(String, Settings)>,
+    /// At most 16, no two with the same target.
+    pub templates: Vec<Template>,
 }
 
 /// A named thing that listens on one TCP port in a worktree.
@@ -44,12 +55,22 @@ pub struct Service {
     pub base: Port,
 }
 
+/// A file that is made from a template. Both paths are relative to the worktree's root, with `/`
+/// between components.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Template {
+    /// The file to write.
+    pub target: String,
+    /// The file that git tracks, with `${NAME}` for the variables.
+    pub source: String,
+}
+
 /// What an env file of one worktree has to say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EnvFile {
     /// Relative to the worktree's root, with `/` between components.
     pub path: String,
-    /// Variables and their values, which need no quotes.
+    /// Variables and their values.
     pub lines: Vec<(String, String)>,
 }
 
@@ -65,18 +86,33 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The names that have a value in every worktree: the services, the URLs, and `slot`.
-    pub fn names(&self) -> Vec<&str> {
-        let services = self.services.iter().map(|service| service.name.as_str());
-        let urls = self.urls.iter().map(|(name, _)| name.as_str());
-        services.chain(urls).chain(["slot"]).collect()
+    /// A config of the services of `bundle` alone.
+    pub fn of_bundle(bundle: &Bundle) -> Config {
+        let service = |(name, port): &(ServiceName, Port)| Service {
+            name: name.clone(),
+            base: *port,
+        };
+        Config {
+            services: bundle.ports.iter().map(service).collect(),
+            step: 1,
+            urls: Settings::new(),
+            env: Settings::new(),
+            env_files: Vec::new(),
+            templates: Vec::new(),
+        }
+    }
+
+    /// Whether its services are those of `bundle`.
+    pub fn has_services_of(&self, bundle: &Bundle) -> bool {
+        let services = self.services.iter().map(|service| &service.name);
+        services.eq(bundle.ports.iter().map(|(name, _)| name))
     }
 
     /// The bundle of `slot`, usable or not; `None` where one of its ports would be past 65535.
     pub fn bundle(&self, slot: Slot) -> Option<Bundle> {
         let names = self.services.iter().map(|service| service.name.clone());
         Some(Bundle {
-            slot: Some(slot),
+            slot,
             ports: names.zip(self.ports(slot)?).collect(),
         })
     }
@@ -98,7 +134,7 @@ impl Config {
     }
 
     /// The lines of `--env`: the ports, the URLs, the slot, then `env`, which replaces what has the
-    /// same name.
+    /// same name. What the bundle lacks is left out.
     pub fn variables(&self, values: &Values<'_>) -> Vec<(String, String)> {
         let Bundle { slot, ports } = values.bundle;
         let mut lines: Vec<(String, String)> = ports
@@ -106,11 +142,11 @@ impl Config {
             .map(|(service, port)| (service.variable(), port.to_string()))
             .collect();
         if let ([_], [(_, port)]) = (self.services.as_slice(), ports.as_slice()) {
-            lines.push(("PORT".to_owned(), port.to_string()));
+            lines.push((ONLY_PORT.to_owned(), port.to_string()));
         }
         let urls = self.urls(values).into_iter();
         lines.extend(urls.map(|(name, url)| (name.to_uppercase(), url)));
-        lines.extend(slot.map(|slot| ("WORKTREE_SLOT".to_owned(), slot.to_string())));
+        lines.push((SLOT_VARIABLE.to_owned(), slot.to_string()));
         for (name, value) in rendered(&self.env, values) {
             match lines.iter_mut().find(|(other, _)| *other == name) {
                 Some(line) => line.1 = value,
@@ -120,23 +156,69 @@ impl Config {
         lines
     }
 
-    /// The variables of `env` and `env_files` that name something, such as a compose project or a
-    /// database, and their values. One that is a number alone is left out: it counts slots.
+    /// The names of all lines of `--env`, in their order.
+    fn variable_names(&self) -> Vec<String> {
+        let mut names: Vec<String> = self
+            .services
+            .iter()
+            .map(|service| service.name.variable())
+            .collect();
+        names.extend((names.len() == 1).then(|| ONLY_PORT.to_owned()));
+        names.extend(self.urls.iter().map(|(name, _)| name.to_uppercase()));
+        names.push(SLOT_VARIABLE.to_owned());
+        for (name, _) in &self.env {
+            if !names.contains(name) {
+                names.push(name.clone());
+            }
+        }
+        names
+    }
+
+    /// The names that [`Config::value`] knows: the services, the URLs, `slot`, and the lines of
+    /// `--env`.
+    pub fn names(&self) -> Vec<String> {
+        let services = self.services.iter().map(|service| service.name.to_string());
+        let urls = self.urls.iter().map(|(name, _)| name.clone());
+        services
+            .chain(urls)
+            .chain(["slot".to_owned()])
+            .chain(self.variable_names())
+            .collect()
+    }
+
+    /// The value of a service, a URL, `slot`, or a line of `--env`; `None` if the bundle lacks it.
+    pub fn value(&self, name: &str, values: &Values<'_>) -> Option<String> {
+        if let Some(port) = values.bundle.port(&ServiceName::new(name)) {
+            return Some(port.to_string());
+        }
+        if let Some((_, url)) = self.urls.iter().find(|(url, _)| url == name) {
+            return url.render(values);
+        }
+        if name == "slot" {
+            return Some(values.bundle.slot.to_string());
+        }
+        let mut lines = self.variables(values).into_iter();
+        lines.find(|(line, _)| line == name).map(|(_, value)| value)
+    }
+
+    /// The variables of `env` and `env_files` that give something a name of the worktree's own, such
+    /// as a compose project or a database, and their values. One that is a number alone counts
+    /// slots, and names nothing.
     pub fn stack_names(&self, values: &Values<'_>) -> BTreeSet<(String, String)> {
-        let files = self.env_files.iter().map(|(_, variables)| variables);
-        files
+        self.env_files
+            .iter()
+            .map(|(_, variables)| variables)
             .chain([&self.env])
-            .flat_map(|variables| rendered(variables, values))
-            .filter(|(name, value)| {
-                let is_name = variables::form_of(name) == Ok(Form::Name);
-                is_name && value.bytes().any(|byte| !byte.is_ascii_digit())
-            })
+            .flatten()
+            .filter(|(_, setting)| setting.is_own_name())
+            .filter_map(|(name, setting)| Some((name.clone(), setting.render(values)?)))
+            .filter(|(_, value)| value.bytes().any(|byte| !byte.is_ascii_digit()))
             .collect()
     }
 
     /// The env files and their lines. A file is left out if none of its lines can be rendered.
     pub fn env_files(&self, values: &Values<'_>) -> Vec<EnvFile> {
-        let file = |(path, variables): &(String, Templates)| EnvFile {
+        let file = |(path, variables): &(String, Settings)| EnvFile {
             path: path.clone(),
             lines: if variables.is_empty() {
                 self.variables(values)
@@ -155,16 +237,19 @@ fn port_of(service: &Service, slot: Slot, step: u32) -> Option<Port> {
     Port::new(u64::from(service.base.number()) + offset)
 }
 
-fn rendered(templates: &[(String, Template)], values: &Values<'_>) -> Vec<(String, String)> {
-    let line =
-        |(name, template): &(String, Template)| Some((name.clone(), template.render(values)?));
-    templates.iter().filter_map(line).collect()
+fn rendered(settings: &Settings, values: &Values<'_>) -> Vec<(String, String)> {
+    settings
+        .iter()
+        .filter_map(|(name, setting)| Some((name.clone(), setting.render(values)?)))
+        .collect()
 }
 
 #[cfg(test)]
 mod fuzz;
 #[cfg(test)]
 mod projects;
+#[cfg(test)]
+mod reference;
 #[cfg(test)]
 mod schema;
 #[cfg(test)]

@@ -5,31 +5,50 @@ use std::borrow::Cow;
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
+use crate::config::hint::nearest_value;
 use crate::config::nearest::{cut, suggestion};
-use crate::config::template::{Form, Template, Values};
-use crate::config::{Config, Service, Templates, env_path, variables};
+use crate::config::paths::{self, nearest_path};
+use crate::config::placeholder::{is_of_worktree, views};
+use crate::config::value::{Form, Setting};
+use crate::config::{Config, Service, Settings, Template, file, names};
 use crate::files::json_object::JsonObject;
-use crate::ports::{Port, ServiceName, Slot};
+use crate::ports::{Port, ServiceName};
 
 /// The longest name of a service or a URL, in bytes.
 const NAME_LIMIT: usize = 32;
 
+/// How many env files there may be, and how many templates.
+const FILES_LIMIT: usize = 16;
+
 /// The keys of a config.
-const KEYS: [&str; 6] = ["services", "step", "urls", "env", "env_files", "$schema"];
+const KEYS: [&str; 7] = [
+    "services",
+    "step",
+    "urls",
+    "env",
+    "env_files",
+    "templates",
+    "$schema",
+];
+
+/// The port file, which no template may replace.
+const PORT_FILE: &str = ".worktree-ports.json";
 
 impl Config {
     /// Parses a config.
     ///
     /// # Errors
-    /// Which key is wrong, and what is allowed there.
+    /// Which key is wrong, and what is allowed there, on one line.
     pub fn parse(text: &str) -> Result<Config, String> {
         let config = Config::parse_for_unix(text)?;
-        match config.variables_that_differ_in_case() {
-            Some((one, other)) if cfg!(windows) => Err(format!(
+        if cfg!(windows)
+            && let Some((one, other)) = config.variables_that_differ_in_case()
+        {
+            return Err(format!(
                 "`{one}` and `{other}` are the same variable on Windows"
-            )),
-            _ => Ok(config),
+            ));
         }
+        Ok(config)
     }
 
     fn parse_for_unix(text: &str) -> Result<Config, String> {
@@ -41,40 +60,47 @@ impl Config {
             return Err(format!("unknown key {suggestion}"));
         }
         if let Some(schema) = members.get("$schema") {
-            string(schema).map_err(|why| format!("`$schema` is {}: {why}", excerpt(schema)))?;
+            string(schema)
+                .ok_or_else(|| format!("`$schema` is {}: it must be a string", excerpt(schema)))?;
         }
-        let services = members.get("services").ok_or("`services` is missing")?;
+        let services = members.get("services").ok_or(
+            "`services` is missing; write `\"services\": {\"web\": 3000}` with your own names and ports",
+        )?;
         let services = parse_services(services)?;
         let step = members.get("step").map_or(Ok(100), parse_step)?;
-        let urls = members.get("urls").map_or(Ok(Vec::new()), |urls| {
-            parse_templates(urls, "urls", &services, form_of_url)
-        })?;
-        let env = members.get("env").map_or(Ok(Vec::new()), |env| {
-            parse_templates(env, "env", &services, variables::form_of)
-        })?;
+        let settings = |key, forms_of: fn(&str) -> Result<Vec<Form>, String>| {
+            let parse = |json| parse_settings(json, key, &services, forms_of);
+            members.get(key).map_or(Ok(Settings::new()), parse)
+        };
+        let urls = settings("urls", forms_of_url)?;
+        let env = settings("env", names::forms_of)?;
         let env_files = members
             .get("env_files")
             .map_or(Ok(Vec::new()), |files| parse_env_files(files, &services))?;
+        let templates = members
+            .get("templates")
+            .map_or(Ok(Vec::new()), |templates| {
+                parse_templates(templates, &env_files)
+            })?;
         Ok(Config {
             services,
             step,
             urls,
             env,
             env_files,
+            templates,
         })
     }
 
     /// Two variables of one environment or file whose names differ in case alone, which on Windows are
     /// one.
     fn variables_that_differ_in_case(&self) -> Option<(String, String)> {
-        let bundle = self.bundle(Slot::MAIN)?;
-        let values = Values {
-            bundle: &bundle,
-            label: "main",
-        };
-        let files = self.env_files(&values).into_iter().map(|file| file.lines);
-        let mut environments = files.chain([self.variables(&values)]);
-        environments.find_map(|lines| names_differing_in_case(&lines))
+        let of_files = self.env_files.iter().map(|(_, settings)| {
+            let names = settings.iter().map(|(name, _)| name.clone());
+            names.collect::<Vec<_>>()
+        });
+        let mut environments = of_files.chain([self.variable_names()]);
+        environments.find_map(|names| differing_in_case(&names))
     }
 }
 
@@ -94,7 +120,7 @@ fn parse_services(json: &str) -> Result<Vec<Service>, String> {
                 "`services.{shown}`: the name of a service is a lower-case letter, then up to 31 of a-z, 0-9, `_` and `-`"
             ));
         }
-        if ["slot", "worktree"].contains(&&*name) {
+        if is_of_worktree(&name) {
             return Err(format!(
                 "`services.{shown}`: no service can be called `{shown}`, because `{{{shown}}}` is another placeholder"
             ));
@@ -103,8 +129,9 @@ fn parse_services(json: &str) -> Result<Vec<Service>, String> {
             .ok()
             .and_then(Port::new)
             .ok_or_else(|| {
+                let quotes = if base.get().starts_with('"') { ", without quotes" } else { "" };
                 format!(
-                    "`services.{shown}` is {}: a base port is a whole number from 1024 to 65535",
+                    "`services.{shown}` is {}: a base port is a whole number from 1024 to 65535{quotes}",
                     excerpt(base.get())
                 )
             })?;
@@ -141,60 +168,128 @@ fn parse_step(json: &str) -> Result<u32, String> {
     })
 }
 
-/// Parses the templates of the object at `place`, whose names say what forms they have.
-fn parse_templates(
+/// Parses the values of the object at `place`, whose names say what forms they may have.
+fn parse_settings(
     json: &str,
     place: &str,
     services: &[Service],
-    form_of: impl Fn(&str) -> Result<Form, String>,
-) -> Result<Templates, String> {
-    let members = object(json, &format!("`{place}`"))?;
-    let template = |(name, value): (Cow<'_, str>, &RawValue)| {
-        let form = form_of(&name).map_err(|why| format!("`{place}.{}`: {why}", cut(&name)))?;
-        let template = string(value.get()).and_then(|text| Template::parse(&text, form, services));
-        match template {
-            Ok(template) => Ok((name.into_owned(), template)),
+    forms_of: impl Fn(&str) -> Result<Vec<Form>, String>,
+) -> Result<Settings, String> {
+    let setting = |(name, value): (Cow<'_, str>, &RawValue)| {
+        let forms = forms_of(&name).map_err(|why| format!("`{place}.{}`: {why}", cut(&name)))?;
+        match parse_setting(&name, value.get(), &forms, services) {
+            Ok(setting) => Ok((name.into_owned(), setting)),
             Err(why) => Err(format!(
                 "`{place}.{name}` is {}: {why}",
                 excerpt(value.get())
             )),
         }
     };
-    members.0.into_iter().map(template).collect()
+    let members = object(json, &format!("`{place}`"))?;
+    members.0.into_iter().map(setting).collect()
 }
 
-fn form_of_url(name: &str) -> Result<Form, String> {
-    if is_name(name, "_") && name.ends_with("_url") {
-        Ok(Form::Url)
-    } else {
-        Err("the name of a URL is a lower-case letter, then up to 31 of a-z, 0-9 and `_`, and ends in `_url`".to_owned())
+fn parse_setting(
+    name: &str,
+    json: &str,
+    forms: &[Form],
+    services: &[Service],
+) -> Result<Setting, String> {
+    let Some(text) = string(json) else {
+        let hint = nearest_value(json, name, forms, services);
+        let hint = hint.map_or_else(String::new, |hint| format!("; write `\"{hint}\"`"));
+        return Err(format!("it must be a string{hint}"));
+    };
+    let views = views(&text, services)?;
+    Setting::new(&views, forms).map_err(|why| {
+        let hint = nearest_value(&text, name, forms, services);
+        let hint = hint.map_or_else(String::new, |hint| format!("; write `{hint}`"));
+        why + &hint
+    })
+}
+
+/// URLs become lines of `--env` under their name in upper case, and obey the rules for those.
+fn forms_of_url(name: &str) -> Result<Vec<Form>, String> {
+    if !is_name(name, "_") || !name.ends_with("_url") {
+        return Err("the name of a URL is a lower-case letter, then up to 31 of a-z, 0-9 and `_`, and ends in `_url`".to_owned());
     }
+    names::forms_of(name).map(|_| vec![Form::Url])
 }
 
-fn parse_env_files(json: &str, services: &[Service]) -> Result<Vec<(String, Templates)>, String> {
-    let members = object(json, "`env_files`")?;
-    if members.0.len() > 16 {
+fn parse_env_files(json: &str, services: &[Service]) -> Result<Vec<(String, Settings)>, String> {
+    parse_files(
+        json,
+        "env_files",
+        paths::check_env_file,
+        |place, variables| parse_settings(variables, place, services, names::forms_of),
+    )
+}
+
+fn parse_templates(json: &str, env_files: &[(String, Settings)]) -> Result<Vec<Template>, String> {
+    let files = parse_files(json, "templates", paths::check, |place, source| {
+        let wrong = |why: &str| format!("`{place}` is {}: {why}", excerpt(source));
+        let path =
+            string(source).ok_or_else(|| wrong("it must be the path of the template, a string"))?;
+        paths::check(&path).map_err(|why| wrong(&with_path_hint(why, &path, paths::check)))?;
+        Ok(path)
+    })?;
+    let env_files = env_files.iter().map(|(path, _)| path.as_str());
+    let ours: Vec<&str> = env_files.chain([PORT_FILE, file::NAME]).collect();
+    for (target, _) in &files {
+        let is_target = |path: &str| path.eq_ignore_ascii_case(target);
+        if let Some(own) = ours.iter().find(|path| is_target(path)) {
+            return Err(format!(
+                "`templates[\"{target}\"]`: `{own}` cannot be made from a template, because worktree-ports-hook writes or reads it itself"
+            ));
+        }
+        if files.iter().any(|(_, source)| is_target(source)) {
+            return Err(format!(
+                "`templates[\"{target}\"]`: `{target}` is itself a template in `templates`"
+            ));
+        }
+    }
+    let template = |(target, source)| Template { target, source };
+    Ok(files.into_iter().map(template).collect())
+}
+
+/// Parses an object from paths to something else.
+fn parse_files<T>(
+    json: &str,
+    key: &str,
+    check: fn(&str) -> Result<(), String>,
+    parse: impl Fn(&str, &str) -> Result<T, String>,
+) -> Result<Vec<(String, T)>, String> {
+    let members = object(json, &format!("`{key}`"))?;
+    if members.0.len() > FILES_LIMIT {
         return Err(format!(
-            "`env_files` has {} members; at most 16 are allowed",
+            "`{key}` has {} members; at most {FILES_LIMIT} are allowed",
             members.0.len()
         ));
     }
-    let file = |(path, variables): (Cow<'_, str>, &RawValue)| {
-        let place = format!("env_files[\"{}\"]", cut(&path));
-        env_path::check(&path).map_err(|why| format!("`{place}`: {why}"))?;
-        let variables = parse_templates(variables.get(), &place, services, variables::form_of)?;
-        Ok((path.into_owned(), variables))
+    let file = |(path, value): (Cow<'_, str>, &RawValue)| {
+        let place = format!("{key}[\"{}\"]", cut(&path));
+        check(&path).map_err(|why| format!("`{place}`: {}", with_path_hint(why, &path, check)))?;
+        let parsed = parse(&place, value.get())?;
+        Ok((path.into_owned(), parsed))
     };
-    let files: Vec<_> = members
+    let files: Vec<(String, T)> = members
         .0
         .into_iter()
         .map(file)
         .collect::<Result<_, String>>()?;
-    match names_differing_in_case(&files) {
+    let paths: Vec<String> = files.iter().map(|(path, _)| path.clone()).collect();
+    match differing_in_case(&paths) {
         Some((one, other)) => Err(format!(
-            "`env_files` has both `{one}` and `{other}`, which are the same file on macOS and Windows"
+            "`{key}` has both `{one}` and `{other}`, which are the same file on macOS and Windows"
         )),
         None => Ok(files),
+    }
+}
+
+fn with_path_hint(why: String, path: &str, check: fn(&str) -> Result<(), String>) -> String {
+    match nearest_path(path, check) {
+        Some(near) => format!("{why}; write `{near}`"),
+        None => why,
     }
 }
 
@@ -202,7 +297,7 @@ fn object<'a>(json: &'a str, what: &str) -> Result<JsonObject<'a>, String> {
     let members: JsonObject<'a> =
         serde_json::from_str(json).map_err(|error| match error.classify() {
             Category::Data => format!("{what} is not a JSON object"),
-            _ => format!("it is not JSON: {error}"),
+            _ => not_json(json, &error),
         })?;
     match members.repeated() {
         Some(key) => Err(format!("duplicate key `{}` in {what}", cut(key))),
@@ -210,8 +305,29 @@ fn object<'a>(json: &'a str, what: &str) -> Result<JsonObject<'a>, String> {
     }
 }
 
-fn string(json: &str) -> Result<String, String> {
-    serde_json::from_str(json).map_err(|_| "it must be a string".to_owned())
+/// What is wrong with a text that is not JSON.
+fn not_json(text: &str, error: &serde_json::Error) -> String {
+    if text.trim().is_empty() {
+        return "the file is empty; write `{\"services\": {\"web\": 3000}}` with your own names and ports".to_owned();
+    }
+    let (line, column) = (error.line(), error.column());
+    let lines_before = text.split_inclusive('\n').take(line.saturating_sub(1));
+    let at = lines_before.map(str::len).sum::<usize>() + column.saturating_sub(1);
+    let (before, behind) = text.split_at_checked(at).unwrap_or((text, ""));
+    let place = format!("at line {line} column {column}");
+    match behind.chars().next() {
+        Some('/' | '#') => format!("comments are not JSON; remove the one {place}"),
+        Some('}' | ']') if before.trim_end().ends_with(',') => {
+            format!("it is not JSON: trailing comma {place}")
+        }
+        Some('\'') => format!("it is not JSON: single quotes {place}; use double quotes"),
+        _ if error.is_eof() => format!("it is not JSON: it ends too early, {place}"),
+        _ => format!("it is not JSON: {error}"),
+    }
+}
+
+fn string(json: &str) -> Option<String> {
+    serde_json::from_str(json).ok()
 }
 
 fn is_name(name: &str, punctuation: &str) -> bool {
@@ -228,42 +344,13 @@ fn excerpt(json: &str) -> String {
 }
 
 /// Two of these names that differ, but not to a system that ignores case.
-fn names_differing_in_case<T>(named: &[(String, T)]) -> Option<(String, String)> {
-    named.iter().enumerate().find_map(|(i, (name, _))| {
-        let mut earlier = named[..i].iter().map(|(name, _)| name);
+fn differing_in_case(names: &[String]) -> Option<(String, String)> {
+    names.iter().enumerate().find_map(|(i, name)| {
+        let mut earlier = names[..i].iter();
         let other = earlier.find(|other| other.eq_ignore_ascii_case(name) && *other != name)?;
         Some((other.clone(), name.clone()))
     })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn variables_that_are_one_on_windows_are_found_in_each_environment() {
-        let found = |extra: &str| {
-            let config = format!("{{\"services\": {{\"web\": 3000}}, {extra}}}");
-            let config = Config::parse_for_unix(&config).unwrap();
-            config
-                .variables_that_differ_in_case()
-                .map(|(one, other)| format!("{one} {other}"))
-        };
-        let table = [
-            (r#""env": {"WEB_PORT": "{web}", "A_ID": "{slot}"}"#, None),
-            (
-                r#""env": {"a_id": "{slot}", "A_ID": "{slot}"}"#,
-                Some("a_id A_ID"),
-            ),
-            (r#""env": {"Port": "{web}"}"#, Some("PORT Port")),
-            (r#""env_files": {".env": {"Port": "{web}"}}"#, None),
-            (
-                r#""env_files": {".env": {"A_ID": "{slot}", "A_Id": "{slot}"}}"#,
-                Some("A_ID A_Id"),
-            ),
-        ];
-        for (extra, names) in table {
-            assert_eq!(found(extra).as_deref(), names, "{extra}");
-        }
-    }
-}
+mod tests;

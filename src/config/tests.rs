@@ -17,6 +17,7 @@ fn values(bundle: &Bundle) -> Values<'_> {
     Values {
         bundle,
         label: "fix-favicon",
+        is_main: false,
     }
 }
 
@@ -30,7 +31,7 @@ fn the_default_is_cloud_8000_with_step_100_and_its_url() {
     let config = Config::default();
     assert_eq!((config.services.len(), config.step), (1, 100));
     assert_eq!(config.services[0].name.as_str(), "cloud");
-    assert!(config.env.is_empty() && config.env_files.is_empty());
+    assert!(config.env.is_empty() && config.env_files.is_empty() && config.templates.is_empty());
     let bundle = config.bundle(Slot(3)).unwrap();
     assert_eq!(bundle.ports, [(ServiceName::new("cloud"), port(8300))]);
     let url = ("cloud_url".to_owned(), "http://127.0.0.1:8300".to_owned());
@@ -174,7 +175,7 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     (
         r#"{"ports": {"a": 8000}}"#,
-        "unknown key `ports`; available: `services`, `step`, `urls`, `env`, `env_files`, `$schema`",
+        "unknown key `ports`; available: `services`, `step`, `urls`, `env`, `env_files`, `templates`, `$schema`",
     ),
     (
         r#"{"step": 1, "step": 2}"#,
@@ -188,11 +189,42 @@ const REFUSED: &[(&str, &str)] = &[
         r#"{"services": {"a": 8000, "\u0061": 8001}}"#,
         "duplicate key `a` in `services`",
     ),
-    ("{}", "`services` is missing"),
+    (
+        "{}",
+        "`services` is missing; write `\"services\": {\"web\": 3000}` with your own names and ports",
+    ),
     ("[]", "the config is not a JSON object"),
     (
         "",
-        "it is not JSON: EOF while parsing a value at line 1 column 0",
+        "the file is empty; write `{\"services\": {\"web\": 3000}}` with your own names and ports",
+    ),
+    (
+        "{\"services\": {\n  \"a\": 8000,\n}}",
+        "it is not JSON: trailing comma at line 3 column 1",
+    ),
+    (
+        r#"{"services": {"a": 8000},}"#,
+        "it is not JSON: trailing comma at line 1 column 26",
+    ),
+    (
+        "{\n  // ports\n  \"services\": {\"a\": 8000}}",
+        "comments are not JSON; remove the one at line 2 column 3",
+    ),
+    (
+        "{\"services\": {\"a\": 8000} /* x */}",
+        "comments are not JSON; remove the one at line 1 column 27",
+    ),
+    (
+        "{'services': {}}",
+        "it is not JSON: single quotes at line 1 column 2; use double quotes",
+    ),
+    (
+        r#"{"services": {"a": 8000}"#,
+        "it is not JSON: it ends too early, at line 1 column 24",
+    ),
+    (
+        r#"{"services": {"a": 8000} "step": 1}"#,
+        "it is not JSON: expected `,` or `}` at line 1 column 26",
     ),
     (r#"{"services": 5}"#, "`services` is not a JSON object"),
     (
@@ -201,7 +233,7 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     (
         r#"{"services": {"a": "8000"}}"#,
-        "`services.a` is `\"8000\"`: a base port is a whole number from 1024 to 65535",
+        "`services.a` is `\"8000\"`: a base port is a whole number from 1024 to 65535, without quotes",
     ),
     (
         r#"{"services": {"Web": 8000}}"#,
@@ -241,11 +273,11 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     (
         r#"{"services": {"web": 8000}, "env": {"X_PORT": 8000}}"#,
-        "`env.X_PORT` is `8000`: it must be a string",
+        "`env.X_PORT` is `8000`: it must be a string; write `\"8000\"`",
     ),
     (
-        r#"{"services": {"web": 8000}, "env": {"GIT_PORT": "{web}"}}"#,
-        "`env.GIT_PORT`: `GIT_*` configures a tool that handles code or credentials, so a config may not set it",
+        r#"{"services": {"web": 8000}, "env": {"GIT_URL": "{web}"}}"#,
+        "`env.GIT_URL`: git acts on `GIT_*`, so only ports are allowed there",
     ),
     (
         r#"{"services": {"web": 8000}, "env": {"PORT": "{web}", "PORT": "{web}"}}"#,
@@ -253,7 +285,7 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     (
         r#"{"services": {"web": 8000}, "env_files": {".env": {"PORT": "{slot}"}}}"#,
-        "`env_files[\".env\"].PORT` is `\"{slot}\"`: it must be a port: `{service}`",
+        "`env_files[\".env\"].PORT` is `\"{slot}\"`: `{slot}` is not a port: a port is `{service}` or a number from 1 to 65535; write `{web}`",
     ),
     (
         r#"{"services": {"web": 8000}, "env_files": {".env": []}}"#,
@@ -265,11 +297,55 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     (
         r#"{"services": {"web": 8000}, "env_files": {"../.env": {}}}"#,
-        "`env_files[\"../.env\"]`: `..` is not allowed",
+        "`env_files[\"../.env\"]`: `.` and `..` are not allowed; write `.env`",
     ),
     (
         r#"{"services": {"web": 8000}, "env_files": {"a/.env": {}, "A/.env": {}}}"#,
         "`env_files` has both `a/.env` and `A/.env`, which are the same file on macOS and Windows",
+    ),
+    (
+        r#"{"services": {"slot-": 8000}}"#,
+        "`services.slot-`: no service can be called `slot-`, because `{slot-}` is another placeholder",
+    ),
+    (
+        r#"{"services": {"web": 8000}, "urls": {"git_url": "http://localhost:{web}"}}"#,
+        "`urls.git_url`: git acts on `GIT_*`, so only ports are allowed there",
+    ),
+    (
+        r#"{"services": {"web": 8000}, "templates": ["a"]}"#,
+        "`templates` is not a JSON object",
+    ),
+    (
+        r#"{"services": {"web": 8000}, "templates": {"a": 5}}"#,
+        "`templates[\"a\"]` is `5`: it must be the path of the template, a string",
+    ),
+    (
+        r#"{"services": {"web": 8000}, "templates": {"/a": "b"}}"#,
+        "`templates[\"/a\"]`: it must be relative to the worktree's root; write `a`",
+    ),
+    (
+        r#"{"services": {"web": 8000}, "templates": {"a": "./b"}}"#,
+        "`templates[\"a\"]` is `\"./b\"`: `.` and `..` are not allowed; write `b`",
+    ),
+    (
+        r#"{"services": {"web": 8000}, "templates": {"a": "b", "A": "c"}}"#,
+        "`templates` has both `a` and `A`, which are the same file on macOS and Windows",
+    ),
+    (
+        r#"{"services": {"web": 8000}, "templates": {"a": "b", "B": "c"}}"#,
+        "`templates[\"B\"]`: `B` is itself a template in `templates`",
+    ),
+    (
+        r#"{"services": {"web": 8000}, "templates": {".Worktree-Ports.json": "b"}}"#,
+        "`templates[\".Worktree-Ports.json\"]`: `.worktree-ports.json` cannot be made from a template, because worktree-ports-hook writes or reads it itself",
+    ),
+    (
+        r#"{"services": {"web": 8000}, "templates": {".worktree-ports.config.json": "b"}}"#,
+        "`templates[\".worktree-ports.config.json\"]`: `.worktree-ports.config.json` cannot be made from a template, because worktree-ports-hook writes or reads it itself",
+    ),
+    (
+        r#"{"services": {"web": 8000}, "env_files": {"a/.env": {}}, "templates": {"a/.ENV": "b"}}"#,
+        "`templates[\"a/.ENV\"]`: `a/.env` cannot be made from a template, because worktree-ports-hook writes or reads it itself",
     ),
 ];
 
@@ -280,17 +356,244 @@ fn the_error_names_the_key_and_what_is_allowed() {
     }
 }
 
+/// Values that are refused, and what their message ends in.
+const HINTS: &[(&str, &str, &str)] = &[
+    (
+        "APP_NAME",
+        "shop {slot}",
+        "a space is not allowed; write `shop-{slot}`",
+    ),
+    (
+        "APP_NAME",
+        "shop.{slot}",
+        "`.` is not allowed in a name; write `shop-{slot}`",
+    ),
+    (
+        "APP_NAME",
+        "{-worktree}",
+        "it may not start with `-`; write `app{-worktree}`",
+    ),
+    ("APP_NAME", "", "it is empty; write `app{-worktree}`"),
+    (
+        "APP_NAME",
+        "{sloot}",
+        "unknown placeholder `{sloot}`; did you mean `{slot}`?",
+    ),
+    (
+        "APP_NAME",
+        "{-web}",
+        "`{-web}` has a separator, which only `slot` and `worktree` may have",
+    ),
+    (
+        "APP_NAME",
+        "{-slot-}",
+        "`{-slot-}` has more than one separator; one may stand before or after `slot`",
+    ),
+    ("APP_NAME", "x{", "`{` has no `}`"),
+    ("APP_SLOT", "x", "`x` is not a number; write `{slot}`"),
+    ("API_PORT", "80800", "write `{api}`"),
+    ("PORTS", "{web}, {api}", "write `{web},{api}`"),
+    (
+        "API_URL",
+        "{api}",
+        "has no scheme such as `http://`; write `http://localhost:{api}`",
+    ),
+    (
+        "API_URL",
+        "localhost:{api}",
+        "write `http://localhost:{api}`",
+    ),
+    (
+        "API_URL",
+        "htp://localhost:{api}",
+        "write `http://localhost:{api}`",
+    ),
+    (
+        "API_URL",
+        "http://localhost:{api}/?x=1",
+        "`?` is not allowed in a web URL; write `http://localhost:{api}/`",
+    ),
+    (
+        "API_URL",
+        "http://evil.example:{api}/x",
+        "write `http://localhost:{api}/x`",
+    ),
+    ("API_HOST", "{api}", "write `localhost:{api}`"),
+    ("API_HOST", "{worktree}", "write `{worktree}.localhost`"),
+    (
+        "API_HOST",
+        "0.0.0.0",
+        "`0.0.0.0` listens for the whole network, which each user decides in their own line; write `localhost`",
+    ),
+    (
+        "PGHOST",
+        "{worktree}.localhost",
+        "its resolver may ask the DNS for it; write `localhost`",
+    ),
+    (
+        "DATABASE_URL",
+        "postgres://u@db:5432/x",
+        "write `postgres://u@localhost:5432/x`",
+    ),
+    (
+        "DATABASE_URL",
+        "postgres://localhost/a/b",
+        "write `postgres://localhost/a`",
+    ),
+    (
+        "DATABASE_URL",
+        "postgres://localhost/a?sslkey=k",
+        "`sslkey` is not allowed as a key of the query; write `postgres://localhost/a`",
+    ),
+    (
+        "MONGO_URL",
+        "mongodb+srv://localhost/x",
+        "`+srv` asks the DNS for the host; write `mongodb://localhost/x`",
+    ),
+    (
+        "API_URL",
+        "http://a{worktree.}localhost",
+        "in the main worktree it is `http://alocalhost`: `alocalhost` is not a host of this machine: \
+         `localhost`, `*.localhost`, `127.0.0.1` and `[::1]` are; write `http://localhost`",
+    ),
+    ("API_PROT", "{api}", "did you mean `PORT`?"),
+    (
+        "APP_SECRET",
+        "x",
+        "end the name in a word such as `PORT`, `URL`, `HOST` or `NAME`",
+    ),
+    (
+        "PREFIX",
+        "x",
+        "`PREFIX` is allowed only behind TABLE, KEY, CACHE, DB, REDIS, QUEUE, VOLUME, CONTAINER",
+    ),
+];
+
 #[test]
-fn at_most_16_env_files_are_allowed() {
-    let files = |n: usize| {
-        let files: Vec<String> = (0..n).map(|i| format!("\"{i}.env\": {{}}")).collect();
-        with(&format!("\"env_files\": {{{}}}", files.join(", ")))
-    };
-    assert_eq!(files(16).unwrap().env_files.len(), 16);
-    assert_eq!(
-        files(17).unwrap_err(),
-        "`env_files` has 17 members; at most 16 are allowed"
+fn the_message_about_a_value_ends_in_what_to_write_instead() {
+    for (name, text, end) in HINTS {
+        let env = serde_json::json!({"env": {*name: text}}).to_string();
+        let why = with(&env[1..env.len() - 1]).unwrap_err();
+        assert!(why.ends_with(end), "{why}");
+        assert!(why.starts_with(&format!("`env.{name}`")), "{why}");
+    }
+}
+
+#[test]
+fn at_most_16_env_files_and_templates_are_allowed() {
+    for (key, value) in [("env_files", "{}"), ("templates", r#""x""#)] {
+        let with_files = |n: usize| {
+            let files: Vec<String> = (0..n).map(|i| format!("\"{i}.env\": {value}")).collect();
+            with(&format!("\"{key}\": {{{}}}", files.join(", ")))
+        };
+        let config = with_files(16).unwrap();
+        assert_eq!(config.env_files.len() + config.templates.len(), 16);
+        assert_eq!(
+            with_files(17).unwrap_err(),
+            format!("`{key}` has 17 members; at most 16 are allowed")
+        );
+    }
+}
+
+#[test]
+fn templates_are_pairs_of_a_target_and_its_source() {
+    let config = with(
+        r#""templates": {"supabase/config.toml": "supabase/config.toml.template", "b": "x", "c": "x"}"#,
     );
+    let pairs: Vec<(String, String)> = config
+        .unwrap()
+        .templates
+        .into_iter()
+        .map(|template| (template.target, template.source))
+        .collect();
+    let expected = lines(&[
+        ("supabase/config.toml", "supabase/config.toml.template"),
+        ("b", "x"),
+        ("c", "x"),
+    ]);
+    assert_eq!(pairs, expected);
+}
+
+#[test]
+fn the_port_file_that_no_template_may_replace_is_the_programs() {
+    let name = crate::state::port_file::NAME;
+    let refused = with(&format!("\"templates\": {{\"{name}\": \"x\"}}"));
+    assert!(refused.is_err());
+}
+
+#[test]
+fn every_name_of_a_line_of_env_a_service_a_url_and_slot_has_a_value() {
+    let config = with(
+        r#""urls": {"web_url": "http://localhost:{web}"},
+        "env": {"WEB_PORT": "{api}", "shop_name": "shop{-slot}", "slot": "7"}"#,
+    )
+    .unwrap();
+    let bundle = config.bundle(Slot(1)).unwrap();
+    let expected = lines(&[
+        ("web", "3100"),
+        ("api", "4100"),
+        ("web_url", "http://localhost:3100"),
+        ("slot", "1"),
+        ("WEB_PORT", "4100"),
+        ("API_PORT", "4100"),
+        ("WEB_URL", "http://localhost:3100"),
+        ("WORKTREE_SLOT", "1"),
+        ("shop_name", "shop-1"),
+        // The slot itself comes first.
+        ("slot", "1"),
+    ]);
+    let values = values(&bundle);
+    let found = config.names().into_iter().map(|name| {
+        let value = config.value(&name, &values).unwrap();
+        (name, value)
+    });
+    assert_eq!(found.collect::<Vec<_>>(), expected);
+    for unknown in ["", "WEB", "WEB_URL ", "worktree", "PORT"] {
+        assert_eq!(config.value(unknown, &values), None, "{unknown}");
+    }
+    let default = Config::default();
+    let names = [
+        "cloud",
+        "cloud_url",
+        "slot",
+        "CLOUD_PORT",
+        "PORT",
+        "CLOUD_URL",
+        "WORKTREE_SLOT",
+    ];
+    assert_eq!(default.names(), names);
+}
+
+#[test]
+fn the_names_are_those_of_the_lines() {
+    for config in [
+        Config::default(),
+        with(r#""env": {"A_ID": "{slot}", "API_PORT": "{web}"}"#).unwrap(),
+    ] {
+        let bundle = config.bundle(Slot(1)).unwrap();
+        let lines = config.variables(&values(&bundle)).into_iter();
+        let names: Vec<String> = lines.map(|(name, _)| name).collect();
+        assert_eq!(config.variable_names(), names);
+    }
+}
+
+#[test]
+fn only_names_of_the_worktrees_own_are_names_of_stacks() {
+    let config = with(
+        r#""env": {
+            "COMPOSE_PROJECT_NAME": "shop{-worktree}", "POSTGRES_USER": "postgres", "A_DB": "{slot}",
+            "WEB_PORT": "{web}", "A_SLOT": "1{slot}"
+        },
+        "env_files": {".env": {"PGDATABASE": "shop{_worktree}", "A_URL": "http://localhost:{web}"}}"#,
+    )
+    .unwrap();
+    let bundle = config.bundle(Slot(1)).unwrap();
+    let names: Vec<(String, String)> = config.stack_names(&values(&bundle)).into_iter().collect();
+    let expected = lines(&[
+        ("COMPOSE_PROJECT_NAME", "shop-fix-favicon"),
+        ("PGDATABASE", "shop_fix_favicon"),
+    ]);
+    assert_eq!(names, expected);
 }
 
 #[test]
@@ -320,14 +623,14 @@ fn env_replaces_a_line_of_the_same_name_where_it_stands_and_adds_the_others() {
     let env = r#""env": {
         "COMPOSE_PROJECT_NAME": "shop-{slot}",
         "WEB_PORT": "{api}",
-        "WORKTREE_SLOT": "{worktree}-{slot}"
+        "WORKTREE_SLOT": "{slot}0"
     }"#;
     let config = with(env).unwrap();
     let bundle = config.bundle(Slot(1)).unwrap();
     let expected = lines(&[
         ("WEB_PORT", "4100"),
         ("API_PORT", "4100"),
-        ("WORKTREE_SLOT", "fix-favicon-1"),
+        ("WORKTREE_SLOT", "10"),
         ("COMPOSE_PROJECT_NAME", "shop-1"),
     ]);
     assert_eq!(config.variables(&values(&bundle)), expected);
@@ -337,7 +640,7 @@ fn env_replaces_a_line_of_the_same_name_where_it_stands_and_adds_the_others() {
 fn what_the_bundle_lacks_is_left_out_everywhere() {
     let config = with(
         r#""urls": {"api_url": "http://localhost:{api}"},
-        "env": {"API_PORT": "{api}", "WEB_PORT": "{web}", "X_NAME": "{slot}", "Y_NAME": "{worktree}"},
+        "env": {"API_PORT": "{api}", "WEB_PORT": "{web}", "X_NAME": "x{slot}", "Y_NAME": "{worktree}"},
         "env_files": {
             ".env": {"PORTS": "{web},{api}", "PORT": "{web}"},
             "api.env": {"PORT": "{api}", "X_SLOT": "{slot}"},
@@ -371,6 +674,37 @@ proptest! {
     fn any_text_is_a_config_or_an_error(text in any::<String>()) {
         if let Err(why) = parse(&text) {
             prop_assert!(!why.is_empty());
+        }
+    }
+
+    #[test]
+    fn what_a_message_says_to_write_is_allowed(
+        name in prop_oneof![
+            "(APP_|DATABASE_|PG|VITE_|DB_|REDIS_|X_TABLE_)?(PORTS?|URL|HOST|NAME|SUFFIX|SLOT|DB|PREFIX)",
+            "[A-Z_]{1,9}",
+        ],
+        text in prop_oneof![
+            any::<String>(),
+            "[-a-z:/@?=&,.\"' \\[\\]]{0,3}(http|postgres|sqlite|mongodb\\+srv)?(://)?(u:p@)?(localhost|db|0\\.0\\.0\\.0|\\[::\\]|)(:\\{(web|slot)\\}|:80000)?[-a-z:/@?=&,. {}]{0,5}",
+        ],
+        path in prop_oneof![any::<String>(), "[./a-z\\\\ -]{0,4}(\\.envrc|\\.env|env|\\.git/)[./ ]{0,2}"],
+    ) {
+        let written = |why: &str| {
+            let (_, hint) = why.rsplit_once("; write `")?;
+            Some(hint.strip_suffix('`').unwrap_or(hint).trim_matches('"').to_owned())
+        };
+        let env = |text: &str| serde_json::json!({"services": {"web": 3000}, "env": {&*name: text}}).to_string();
+        if let Err(why) = parse(&env(&text)) {
+            prop_assert!(!why.is_empty());
+            if let Some(hint) = written(&why) {
+                prop_assert!(parse(&env(&hint)).is_ok(), "{} {}", why, hint);
+            }
+        }
+        let file = |path: &str| serde_json::json!({"services": {"web": 3000}, "env_files": {path: {}}}).to_string();
+        if let Err(why) = parse(&file(&path))
+            && let Some(hint) = written(&why)
+        {
+            prop_assert!(parse(&file(&hint)).is_ok(), "{} {}", why, hint);
         }
     }
 

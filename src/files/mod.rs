@@ -1,7 +1,12 @@
-//! Reading and replacing files, whoever wrote them.
+//! Files and directories, whoever wrote them: opened once, read without waiting, replaced by a rename.
 
-pub mod identity;
+pub mod dir;
 pub mod json_object;
-pub mod new_file;
-pub mod replace;
-pub mod untrusted;
+pub mod staged;
+
+#[cfg(unix)]
+#[path = "unix.rs"]
+mod system;
+#[cfg(not(unix))]
+#[path = "windows.rs"]
+mod system;

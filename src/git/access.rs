@@ -1,52 +1,80 @@
 //! Access to what is made in the common dir: whoever shares the repository shares it too.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::Path;
+
+use crate::files::dir::{self, Dir};
 
 /// Makes `directory`, which is in the common dir, with the owner, the group and the mode of that.
 /// One that is there already stays as it is.
 pub fn create_dir(common_dir: &Path, directory: &Path) -> io::Result<()> {
     match fs::create_dir(directory) {
-        Ok(()) => {
-            share(common_dir, directory, |common| common);
-            Ok(())
-        }
+        Ok(()) => share(common_dir, directory, |common| common),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(error),
     }
 }
 
-/// Gives the file `made` the owner and the group of the common dir, and lets those read and write
-/// it who may do so there.
-pub fn share_file(common_dir: &Path, made: &Path) {
-    share(common_dir, made, |common| common & 0o666);
-}
-
 /// Gives what was made in the common dir the owner and the group of that, and a mode that follows
 /// from its mode, whatever the umask: what root or one of a group makes must not lock the others
-/// out for good. Where that cannot be done, they get an error that names the file.
+/// out for good. If that cannot be done, they get an error that names the file.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a file or directory that this process has just made"
+)]
+pub fn share(common_dir: &Path, made: &Path, mode: impl Fn(u32) -> u32) -> io::Result<()> {
+    let common = Dir::open(common_dir)?.stat()?;
+    // Windows opens no directory as a file, and has no modes.
+    if cfg!(unix) {
+        dir::share(&File::open(made)?, &common, mode(common.mode));
+    }
+    Ok(())
+}
+
+/// Gives the file at `path` back the owner, the group and the mode that it had `before` another
+/// program replaced it.
 #[cfg(unix)]
-pub fn share(common_dir: &Path, made: &Path, mode_by: impl Fn(u32) -> u32) {
+pub fn restore(path: &Path, before: &fs::Metadata) {
     use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
-    let (Ok(common), Ok(new)) = (fs::metadata(common_dir), fs::symlink_metadata(made)) else {
-        return;
-    };
-    if new.gid() != common.gid() {
-        let _ = chown(made, None, Some(common.gid()));
-    }
-    let wanted = mode_by(common.mode() & 0o7777);
-    if new.mode() & 0o7777 != wanted {
-        let _ = fs::set_permissions(made, fs::Permissions::from_mode(wanted));
-    }
-    if new.uid() != common.uid() {
-        let _ = chown(made, Some(common.uid()), None);
+    let access = |of: &fs::Metadata| (of.uid(), of.gid(), of.mode());
+    if fs::metadata(path).is_ok_and(|now| access(&now) != access(before)) {
+        // Only root can give a file away; without that, it stays as git would have left it.
+        let _ = chown(path, Some(before.uid()), Some(before.gid()));
+        let mode = before.mode() & 0o7777;
+        let _ = fs::set_permissions(path, fs::Permissions::from_mode(mode));
     }
 }
 
 /// Windows has no modes: what is made inherits the access of its directory.
 #[cfg(not(unix))]
-pub fn share(_common_dir: &Path, _made: &Path, _mode_by: impl Fn(u32) -> u32) {}
+pub fn restore(_path: &Path, _before: &fs::Metadata) {}
+
+/// Whether git, run by this process, would run the file at `path`: it asks access(2) too, which
+/// also knows file systems that run nothing.
+#[cfg(unix)]
+pub fn can_run(path: &Path) -> bool {
+    rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
+}
+
+/// Windows goes by the name.
+#[cfg(not(unix))]
+pub fn can_run(_path: &Path) -> bool {
+    true
+}
+
+/// Whether the file system of `directory` is mounted so that no program on it can run.
+#[cfg(unix)]
+pub fn is_noexec(directory: &Path) -> bool {
+    let mount = rustix::fs::statvfs(directory);
+    mount.is_ok_and(|mount| (mount.f_flag).contains(rustix::fs::StatVfsMountFlags::NOEXEC))
+}
+
+/// Windows has no such file systems.
+#[cfg(not(unix))]
+pub fn is_noexec(_directory: &Path) -> bool {
+    false
+}
 
 /// Whether this process may make files in `directory`.
 #[cfg(unix)]

@@ -1,25 +1,23 @@
 //! Reading a file of a working tree that git may be exchanging at this moment.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use crate::error::{CouldNot, Error, Result, is_absence};
-use crate::files::identity::Identity;
-use crate::files::untrusted::{self, PlainFile};
-use crate::git::command::{ask, git};
-use crate::git::index;
+use crate::error::{Error, ErrorKind, Result};
+use crate::files::dir::{Dir, PlainFile, identity_of};
+use crate::git::command::{ask, ask_whether};
 use crate::git::worktree::Worktree;
 
 /// Reads at most `limit` bytes of the file `name` at the root of `worktree`, and has them parsed:
-/// `parse` gets what lies there, and returns `None` if nothing does.
+/// `parse` gets what is there, and returns `None` if nothing is.
 ///
 /// git replaces a file by unlinking it and writing it anew: for a moment it is missing, then it is
-/// empty. So what is missing or invalid counts only if git was not at work meanwhile; else what git
-/// has recorded counts, the state before or after. At work means that `index.lock` is there (git
-/// holds it while it writes the tree) or that the index was replaced (git ends with that). Commands
-/// that change files without the index, `git apply` for one, are like an editor: what they leave for
-/// a moment counts.
+/// empty. So a file that is missing or invalid counts only if git was not at work meanwhile; else
+/// what git has recorded counts, the state before or after. At work means that `index.lock` is there
+/// (git holds it while it writes the tree) or that the index was replaced (git ends with that).
+/// Commands that change files without the index, such as `git apply`, are like an editor: what they
+/// leave for a moment counts. A file that a sparse checkout leaves out counts as recorded, too.
 ///
 /// `parse` must refuse what is not whole.
 pub fn read_settled<T>(
@@ -28,8 +26,8 @@ pub fn read_settled<T>(
     limit: usize,
     parse: impl Fn(PlainFile) -> Result<Option<T>>,
 ) -> Result<Option<T>> {
-    let path = worktree.root.join(name);
-    let in_tree = || parse(untrusted::read(&path, limit).could_not("read", &path)?);
+    let could_not = || Error::could_not("read", worktree.root.path_of(name));
+    let in_tree = || parse(worktree.root.read(name, limit).map_err(could_not())?);
     let found = in_tree();
     if matches!(found, Ok(Some(_))) {
         return found;
@@ -41,17 +39,27 @@ pub fn read_settled<T>(
         (Ok(Some(_)), _) => return found,
         // Without an index nothing has been checked out yet: `git worktree add` is about to.
         (Ok(None), None) => {}
+        (Ok(None), Some(_)) if is_sparse(worktree)? => {}
         _ if before.is_still_that_of(&worktree.git_dir)? => return found,
         _ => {}
     }
     let recorded = match before.index {
-        Some(_) => staged(&worktree.root, name, limit)?,
-        None => committed(&worktree.root, name, limit)?,
+        Some(_) => staged(worktree.path(), name, limit)?,
+        None => committed(worktree.path(), name, limit)?,
     };
     match recorded {
         Some(file) => parse(file),
         None => found,
     }
+}
+
+/// Whether git leaves files out of the tree.
+fn is_sparse(worktree: &Worktree) -> Result<bool> {
+    // Without its patterns, git is not asked.
+    let patterns = worktree.git_dir.path().join("info").join("sparse-checkout");
+    let arguments = ["config", "--type=bool", "--get", "core.sparseCheckout"];
+    Ok(patterns.exists()
+        && ask_whether(worktree.path(), &arguments)?.is_some_and(|it| it.starts_with(b"true")))
 }
 
 /// Which index a worktree has, and whether git is about to replace it.
@@ -62,42 +70,39 @@ struct IndexState {
 }
 
 impl IndexState {
-    fn of(git_dir: &Path) -> Result<IndexState> {
+    fn of(git_dir: &Dir) -> Result<IndexState> {
         Ok(IndexState {
-            index: index::open(git_dir)?,
-            is_locked: is_locked(git_dir)?,
+            index: open_index(git_dir)?,
+            is_locked: git_dir.has("index.lock"),
         })
     }
 
-    fn is_still_that_of(&self, git_dir: &Path) -> Result<bool> {
-        if self.is_locked || is_locked(git_dir)? {
+    fn is_still_that_of(&self, git_dir: &Dir) -> Result<bool> {
+        if self.is_locked || git_dir.has("index.lock") {
             return Ok(false);
         }
-        let path = git_dir.join("index");
-        let now = match Identity::at(&path) {
-            Err(error) if is_absence(&error) => None,
-            now => Some(now.could_not("read", &path)?),
-        };
-        match (&self.index, now) {
+        let could_not = || Error::could_not("read", git_dir.path_of("index"));
+        match (&self.index, open_index(git_dir)?) {
             (None, None) => Ok(true),
-            (Some(before), Some(now)) => Ok(Identity::of(before).could_not("read", &path)? == now),
+            (Some(before), Some(now)) => Ok(identity_of(before).map_err(could_not())?
+                == identity_of(&now).map_err(could_not())?),
             _ => Ok(false),
         }
     }
 }
 
-fn is_locked(git_dir: &Path) -> Result<bool> {
-    let path = git_dir.join("index.lock");
-    match fs::symlink_metadata(&path) {
-        Err(error) if is_absence(&error) => Ok(false),
-        found => found.could_not("read", &path).map(|_| true),
+/// The index, if there is one. git replaces it by a rename: what is open stays whole.
+fn open_index(git_dir: &Dir) -> Result<Option<File>> {
+    match git_dir.open_file("index") {
+        Err(error) if ErrorKind::of(&error) == ErrorKind::Absent => Ok(None),
+        index => index
+            .map(|(file, _)| Some(file))
+            .map_err(Error::could_not("read", git_dir.path_of("index"))),
     }
 }
 
 /// The file at `name` as the index of the worktree at `root` has it; `None` if it is not in the
-/// index, or kept out of the tree (a sparse checkout).
-///
-/// git reads it: rare as this is, every kind of index is then understood.
+/// index.
 fn staged(root: &Path, name: &str, limit: usize) -> Result<Option<PlainFile>> {
     let pathspec = format!(":(literal){name}");
     let listed = ask(root, &["ls-files", "-z", "-t", "--stage", "--", &pathspec])?;
@@ -105,7 +110,8 @@ fn staged(root: &Path, name: &str, limit: usize) -> Result<Option<PlainFile>> {
     let listed = String::from_utf8_lossy(&listed);
     let mut words = listed.split([' ', '\t']);
     match (words.next(), words.next(), words.next()) {
-        (Some("H"), Some(mode), Some(id)) => object(root, mode, id, limit).map(Some),
+        // In the tree, or left out of it.
+        (Some("H" | "S"), Some(mode), Some(id)) => object(root, mode, id, limit).map(Some),
         (Some("M"), ..) => {
             let conflict = io::Error::other("it has a merge conflict");
             Ok(Some(PlainFile::Unreadable(conflict)))
@@ -117,10 +123,11 @@ fn staged(root: &Path, name: &str, limit: usize) -> Result<Option<PlainFile>> {
 /// The file at `name` in the commit that is checked out at `root`; `None` if it has none, or there
 /// is no commit yet.
 fn committed(root: &Path, name: &str, limit: usize) -> Result<Option<PlainFile>> {
-    let listed = match ask(root, &["ls-tree", "-z", "HEAD", "--", name]) {
-        Err(_) if is_unborn(root) => return Ok(None),
-        listed => listed?,
-    };
+    let head = ["rev-parse", "--verify", "--quiet", "HEAD"];
+    if ask_whether(root, &head)?.is_none() {
+        return Ok(None);
+    }
+    let listed = ask(root, &["ls-tree", "-z", "HEAD", "--", name])?;
     // `100644 blob <object id><tab><path>`
     let listed = String::from_utf8_lossy(&listed);
     let mut words = listed.split([' ', '\t']);
@@ -128,13 +135,6 @@ fn committed(root: &Path, name: &str, limit: usize) -> Result<Option<PlainFile>>
         (Some(mode), Some(_kind), Some(id)) => object(root, mode, id, limit).map(Some),
         _ => Ok(None),
     }
-}
-
-/// Whether the branch at `root` has no commit yet.
-fn is_unborn(root: &Path) -> bool {
-    let arguments = ["rev-parse", "--verify", "--quiet", "HEAD"];
-    let output = git(root).args(arguments).output();
-    output.is_ok_and(|output| output.status.code() == Some(1))
 }
 
 /// The object with that id as the file that git makes of it.

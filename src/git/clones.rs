@@ -3,10 +3,10 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result, quoted, shell_word};
+use crate::error::{Error, ErrorKind, Result, quoted, shell_word};
+use crate::files::dir::is_same_directory;
 use crate::git::config::{self, Scope, os_string};
 use crate::git::repository::{Repository, SHARE};
-use crate::git::worktree::is_same_directory;
 use crate::narrator::Narrator;
 
 /// The common dirs of the shared clones, in the user's config.
@@ -27,18 +27,19 @@ pub fn listed(directory: &Path) -> Result<Vec<PathBuf>> {
     Ok(clones)
 }
 
-/// Opens a clone of the list.
+/// Opens a clone of the list, for the one at `own`.
 ///
 /// # Errors
-/// It is not there, or cannot be read: with the command that takes it off the list.
-pub fn open(common_dir: &Path) -> Result<Repository> {
-    Repository::open_to_read(common_dir).map_err(|error| {
-        error
-            .within("a shared clone does not count")
-            .remedy(format!(
-                "if it is gone for good, run `{}`",
-                removal(common_dir)
-            ))
+/// Of the kind `Absent` if it does not count: see [`Repository::open_to_read`]. With the command that
+/// takes it off the list.
+pub fn open(common_dir: &Path, own: &Path) -> Result<Repository> {
+    Repository::open_to_read(common_dir, own).map_err(|error| {
+        let what = match error.kind() {
+            ErrorKind::Absent => "a shared clone does not count",
+            _ => "the ports of a shared clone are unknown",
+        };
+        let removal = removal(common_dir);
+        error.within(what).remedy(format!("if it is gone for good, run `{removal}`"))
     })
 }
 
@@ -64,23 +65,44 @@ pub fn others(common_dir: &Path, narrator: &Narrator) -> Result<Vec<PathBuf>> {
     Ok(others)
 }
 
-/// Puts the clone on the list. Whatever fails in between, it counts the others: at worst it says that
-/// they do not count it.
-pub fn share(common_dir: &Path) -> Result<()> {
-    config::set(common_dir, Scope::Local, SHARE, OsStr::new("true"))?;
-    config::add(common_dir, Scope::Global, LIST, common_dir.as_os_str())
+/// Puts the clone on the list; says whether it was not. The clone counts the others before they
+/// count it, so a kill in between leaves at worst a clone that says that they do not.
+pub fn share(common_dir: &Path) -> Result<bool> {
+    let before = config::values(common_dir, Scope::Local, SHARE)?;
+    let asked = config::set(common_dir, Scope::Local, SHARE, OsStr::new("true"))?;
+    match config::add(common_dir, Scope::Global, LIST, common_dir.as_os_str()) {
+        Err(error) if asked => {
+            // As it was. An error here would hide the one that explains it.
+            let _ = match before.last() {
+                Some(value) => config::set(common_dir, Scope::Local, SHARE, value),
+                None => config::unset(common_dir, Scope::Local, SHARE),
+            };
+            Err(error)
+        }
+        added => Ok(added? || asked),
+    }
 }
 
-/// Takes the clone off the list; says whether it was on it. Whatever fails in between, it counts the
-/// others as long as they count it.
+/// Takes the clone off the list; says whether it was on it. A kill in between leaves a clone that
+/// still counts the others.
 pub fn unshare(common_dir: &Path) -> Result<bool> {
     // Without this look a user's config that cannot be written would have to be.
     let is_listed = is_listed(common_dir)?;
     if is_listed {
         config::remove(common_dir, Scope::Global, LIST, &pattern(common_dir))?;
     }
-    let asked = config::unset(common_dir, Scope::Local, SHARE)?;
-    Ok(asked || is_listed)
+    match config::unset(common_dir, Scope::Local, SHARE) {
+        Err(error) if is_listed => {
+            let _ = config::add(common_dir, Scope::Global, LIST, common_dir.as_os_str());
+            Err(error)
+        }
+        asked => Ok(asked? || is_listed),
+    }
+}
+
+/// Whether the user wants every clone to be shared: `worktreePorts.share` in their own config.
+pub fn are_all_shared(common_dir: &Path) -> Result<bool> {
+    Ok(config::flag(common_dir, Scope::Global, SHARE)? == Some(true))
 }
 
 /// Whether the clone is on the list, whatever its own config says.

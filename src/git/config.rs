@@ -6,7 +6,8 @@ use std::path::Path;
 use std::process::Output;
 
 use crate::error::{Error, Result};
-use crate::git::command::git;
+use crate::git::access;
+use crate::git::command::{self, git};
 
 /// Which config is meant.
 #[derive(Clone, Copy)]
@@ -24,86 +25,119 @@ const NOT_FOUND: i32 = 1;
 /// git's exit status where there is nothing to unset.
 const NOTHING_TO_UNSET: i32 = 5;
 
-/// The values of `key`, in order; for a `directory` in the clone.
+/// The values of `key`, in order. `directory` is the common dir, or for [`Scope::Effective`] the
+/// root of the worktree.
 ///
 /// # Errors
-/// The config cannot be read. git itself only warns of a file without read access.
+/// The config cannot be read. git itself only warns about a file without read access.
 pub fn values(directory: &Path, scope: Scope, key: &str) -> Result<Vec<OsString>> {
-    read(directory, scope, key, &["-z", "--get-all", key])
+    let output = read(directory, scope, key, &["-z", "--get-all", key])?;
+    let values = output.split_inclusive(|&byte| byte == 0);
+    let without_nul = |value: &[u8]| value.strip_suffix(b"\0").unwrap_or(value).to_owned();
+    Ok(values.map(|value| os_string(without_nul(value))).collect())
 }
 
-/// Whether `key` is true, as far as it is set at all.
+/// The settings whose keys match the extended regular expression `pattern`, in order. git prints a
+/// key's section and name in lower case.
+pub fn matching(directory: &Path, scope: Scope, pattern: &str) -> Result<Vec<(String, String)>> {
+    let arguments = ["-z", "--get-regexp", pattern];
+    Ok(settings(&read(directory, scope, pattern, &arguments)?))
+}
+
+/// All settings in the config of one worktree alone.
+pub fn of_worktree(git_dir: &Path) -> Result<Vec<(String, String)>> {
+    let file = git_dir.join("config.worktree");
+    if !file.exists() {
+        return Ok(Vec::new());
+    }
+    let file = file.as_os_str();
+    let arguments = ["config", "-z", "--file"].map(OsStr::new).into_iter();
+    let arguments = arguments
+        .chain([file, OsStr::new("--list")])
+        .collect::<Vec<_>>();
+    Ok(settings(&command::ask(git_dir, &arguments)?))
+}
+
+fn settings(output: &[u8]) -> Vec<(String, String)> {
+    let text = String::from_utf8_lossy(output);
+    let entries = text.split_terminator('\0');
+    // A key without a value is a flag that is set.
+    let pair = |entry: &str| {
+        let (key, value) = entry.split_once('\n').unwrap_or((entry, "true"));
+        (key.to_owned(), value.to_owned())
+    };
+    entries.map(pair).collect()
+}
+
+/// Whether `key` is true, if it is set at all.
 pub fn flag(directory: &Path, scope: Scope, key: &str) -> Result<Option<bool>> {
-    let values = read(
-        directory,
-        scope,
-        key,
-        &["-z", "--type=bool", "--get-all", key],
-    )?;
-    Ok(values.last().map(|value| value == "true"))
+    let arguments = ["-z", "--includes", "--type=bool", "--get-all", key];
+    let output = read(directory, scope, key, &arguments)?;
+    let last = output.split(|&byte| byte == 0).rev().nth(1);
+    Ok(last.map(|value| value == b"true"))
 }
 
-fn read(directory: &Path, scope: Scope, key: &str, arguments: &[&str]) -> Result<Vec<OsString>> {
+fn read(directory: &Path, scope: Scope, key: &str, arguments: &[&str]) -> Result<Vec<u8>> {
     let output = run(directory, scope, arguments, &[])
         .map_err(|error| could_not("read", key, scope, &error.to_string()))?;
     let stderr = String::from_utf8_lossy(&output.stderr);
     match output.status.code() {
-        Some(0) => {
-            let values = output.stdout.split_inclusive(|&byte| byte == 0);
-            let without_nul = |value: &[u8]| value.strip_suffix(b"\0").unwrap_or(value).to_owned();
-            Ok(values.map(|value| os_string(without_nul(value))).collect())
-        }
+        Some(0) => Ok(output.stdout),
         Some(NOT_FOUND) if stderr.is_empty() => Ok(Vec::new()),
         _ => Err(could_not("read", key, scope, &stderr)),
     }
 }
 
-/// Makes `value` the only one of `key`; writes nothing if it is.
-pub fn set(directory: &Path, scope: Scope, key: &str, value: &OsStr) -> Result<()> {
-    if values(directory, scope, key)? == [value] {
-        return Ok(());
+/// Makes `value` the only one of `key`; says whether it was not.
+pub fn set(common_dir: &Path, scope: Scope, key: &str, value: &OsStr) -> Result<bool> {
+    if values(common_dir, scope, key)? == [value] {
+        return Ok(false);
     }
-    edit(directory, scope, key, &["--replace-all", key], &[value]).map(drop)
+    edit(common_dir, scope, key, &["--replace-all", key], &[value])
 }
 
-/// Adds `value` to those of `key`, unless it is one of them.
-pub fn add(directory: &Path, scope: Scope, key: &str, value: &OsStr) -> Result<()> {
-    if values(directory, scope, key)?
-        .iter()
-        .any(|one| one == value)
-    {
-        return Ok(());
+/// Adds `value` to those of `key`; says whether it was not one of them.
+pub fn add(common_dir: &Path, scope: Scope, key: &str, value: &OsStr) -> Result<bool> {
+    let mut values = values(common_dir, scope, key)?.into_iter();
+    if values.any(|one| one == value) {
+        return Ok(false);
     }
-    edit(directory, scope, key, &["--add", key], &[value]).map(drop)
+    edit(common_dir, scope, key, &["--add", key], &[value])
 }
 
 /// Removes `key`; says whether it was there.
-pub fn unset(directory: &Path, scope: Scope, key: &str) -> Result<bool> {
-    edit(directory, scope, key, &["--unset-all", key], &[])
+pub fn unset(common_dir: &Path, scope: Scope, key: &str) -> Result<bool> {
+    edit(common_dir, scope, key, &["--unset-all", key], &[])
 }
 
 /// Removes the values of `key` that match the extended regular expression `pattern`; says whether
 /// there were any.
-pub fn remove(directory: &Path, scope: Scope, key: &str, pattern: &OsStr) -> Result<bool> {
-    edit(directory, scope, key, &["--unset-all", key], &[pattern])
+pub fn remove(common_dir: &Path, scope: Scope, key: &str, pattern: &OsStr) -> Result<bool> {
+    edit(common_dir, scope, key, &["--unset-all", key], &[pattern])
 }
 
 fn edit(
-    directory: &Path,
+    common_dir: &Path,
     scope: Scope,
     key: &str,
     arguments: &[&str],
     values: &[&OsStr],
 ) -> Result<bool> {
-    let output = run(directory, scope, arguments, values)
+    // git keeps the mode of the file that it replaces, but not its owner and group.
+    let file = dunce::canonicalize(common_dir.join("config")).ok();
+    let before = file.as_ref().and_then(|file| file.metadata().ok());
+    let output = run(common_dir, scope, arguments, values)
         .map_err(|error| could_not("edit", key, scope, &error.to_string()))?;
+    if let Some((file, before)) = file.zip(before) {
+        access::restore(&file, &before);
+    }
     match output.status.code() {
         Some(0) => Ok(true),
         Some(NOTHING_TO_UNSET) => Ok(false),
         _ => {
             let stderr = String::from_utf8_lossy(&output.stderr);
             let error = could_not("edit", key, scope, &stderr);
-            // Of the lock that git takes to edit.
+            // git takes a lock to edit.
             Err(if stderr.contains("File exists") {
                 error.remedy("run this again; if a git that was killed has left that `.lock` file, remove it first")
             } else {
@@ -126,7 +160,7 @@ fn run(
         Scope::Global => command.arg("--global"),
         Scope::Effective => &mut command,
     };
-    // A value is bytes, which in another locale a pattern need not match.
+    // A value is bytes, which a pattern need not match in another locale.
     command
         .env("LC_ALL", "C")
         .args(arguments)
@@ -149,7 +183,7 @@ fn could_not(what: &str, key: &str, scope: Scope, why: &str) -> Error {
         Scope::Global => "the user's",
         Scope::Effective => "git's",
     };
-    // git may warn twice of one file.
+    // git may warn twice about one file.
     let why = why.lines().last().unwrap_or("no reason given");
     Error::new(format!(
         "could not {what} `{key}` in {whose} config with `git config`: {why}"

@@ -5,30 +5,24 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::error::{CouldNot, Error, Result, is_absence};
-use crate::files::untrusted::{self, PlainFile};
+use crate::error::{Error, ErrorKind, Result};
+use crate::files::dir::{Dir, PlainFile};
 use crate::git::config::os_string;
 
 /// How much of a file that holds one path is read, in bytes: twice the longest path of Linux.
 const PATH_LIMIT: usize = 8 * 1024;
 
-/// The git directory that the `.git` file at `root` names; `None` where there is no such file.
-pub fn git_dir_named_by(root: &Path) -> Result<Option<PathBuf>> {
-    let named = read_path(&root.join(".git"), b"gitdir: ")?;
-    Ok(named.map(|path| {
-        if path.is_absolute() {
-            path
-        } else {
-            without_dots(&root.join(path))
-        }
-    }))
+/// The git directory that the `.git` file in `root` names; `None` if there is no such file.
+pub fn git_dir_named_by(root: &Dir) -> Result<Option<PathBuf>> {
+    let named = path_in_file(root, ".git", b"gitdir: ")?;
+    Ok(named.map(|path| absolute(root.path(), path)))
 }
 
-/// The directory of all worktrees that the `commondir` file in `git_dir` names; `None` where there
-/// is none, as in a repository's own git directory.
-pub fn common_dir_of(git_dir: &Path) -> Result<Option<PathBuf>> {
-    let named = read_path(&git_dir.join("commondir"), b"")?;
-    Ok(named.map(|path| without_dots(&git_dir.join(path))))
+/// The directory of all worktrees that the `commondir` file in `git_dir` names; `None` if there is
+/// none, as in a repository's own git directory.
+pub fn common_dir_of(git_dir: &Dir) -> Result<Option<PathBuf>> {
+    let named = path_in_file(git_dir, "commondir", b"")?;
+    Ok(named.map(|path| without_dots(&git_dir.path().join(path))))
 }
 
 /// The worktree id, the name of a linked worktree's own git directory; what is not UTF-8 is
@@ -53,16 +47,19 @@ pub enum Place {
 /// # Errors
 /// A shortage of our own.
 pub fn locate(git_dir: &Path) -> Result<Place> {
-    let path = untrusted::path_in(git_dir, "gitdir");
-    let found = untrusted::read_of_git(&path, PATH_LIMIT)
-        .map_err(|error| Error::at("read", &path, error))?;
+    let found = Dir::open(git_dir).and_then(|dir| dir.read_of_git("gitdir", PATH_LIMIT));
     Ok(match found {
-        PlainFile::Read {
+        Ok(PlainFile::Read {
             bytes,
             truncated: false,
-        } => root_named_by(git_dir, bytes),
-        PlainFile::Unreadable(error) => Place::Unreadable(error),
-        _ => Place::Unknown,
+        }) => root_named_by(git_dir, bytes),
+        Ok(PlainFile::Unreadable(error)) => Place::Unreadable(error),
+        Ok(_) => Place::Unknown,
+        Err(error) => match ErrorKind::of(&error) {
+            ErrorKind::Absent => Place::Unknown,
+            ErrorKind::Shortage => return Err(Error::could_not("read", git_dir)(error)),
+            ErrorKind::Refused | ErrorKind::Other => Place::Unreadable(error),
+        },
     })
 }
 
@@ -80,12 +77,7 @@ fn root_named_by(git_dir: &Path, mut content: Vec<u8>) -> Place {
     };
     // Of `/.git`, the root directory is left.
     content.truncate(length.max(1));
-    let path = PathBuf::from(os_string(content));
-    if path.is_absolute() {
-        Place::At(path)
-    } else {
-        Place::At(without_dots(&git_dir.join(path)))
-    }
+    Place::At(absolute(git_dir, PathBuf::from(os_string(content))))
 }
 
 /// The git directories of the linked worktrees that are registered in the repository with that
@@ -95,27 +87,38 @@ fn root_named_by(git_dir: &Path, mut content: Vec<u8>) -> Place {
 /// empty `gitdir` for the current directory, and costs three times as much.
 pub fn list(common_dir: &Path) -> Result<Vec<PathBuf>> {
     let directory = common_dir.join("worktrees");
+    let could_not = || Error::could_not("list the worktrees in", &directory);
     let entries = match fs::read_dir(&directory) {
-        Err(error) if is_absence(&error) => return Ok(Vec::new()),
-        entries => entries.could_not("list the worktrees in", &directory)?,
+        Err(error) if ErrorKind::of(&error) == ErrorKind::Absent => return Ok(Vec::new()),
+        entries => entries.map_err(could_not())?,
     };
     entries
-        .map(|entry| Ok(entry.could_not("list the worktrees in", &directory)?.path()))
+        .map(|entry| Ok(entry.map_err(could_not())?.path()))
         .collect()
 }
 
-/// The path that stands alone in the small file at `path`, behind `prefix`; `None` where there is
-/// no such file or other text.
-fn read_path(path: &Path, prefix: &[u8]) -> Result<Option<PathBuf>> {
-    match untrusted::read(path, PATH_LIMIT).map_err(|error| Error::at("read", path, error))? {
+/// The path that stands alone in the small file `name`, behind `prefix`; `None` if there is no such
+/// file or it holds other text.
+fn path_in_file(dir: &Dir, name: &str, prefix: &[u8]) -> Result<Option<PathBuf>> {
+    let could_not = || Error::could_not("read", dir.path_of(name));
+    match dir.read(name, PATH_LIMIT).map_err(could_not())? {
         PlainFile::Read {
             bytes,
             truncated: false,
         } => Ok(bytes
             .strip_prefix(prefix)
             .map(|rest| path_from(rest.to_vec()))),
-        PlainFile::Unreadable(error) => Err(Error::at("read", path, error)),
+        PlainFile::Unreadable(error) => Err(could_not()(error)),
         _ => Ok(None),
+    }
+}
+
+/// `path`, if it is relative, as seen from `directory`.
+fn absolute(directory: &Path, path: PathBuf) -> PathBuf {
+    if path.is_absolute() {
+        path
+    } else {
+        without_dots(&directory.join(path))
     }
 }
 
@@ -125,8 +128,8 @@ pub fn path_from(mut line: Vec<u8>) -> PathBuf {
     PathBuf::from(os_string(line))
 }
 
-/// `path` with its `..` taken out by name: git writes them into relative entries, and the
-/// directories that they lead through are real ones.
+/// `path` with each `..` resolved by name: git writes them into relative entries, and the directories
+/// that they lead through are real ones.
 fn without_dots(path: &Path) -> PathBuf {
     use std::path::Component::{CurDir, ParentDir};
     let mut clean = PathBuf::new();

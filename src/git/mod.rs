@@ -6,10 +6,8 @@ pub mod clones;
 pub mod command;
 pub mod config;
 pub mod entries;
-pub mod exclude;
-pub mod ignore;
-pub mod index;
 pub mod lock;
+pub mod paths;
 pub mod repository;
 pub mod worktree;
 

@@ -3,16 +3,19 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use git2::{ErrorClass, ErrorCode, RepositoryOpenFlags};
+use git2::{ErrorClass, ErrorCode, ObjectFormat, ObjectType, RepositoryOpenFlags};
 
-use crate::error::{CouldNot, Error, Result, quoted, shell_word};
+use crate::error::{Error, ErrorKind, Result, quoted, shell_word};
+use crate::files::dir::{Dir, Kind, is_same_directory};
 use crate::git::command;
 use crate::git::entries::{self, Place};
-use crate::git::index;
-use crate::git::worktree::{Entry, Worktree, is_same_directory, misplaced};
+use crate::git::worktree::{Entry, Worktree, leads_to, misplaced};
 
-/// The mode of an index entry that is another repository's commit.
-const GITLINK: u32 = 0o160_000;
+/// This program's directory in the common dir.
+pub const DIRECTORY: &str = "worktree-ports";
+
+/// The main worktree's record in it.
+pub const MAIN_RECORD: &str = "main.json";
 
 /// The key in a clone's own config that says that its ports are kept apart from those of other
 /// clones: so that no other clone has to ask git for the list of them.
@@ -24,8 +27,7 @@ pub struct Repository {
     pub common_dir: PathBuf,
     /// Where its main worktree is.
     pub main: Main,
-    /// How long an object id is, in bytes: 20 (SHA-1) or 32 (SHA-256).
-    pub hash_len: usize,
+    object_format: ObjectFormat,
 }
 
 /// Where a repository's main worktree is.
@@ -35,14 +37,31 @@ pub enum Main {
     None,
     /// Its root.
     At(PathBuf),
-    /// There is one, but its linked worktrees cannot tell where: the clone was made with
+    /// There is one, but its linked worktrees cannot tell where, as in a clone that was made with
     /// `--separate-git-dir`.
     Unknown,
 }
 
 impl Main {
-    fn at(root: PathBuf) -> Main {
-        Main::At(dunce::canonicalize(&root).unwrap_or(root))
+    /// The main worktree at `root`, as a repository's config or place has it. It counts only if it
+    /// leads back: a repository that a branch has may name any directory.
+    fn at(root: PathBuf, common_dir: &Path) -> Main {
+        let root = dunce::canonicalize(&root).unwrap_or(root);
+        match Dir::open(&root) {
+            Ok(dir) if !leads_to(&dir, common_dir).unwrap_or(false) => Main::Unknown,
+            _ => Main::At(root),
+        }
+    }
+
+    /// That of a repository that says it is bare. If a main worktree has a record there, it says so by
+    /// accident: `git init` with a `GIT_DIR` in `worktrees/` sets `core.bare`.
+    fn of_bare(common_dir: &Path) -> Main {
+        let record = common_dir.join(DIRECTORY).join(MAIN_RECORD);
+        if record.symlink_metadata().is_ok() {
+            Main::Unknown
+        } else {
+            Main::None
+        }
     }
 
     /// The root, where it is known.
@@ -65,42 +84,62 @@ impl Repository {
         Ok(Repository {
             common_dir: common_dir.to_owned(),
             main: main_of(&repository, common_dir),
-            hash_len: hash_len(&repository),
+            object_format: repository.object_format(),
         })
     }
 
-    /// Opens another clone, to read what is reserved there: by two looks and its own config, which
-    /// takes a tenth of what it takes libgit2 to open it.
+    /// Opens another clone of the user who owns the one at `own`, to read what is reserved there. It
+    /// takes a few looks and the clone's config, a tenth of what libgit2 needs to open it.
     ///
     /// # Errors
-    /// There is no repository, or its config cannot be read.
-    pub fn open_to_read(common_dir: &Path) -> Result<Repository> {
-        let is_repository = common_dir.join("HEAD").symlink_metadata().is_ok()
-            && common_dir.join("objects").is_dir();
-        if !is_repository {
-            return Err(Error::new(format!(
-                "{} is no git repository",
-                quoted(common_dir)
-            )));
+    /// Of the kind `Absent` if it is not there, not a repository, or another user's; then nothing in it
+    /// was opened. Any other error means that its ports are unknown.
+    pub fn open_to_read(common_dir: &Path, own: &Path) -> Result<Repository> {
+        let absent = |what: &str| {
+            Error::new(format!("{} {what}", quoted(common_dir))).of_kind(ErrorKind::Absent)
+        };
+        let could_not = || Error::could_not("read", common_dir);
+        let dir = match Dir::open(common_dir) {
+            Err(error) if ErrorKind::of(&error) == ErrorKind::Absent => {
+                return Err(absent("is not there"));
+            }
+            dir => dir.map_err(could_not())?,
+        };
+        let (owner, _) = dir.stat().map_err(could_not())?.owner;
+        let own = Dir::open(own).and_then(|own| own.stat());
+        if !is_this_user(owner) && own.is_ok_and(|own| own.owner.0 != owner) {
+            return Err(absent("belongs to another user"));
         }
-        let path = common_dir.join("config");
+        let head = dir.look("HEAD").map_err(could_not())?;
+        let objects = dir.look("objects").map_err(could_not())?;
+        if head.is_none() || objects.is_none() {
+            return Err(absent("is not a git repository"));
+        }
+        let path = dir.path_of("config");
+        match dir.look("config").map_err(Error::could_not("read", &path))? {
+            Some(stat) if stat.kind != Kind::Regular => {
+                let what = format!("it is {}", stat.kind.word());
+                return Err(Error::at("read", &path, what));
+            }
+            _ => {}
+        }
         let config = git2::Config::open(&path)
-            .map_err(|error| Error::at("read the config", &path, error.message()))?;
+            .and_then(|mut config| config.snapshot())
+            .map_err(|error| Error::at("read", &path, error.message()))?;
         let main = match config.get_path("core.worktree") {
-            _ if config.get_bool("core.bare").unwrap_or(false) => Main::None,
-            Ok(worktree) => Main::at(common_dir.join(worktree)),
+            _ if config.get_bool("core.bare").unwrap_or(false) => Main::of_bare(common_dir),
+            Ok(worktree) => Main::at(common_dir.join(worktree), common_dir),
             Err(_) => match common_dir.parent() {
-                Some(root) if common_dir.ends_with(".git") => Main::at(root.to_owned()),
+                Some(root) if common_dir.ends_with(".git") => {
+                    Main::at(root.to_owned(), common_dir)
+                }
                 _ => Main::Unknown,
             },
         };
         Ok(Repository {
             common_dir: common_dir.to_owned(),
             main,
-            hash_len: match config.get_string("extensions.objectformat") {
-                Ok(format) if format == "sha256" => 32,
-                _ => 20,
-            },
+            object_format: ObjectFormat::Sha1,
         })
     }
 
@@ -120,35 +159,66 @@ impl Repository {
         self.main != Main::None
     }
 
-    /// The main worktree, where its root is known.
-    pub fn main_worktree(&self) -> Option<Worktree> {
-        let root = self.main.root()?.to_owned();
-        Some(Worktree::main(root, self.common_dir.clone()))
+    /// The main worktree, if its root is known and there.
+    pub fn main_worktree(&self) -> Result<Option<Worktree>> {
+        self.main_entry().map_or(Ok(None), |main| main.open())
+    }
+
+    fn main_entry(&self) -> Option<Entry> {
+        Some(Entry {
+            git_dir: self.common_dir.clone(),
+            common_dir: self.common_dir.clone(),
+            place: match &self.main {
+                Main::None => return None,
+                Main::At(root) => Place::At(root.clone()),
+                Main::Unknown => Place::Unknown,
+            },
+            is_main: true,
+        })
     }
 
     /// The worktrees that git registers in this repository: the main one first, if there is one,
     /// the others in no order.
     pub fn worktrees(&self) -> Result<Vec<Entry>> {
-        let main = match &self.main {
-            Main::None => None,
-            Main::At(root) => Some(Place::At(root.clone())),
-            Main::Unknown => Some(Place::Unknown),
-        };
-        let main = main.map(|place| Entry {
-            git_dir: self.common_dir.clone(),
-            place,
-            is_main: true,
-        });
-        let mut worktrees = Vec::from_iter(main);
+        let mut worktrees = Vec::from_iter(self.main_entry());
         for git_dir in entries::list(&self.common_dir)? {
             worktrees.push(Entry {
                 place: entries::locate(&git_dir)?,
                 git_dir,
+                common_dir: self.common_dir.clone(),
                 is_main: false,
             });
         }
         Ok(worktrees)
     }
+
+    /// The worktrees that are there and lead back to their entries, opened one after the other: the
+    /// main one first, the others by their ids.
+    pub fn live_worktrees(&self) -> Result<impl Iterator<Item = Result<Worktree>>> {
+        let mut entries = self.worktrees()?;
+        entries.sort_by(|one, other| one.rank().cmp(&other.rank()));
+        Ok(entries.into_iter().filter_map(|entry| {
+            let worktree = entry.open().transpose()?;
+            let in_place = worktree.and_then(|it| Ok(it.is_in_place()?.then_some(it)));
+            in_place.transpose()
+        }))
+    }
+
+    /// The id that git gives to a file with that content.
+    pub fn blob_id(&self, content: &[u8]) -> String {
+        git2::Oid::hash_object_ext(ObjectType::Blob, content, self.object_format)
+            .expect("bytes in memory have a hash")
+            .to_string()
+    }
+}
+
+/// Whether `id` is the id that git gives to a file with that content, in whatever object format.
+pub fn is_blob(content: &[u8], id: &str) -> bool {
+    let formats = [ObjectFormat::Sha1, ObjectFormat::Sha256];
+    formats.into_iter().any(|format| {
+        let own = git2::Oid::hash_object_ext(ObjectType::Blob, content, format);
+        own.is_ok_and(|own| own.to_string() == id)
+    })
 }
 
 /// The directory that a call by hand is about.
@@ -166,15 +236,16 @@ pub fn find(directory: &Path) -> Result<Found> {
     if !directory.is_dir() {
         return Err(Error::at("change to", &directory, "not a directory"));
     }
-    let git = open(&directory, RepositoryOpenFlags::empty())
-        .map_err(|error| cannot_open(&directory, &error))?;
+    let git = open(&directory, RepositoryOpenFlags::empty()).map_err(|error| {
+        leads_nowhere(&directory).unwrap_or_else(|| cannot_open(&directory, &error))
+    })?;
     let common_dir = dunce::canonicalize(git.commondir())
         .map_err(|error| Error::at("find the repository at", git.commondir(), error))?;
     let mut repository = Repository::open(&common_dir)?;
     let worktree = worktree_around(&directory, &git, common_dir)?;
     // Its linked worktrees may not be able to tell where it is.
     if let Some(main) = worktree.as_ref().filter(|worktree| worktree.is_main()) {
-        repository.main = Main::At(main.root.clone());
+        repository.main = Main::At(main.path().to_owned());
     }
     Ok(Found {
         repository,
@@ -189,7 +260,7 @@ pub fn find_outermost(directory: &Path) -> Result<Found> {
         .worktree
         .as_ref()
         .filter(|worktree| worktree.is_main())
-        && let Some(superproject) = superproject_of(&worktree.root)?
+        && let Some(superproject) = superproject_of(worktree.path())?
     {
         found = find(&superproject)?;
     }
@@ -219,14 +290,14 @@ fn worktree_around(
     let nearest = ancestors.find(|ancestor| ancestor.join(".git").symlink_metadata().is_ok());
     match root {
         Some(root) if git.is_worktree() && nearest == Some(root) => {
-            Ok(Some(Worktree::linked(root.to_owned(), git_dir, common_dir)))
+            Worktree::open(root, &git_dir, &common_dir, false).map(Some)
         }
         _ if git.is_worktree() => Err(misplaced(
             nearest.unwrap_or(directory),
             &git_dir,
             &Place::At(workdir.components().collect()),
         )),
-        Some(root) => Ok(Some(Worktree::main(root.to_owned(), common_dir))),
+        Some(root) => Worktree::open(root, &common_dir, &common_dir, true).map(Some),
         None => Err(misplaced(
             directory,
             &git_dir,
@@ -261,40 +332,21 @@ fn superproject_above(root: &Path, above: &Path) -> Result<Option<PathBuf>> {
     let Some(workdir) = outer.workdir() else {
         return Ok(None);
     };
-    let workdir = dunce::canonicalize(workdir).could_not("find the worktree", workdir)?;
+    let workdir = dunce::canonicalize(workdir)
+        .map_err(Error::could_not("find the worktree", workdir))?;
     let Some(path) = root.strip_prefix(&workdir).ok().and_then(Path::to_str) else {
         return Ok(None);
     };
-    let is_submodule = match index::find(outer.path(), path, hash_len(&outer))? {
-        index::Found::Tracked { mode } => mode == GITLINK,
-        index::Found::Untracked => false,
-        index::Found::AskGit => {
-            let arguments = [
-                "--literal-pathspecs",
-                "ls-files",
-                "--stage",
-                "-z",
-                "--",
-                path,
-            ];
-            let listed = command::ask(&workdir, &arguments)?;
-            listed.starts_with(format!("{GITLINK:o} ").as_bytes())
-        }
-    };
+    let arguments = ["--literal-pathspecs", "ls-files", "--stage", "-z", "--", path];
+    let listed = command::ask(&workdir, &arguments)?;
+    // `160000 <object id> 0<tab><path>` is another repository's commit.
+    let is_submodule = listed.starts_with(b"160000 ");
     Ok(is_submodule.then_some(workdir))
-}
-
-/// How long an object id of `repository` is, in bytes.
-fn hash_len(repository: &git2::Repository) -> usize {
-    match repository.object_format() {
-        git2::ObjectFormat::Sha1 => 20,
-        git2::ObjectFormat::Sha256 => 32,
-    }
 }
 
 fn main_of(repository: &git2::Repository, common_dir: &Path) -> Main {
     if repository.is_bare() {
-        return Main::None;
+        return Main::of_bare(common_dir);
     }
     let is_configured = || {
         let config = repository.config().ok()?;
@@ -302,10 +354,18 @@ fn main_of(repository: &git2::Repository, common_dir: &Path) -> Main {
     };
     match repository.workdir() {
         Some(workdir) if common_dir.ends_with(".git") || is_configured().is_some() => {
-            Main::at(workdir.to_owned())
+            Main::at(workdir.to_owned(), common_dir)
         }
         _ => Main::Unknown,
     }
+}
+
+/// Whether `owner` is the user who runs this process.
+fn is_this_user(owner: u32) -> bool {
+    #[cfg(unix)]
+    return rustix::process::geteuid().as_raw() == owner;
+    #[cfg(not(unix))]
+    return owner == 0;
 }
 
 /// What this process may take for granted of a repository.
@@ -320,7 +380,8 @@ pub enum Owner {
 /// Tells libgit2 once, before it opens anything, which repositories to open.
 pub fn set_up(owner: Owner) {
     // What git writes there, and libgit2 would refuse, changes nothing for us.
-    const EXTENSIONS: [&str; 4] = [
+    const EXTENSIONS: [&str; 5] = [
+        "noop-v1",
         "partialclone",
         "refstorage",
         "compatobjectformat",
@@ -362,9 +423,28 @@ fn forget_user_config() {
     }
 }
 
+/// The error of a directory in a worktree whose `.git` file leads nowhere.
+fn leads_nowhere(directory: &Path) -> Option<Error> {
+    let mut ancestors = directory.ancestors();
+    let root = ancestors.find(|root| root.join(".git").symlink_metadata().is_ok())?;
+    let named = entries::git_dir_named_by(&Dir::open(root).ok()?).ok()??;
+    if named.exists() {
+        return None;
+    }
+    let what = format!(
+        "{} names the git directory {}, which is missing",
+        quoted(&root.join(".git")),
+        quoted(&named)
+    );
+    Some(Error::new(what).remedy(
+        "if the repository was moved, run `git worktree repair <path>` in it with this path; if the \
+         worktree was removed, delete this directory",
+    ))
+}
+
 fn cannot_open(path: &Path, error: &git2::Error) -> Error {
     match error.code() {
-        ErrorCode::NotFound => Error::new(format!("{} is not in a git repository", quoted(path))),
+        ErrorCode::NotFound => Error::new(format!("{} is not inside a git repository", quoted(path))),
         ErrorCode::Owner => Error::at("open the repository at", path, "it belongs to another user")
             .remedy(format!(
                 "`git config --global --add safe.directory {}` trusts it",

@@ -1,11 +1,11 @@
-//! A worktree: where it is, and what it is called.
+//! A worktree: its root and git directory, opened, and what it is called.
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result, quoted, shell_word};
-use crate::files::identity::Identity;
+use crate::error::{Error, ErrorKind, Result, quoted, shell_word};
+use crate::files::dir::{Dir, Identity, Kind, identity_at, is_same_directory};
 use crate::git::entries::{self, Place};
 
 /// A worktree as git registers it, wherever its directory is.
@@ -13,9 +13,8 @@ use crate::git::entries::{self, Place};
 pub struct Entry {
     /// The worktree's own directory in the common dir; the common dir for the main worktree.
     pub git_dir: PathBuf,
-    /// Where its root is.
+    pub common_dir: PathBuf,
     pub place: Place,
-    /// Whether it is the main worktree.
     pub is_main: bool,
 }
 
@@ -39,7 +38,7 @@ impl Entry {
             .map_or_else(|| "main worktree".to_owned(), Cow::into_owned)
     }
 
-    /// Where it stands in a list for people: the main worktree first, the others by their ids.
+    /// Its position in a list for people: the main worktree first, the others by their ids.
     pub fn rank(&self) -> (bool, Option<&OsStr>) {
         (!self.is_main, self.git_dir.file_name())
     }
@@ -47,70 +46,86 @@ impl Entry {
     /// Whether this is the entry of `worktree`.
     pub fn is_of(&self, worktree: &Worktree) -> bool {
         self.is_main == worktree.is_main()
-            && self.git_dir.file_name() == worktree.git_dir.file_name()
+            && self.git_dir.file_name() == worktree.git_dir.path().file_name()
+    }
+
+    /// Opens what is at the registered root, whether it leads back to this entry or not; `None` if
+    /// the root is not known or no directory is there.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub fn open(&self) -> Result<Option<Worktree>> {
+        let Some(root) = self.root() else {
+            return Ok(None);
+        };
+        match Worktree::open(root, &self.git_dir, &self.common_dir, self.is_main) {
+            Err(error) if error.kind() == ErrorKind::Absent => Ok(None),
+            worktree => worktree.map(Some),
+        }
     }
 }
 
-/// A worktree whose root is known.
-#[derive(Clone, Debug)]
+/// A worktree whose root was opened. Whoever writes below it does so through that handle, which
+/// leads to the same directory wherever that is moved, and whatever takes its place.
+#[derive(Debug)]
 pub struct Worktree {
-    /// The directory that holds `.git`.
-    pub root: PathBuf,
-    /// The worktree id, what is not UTF-8 in it replaced; `None` for the main worktree.
+    /// The worktree id, with what is not UTF-8 replaced; `None` for the main worktree.
     pub id: Option<String>,
+    /// The directory that holds `.git`.
+    pub root: Dir,
+    /// The worktree's own directory in the common dir; the common dir for the main worktree.
+    pub git_dir: Dir,
     /// The `.git` directory that all worktrees of the repository share.
     pub common_dir: PathBuf,
-    /// The worktree's own directory in it; the common dir for the main worktree.
-    pub git_dir: PathBuf,
 }
 
 impl Worktree {
-    /// The main worktree with that root.
-    pub fn main(root: PathBuf, common_dir: PathBuf) -> Worktree {
-        Worktree {
-            root,
-            id: None,
-            git_dir: common_dir.clone(),
-            common_dir,
-        }
-    }
-
-    /// The linked worktree with that root and directories.
-    pub fn linked(root: PathBuf, git_dir: PathBuf, common_dir: PathBuf) -> Worktree {
-        Worktree {
-            root,
-            id: Some(entries::id_of(&git_dir).into_owned()),
-            common_dir,
-            git_dir,
-        }
-    }
-
-    /// The linked worktree whose root is `root`, found by two small files and without libgit2;
-    /// `None` if something else or nothing is there.
-    pub fn linked_at(root: &Path) -> Result<Option<Worktree>> {
-        let Some(git_dir) = entries::git_dir_named_by(root)? else {
-            return Ok(None);
-        };
-        // A submodule and a clone with a separate git directory have a `.git` file too.
-        let Some(common_dir) = entries::common_dir_of(&git_dir)? else {
-            return Ok(None);
-        };
-        Ok(Some(Worktree::linked(root.to_owned(), git_dir, common_dir)))
-    }
-
-    /// The worktree of that entry; `None` where its root is not known.
-    pub fn of(entry: &Entry, common_dir: &Path) -> Option<Worktree> {
-        let (root, common_dir) = (entry.root()?.to_owned(), common_dir.to_owned());
-        Some(if entry.is_main {
-            Worktree::main(root, common_dir)
-        } else {
-            Worktree::linked(root, entry.git_dir.clone(), common_dir)
+    /// Opens the worktree with that root and directories.
+    pub fn open(root: &Path, git_dir: &Path, common_dir: &Path, is_main: bool) -> Result<Worktree> {
+        let open = |path: &Path| Dir::open(path).map_err(Error::could_not("open", path));
+        Ok(Worktree {
+            id: (!is_main).then(|| entries::id_of(git_dir).into_owned()),
+            root: open(root)?,
+            git_dir: open(git_dir)?,
+            common_dir: common_dir.to_owned(),
         })
     }
 
-    /// Whether this is the main worktree.
+    /// The worktree with the root `root`, found by two small files and without libgit2; `None` if
+    /// none is there.
+    pub fn at(root: &Path) -> Result<Option<Worktree>> {
+        let opened = Dir::open(root).map_err(Error::could_not("open", root))?;
+        let dot_git = opened.look(".git");
+        let git_dir = match dot_git.map_err(Error::could_not("read", &opened.path_of(".git")))? {
+            Some(stat) if stat.kind == Kind::Directory => opened.path_of(".git"),
+            _ => match entries::git_dir_named_by(&opened)? {
+                Some(git_dir) => git_dir,
+                None => return Ok(None),
+            },
+        };
+        let git = Dir::open(&git_dir).map_err(|error| {
+            let dot_git = quoted(&opened.path_of(".git"));
+            Error::could_not("open", &git_dir)(error).within(&format!("{dot_git} leads nowhere"))
+        })?;
+        // The git directory of a main worktree has no such file, nor has a submodule's.
+        let common_dir = entries::common_dir_of(&git)?;
+        Ok(Some(Worktree {
+            id: common_dir
+                .is_some()
+                .then(|| entries::id_of(&git_dir).into_owned()),
+            root: opened,
+            git_dir: git,
+            common_dir: common_dir.unwrap_or(git_dir),
+        }))
+    }
+
     pub fn is_main(&self) -> bool {
         self.id.is_none()
+    }
+
+    /// The path of the root.
+    pub fn path(&self) -> &Path {
+        self.root.path()
     }
 
     /// The name by which a person knows it.
@@ -118,43 +133,68 @@ impl Worktree {
         self.id.as_deref().unwrap_or("main worktree")
     }
 
+    /// The bare call for this worktree, as a person would type it anywhere.
+    pub fn by_hand(&self) -> String {
+        format!("worktree-ports-hook -C {}", shell_word(self.path()))
+    }
+
     /// Fails unless git's entry for this worktree names this root. What would be written into a
     /// directory that was copied or moved by hand, no other worktree would find.
     pub fn check_registered(&self) -> Result<()> {
+        // Another worktree may have taken its place.
+        if !self.is_in_place()? {
+            return Err(misplaced(self.path(), self.git_dir.path(), &Place::Unknown));
+        }
         if self.is_main() {
             return Ok(());
         }
-        // Another worktree may have come to stand here.
-        if !self.is_in_place()? {
-            return Err(misplaced(&self.root, &self.git_dir, &Place::Unknown));
-        }
-        match entries::locate(&self.git_dir)? {
-            Place::At(registered) if is_same_directory(&registered, &self.root) => Ok(()),
-            place => Err(misplaced(&self.root, &self.git_dir, &place)),
+        let root = self.root.identity().map_err(Error::could_not("read", self.path()))?;
+        match entries::locate(self.git_dir.path())? {
+            Place::At(registered) if identity_at(&registered).is_ok_and(|it| it == root) => Ok(()),
+            place => Err(misplaced(self.path(), self.git_dir.path(), &place)),
         }
     }
 
-    /// Whether the directory is there and its `.git` file leads back to its entry.
+    /// Whether the `.git` in the root leads back to the git directory.
     pub fn is_in_place(&self) -> Result<bool> {
-        if self.is_main() {
-            return Ok(true);
-        }
-        leads_to(&self.root, &self.git_dir)
+        leads_to(&self.root, self.git_dir.path())
+    }
+
+    /// Whether a commit is checked out rather than a branch, as in a rebase or a bisect.
+    pub fn is_detached(&self) -> Result<bool> {
+        const LIMIT: usize = 8 * 1024;
+        let head = self.git_dir.read("HEAD", LIMIT);
+        let head = head.map_err(Error::could_not("read", &self.git_dir.path_of("HEAD")))?;
+        Ok(
+            matches!(head, crate::files::dir::PlainFile::Read { bytes, .. } if !bytes.starts_with(b"ref:")),
+        )
     }
 }
 
-/// Whether the `.git` file at `root` names `git_dir`.
-fn leads_to(root: &Path, git_dir: &Path) -> Result<bool> {
-    let named = entries::git_dir_named_by(root)?;
-    Ok(named.is_some_and(|named| is_same_directory(&named, git_dir)))
+/// Whether the `.git` in `root` is `git_dir`, or a file that names it.
+pub fn leads_to(root: &Dir, git_dir: &Path) -> Result<bool> {
+    let dot_git = root.path_of(".git");
+    let wanted = |identity: std::io::Result<Identity>| {
+        matches!((identity, identity_at(git_dir)), (Ok(one), Ok(other)) if one == other)
+    };
+    match root.look(".git").map_err(Error::could_not("read", &dot_git))? {
+        None => Ok(false),
+        // A link to it counts: git follows it too.
+        Some(stat) if stat.kind != Kind::Regular => Ok(wanted(identity_at(&dot_git))),
+        Some(_) => {
+            let named = entries::git_dir_named_by(root)?;
+            Ok(named.is_some_and(|named| wanted(identity_at(&named))))
+        }
+    }
 }
 
-/// The error of a directory whose `.git` file names an entry that is of another place.
+/// The error of a directory whose `.git` file names the entry of another place.
 pub fn misplaced(directory: &Path, git_dir: &Path, registered: &Place) -> Error {
+    let leads_back = |root: &Path| Dir::open(root).is_ok_and(|it| leads_to(&it, git_dir).unwrap_or(true));
     match registered {
         // `git worktree repair` in a copy would take the entry away from the original.
-        Place::At(root) if leads_to(root, git_dir).unwrap_or(true) => Error::new(format!(
-            "{} is a copy of the worktree at {}, and no worktree of its own",
+        Place::At(root) if leads_back(root) => Error::new(format!(
+            "{} is a copy of the worktree at {}, not a worktree of its own",
             quoted(directory),
             quoted(root)
         ))
@@ -163,30 +203,37 @@ pub fn misplaced(directory: &Path, git_dir: &Path, registered: &Place) -> Error 
             shell_word(root)
         )),
         Place::At(root) => Error::new(format!(
-            "{} is registered as the worktree at {}, where it is no more",
+            "{} is registered as the worktree at {}, but is no longer there",
             quoted(directory),
             quoted(root)
         ))
-        .remedy("if you moved it, run `git worktree repair` in it"),
+        .remedy(format!(
+            "if you moved it, run `git -C {} worktree repair`",
+            shell_word(directory)
+        )),
         Place::Unknown => Error::new(format!(
-            "{} is no worktree of the repository any more: it was moved or removed",
+            "{} is no longer a worktree of the repository: it was moved or removed",
             quoted(directory)
         ))
-        .remedy("run `worktree-ports-hook` in the place where it is now"),
+        .remedy("run `worktree-ports-hook -C <path>` with the path that it has now"),
         Place::Unreadable(error) => {
             let path = git_dir.join("gitdir");
-            Error::at(
-                "find out where the worktree is registered from",
-                &path,
-                error,
-            )
+            Error::at("find out where the worktree is registered from", &path, error)
         }
     }
 }
 
-/// Whether both paths lead to one directory, by whatever mounts and links.
-pub fn is_same_directory(one: &Path, other: &Path) -> bool {
-    matches!((Identity::at(one), Identity::at(other)), (Ok(one), Ok(other)) if one == other)
+/// Whether another worktree of the repository is where git registers `entry`: one that was moved
+/// meanwhile, or registered twice. What is there is that one's.
+pub fn is_anothers(entry: &Entry, found: &Worktree) -> bool {
+    let Ok(Some(named)) = entries::git_dir_named_by(&found.root) else {
+        return false;
+    };
+    named.file_name() != entry.git_dir.file_name()
+        && named
+            .parent()
+            .zip(entry.git_dir.parent())
+            .is_some_and(|(one, other)| is_same_directory(one, other))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What people and programs are shown.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Component, Path, PathBuf};
 
@@ -25,10 +26,7 @@ pub fn text(worktree: &Worktree, reservation: &Reservation) -> String {
     let width = rows.iter().map(|(name, _)| name.len()).max();
     let width = width.unwrap_or_default();
 
-    let slot = slot
-        .map(|slot| format!(", slot {slot}"))
-        .unwrap_or_default();
-    let mut text = format!("{}{slot}\n", printable(worktree.name()));
+    let mut text = format!("{}, slot {slot}\n", printable(worktree.name()));
     for (name, value) in rows {
         let _ = writeln!(text, "  {name:width$}  {value}");
     }
@@ -73,6 +71,7 @@ struct Listed<'a> {
     state: &'static str,
     slot: Option<Slot>,
     ports: Ports<'a>,
+    urls: BTreeMap<&'a str, &'a str>,
     listening: &'a [ServiceName],
 }
 
@@ -83,18 +82,26 @@ pub fn list_json(statuses: &[Status], of_clones: bool) -> String {
         worktree: status.entry.id(),
         branch: status.branch.as_deref(),
         path: status.entry.root().map(Path::to_string_lossy),
-        state: status.word(),
-        slot: status.bundle().and_then(|bundle| bundle.slot),
+        state: status.condition.word(),
+        slot: status.bundle().map(|bundle| bundle.slot),
         ports: Ports(status.bundle().map_or(&[], |bundle| &bundle.ports)),
+        urls: urls(status),
         listening: &status.listening,
     });
     json(&listed.collect::<Vec<_>>())
+}
+
+fn urls(status: &Status) -> BTreeMap<&str, &str> {
+    let urls = status.reservation.iter().flat_map(|own| &own.urls);
+    urls.map(|(name, url)| (&**name, &**url)).collect()
 }
 
 /// How a table is to look.
 pub struct Look {
     /// Whether colours are shown.
     pub colour: bool,
+    /// Whether ports are links to their URLs.
+    pub links: bool,
     /// The columns of the terminal, where there is one.
     pub width: Option<usize>,
     /// The directory that paths are shown from.
@@ -128,9 +135,9 @@ pub fn list(statuses: &[Status], current: Option<&Worktree>, look: &Look) -> Str
 
 fn row(status: &Status, current: Option<&Worktree>, look: &Look) -> [String; 7] {
     let is_current = current.is_some_and(|current| {
-        status.entry.is_of(current) && status.repository == current.common_dir
+        status.entry.is_of(current) && status.repository == *current.common_dir
     });
-    let slot = status.bundle().and_then(|bundle| bundle.slot);
+    let slot = status.bundle().map(|bundle| bundle.slot);
     let ports = status
         .bundle()
         .map_or_else(|| "-".to_owned(), |bundle| ports(bundle, &status.listening));
@@ -142,15 +149,14 @@ fn row(status: &Status, current: Option<&Worktree>, look: &Look) -> [String; 7] 
         || "(unknown)".to_owned(),
         |root| printable(&short(root, &look.from).display().to_string()),
     );
-    let gone = if status.is_gone { " (gone)" } else { "" };
     [
         if is_current { "*" } else { "" }.to_owned(),
         printable(&status.entry.name()),
         branch,
-        format!("{path}{gone}"),
+        path,
         slot.map_or_else(|| "-".to_owned(), |slot| slot.to_string()),
         ports,
-        status.word().to_owned(),
+        status.condition.word().to_owned(),
     ]
 }
 

@@ -1,41 +1,61 @@
 //! What `--list` shows: every worktree as it is now. Nothing is chosen from it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::allocate::plan::Request;
 use crate::allocate::probe::Probe;
-use crate::error::{CouldNot, Error, Result};
-use crate::files::untrusted::{self, PlainFile};
+use crate::config::file as config_file;
+use crate::error::{Error, ErrorKind, Result};
+use crate::files::dir::{Dir, PlainFile, is_same_directory};
 use crate::git::clones;
-use crate::git::command;
+use crate::git::command::ask_whether;
 use crate::git::entries::Place;
 use crate::git::repository::{Found, Repository};
-use crate::git::worktree::{Entry, Worktree, is_same_directory};
-use crate::narrator::Narrator;
-use crate::ports::{Bundle, Port, ServiceName};
+use crate::git::worktree::{Entry, Worktree};
+use crate::ports::{Bundle, ServiceName};
 use crate::reserve;
-use crate::state::port_file::State;
-use crate::state::record;
+use crate::session::Session;
+use crate::state::assigned::Assigned;
+use crate::state::port_file::FileState;
+use crate::state::record::Recorded;
 use crate::state::reservation::Reservation;
 
 /// A worktree and what it has reserved.
 pub struct Status {
     /// The common dir of its repository.
     pub repository: PathBuf,
-    /// Which worktree.
     pub entry: Entry,
     /// The branch that is checked out; `None` if HEAD is detached or cannot be read.
     pub branch: Option<String>,
-    /// Whether nothing at its root leads back to its entry.
-    pub is_gone: bool,
-    /// Whose the port file is.
-    pub state: State,
-    /// Whether another worktree's own file names one of its ports or its slot too.
-    pub is_duplicate: bool,
-    /// What its port file reserves, or if that is not its own, its record.
+    pub condition: Condition,
+    /// What its port file reserves or, if that is not its own, its record.
     pub reservation: Option<Reservation>,
     /// The services on whose port something listens.
     pub listening: Vec<ServiceName>,
+}
+
+/// The state of a worktree, in order of urgency.
+pub enum Condition {
+    /// Nothing at its root leads back to its entry.
+    Gone,
+    /// Another worktree's own file names one of its ports or its slot too.
+    Duplicate,
+    /// Its port file is its own, but something is not what the config says now.
+    Outdated,
+    File(FileState),
+}
+
+impl Condition {
+    /// The word for it.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Condition::Gone => "gone",
+            Condition::Duplicate => "duplicate",
+            Condition::Outdated => "outdated",
+            Condition::File(state) => state.word(),
+        }
+    }
 }
 
 impl Status {
@@ -46,28 +66,31 @@ impl Status {
             .map(|reservation| &reservation.bundle)
     }
 
-    /// The word for its state.
-    pub fn word(&self) -> &'static str {
-        if self.is_duplicate {
-            "duplicate"
-        } else {
-            self.state.word()
-        }
+    /// Whether its ports are those of its own port file.
+    fn is_own(&self) -> bool {
+        matches!(
+            self.condition,
+            Condition::Outdated | Condition::File(FileState::Own(_))
+        )
     }
 }
 
-/// Looks at every worktree of the repository, or of all clones on the user's list.
-pub fn of_all(found: &Found, all_clones: bool, narrator: &Narrator) -> Result<Vec<Status>> {
-    let probe = Probe::new(narrator);
-    let mut statuses = of_repository(&found.repository, &probe, narrator)?;
+/// Looks at every worktree of the repository, or of all clones on the user's list: in the order of
+/// their slots.
+pub fn of_all(found: &Found, all_clones: bool, session: &Session) -> Result<Vec<Status>> {
+    let probe = Probe::new(&session.narrator);
+    let mut statuses = of_repository(&found.repository, &probe, session)?;
     if all_clones {
         let own = &found.repository.common_dir;
-        let listed = clones::listed(own)?;
-        let others = listed.iter().filter(|clone| !is_same_directory(clone, own));
-        let opened = others.map(|clone| clones::open(clone));
-        for clone in opened.filter_map(|clone| narrator.or_warn(clone)) {
-            let of_clone = of_repository(&clone, &probe, narrator);
-            statuses.extend(narrator.or_warn(of_clone).unwrap_or_default());
+        for clone in clones::listed(own)? {
+            if is_same_directory(&clone, own) {
+                continue;
+            }
+            let opened = session.narrator.tolerate(clones::open(&clone, own))?;
+            if let Some(clone) = opened {
+                let of_clone = of_repository(&clone, &probe, session);
+                statuses.extend(session.narrator.or_warn(of_clone).unwrap_or_default());
+            }
         }
     }
     mark_duplicates(&mut statuses);
@@ -77,55 +100,46 @@ pub fn of_all(found: &Found, all_clones: bool, narrator: &Narrator) -> Result<Ve
 fn of_repository(
     repository: &Repository,
     probe: &Probe<'_>,
-    narrator: &Narrator,
+    session: &Session,
 ) -> Result<Vec<Status>> {
     let mut statuses = Vec::new();
-    for entry in in_order(repository.worktrees()?) {
+    for entry in repository.worktrees()? {
         if let Place::Unreadable(error) = &entry.place {
             let path = entry.git_dir.join("gitdir");
-            narrator.warn(Error::at("read", &path, error));
+            session.narrator.warn(Error::at("read", &path, error));
         }
         let is_known = entry.root().is_some() || entry.is_main;
-        let status = look(entry, repository, probe, narrator)?;
+        let status = look(entry, repository, probe, session)?;
         // An entry that says nothing and reserves nothing is being made, or is none.
         if is_known || status.reservation.is_some() {
             statuses.push(status);
         }
     }
+    statuses.sort_by(|one, other| {
+        let key = |status: &Status| status.bundle().map_or(u64::MAX, |bundle| bundle.slot.0.into());
+        (key(one), one.entry.rank()).cmp(&(key(other), other.entry.rank()))
+    });
     Ok(statuses)
-}
-
-/// The main worktree first, the others by their ids.
-pub fn in_order(mut entries: Vec<Entry>) -> Vec<Entry> {
-    entries.sort_by(|one, other| one.rank().cmp(&other.rank()));
-    entries
 }
 
 fn look(
     entry: Entry,
     repository: &Repository,
     probe: &Probe<'_>,
-    narrator: &Narrator,
+    session: &Session,
 ) -> Result<Status> {
-    let worktree = Worktree::of(&entry, &repository.common_dir);
     // What is wrong with one worktree must not hide the others.
-    let is_in_place = worktree.as_ref().map(Worktree::is_in_place).transpose();
-    let is_gone = matches!(is_in_place, Ok(Some(false)));
-    let state = match (&worktree, is_in_place) {
-        (Some(worktree), Ok(Some(true))) => reserve::look(repository, worktree),
-        (_, Err(error)) => Err(error),
-        _ => Ok(State::Missing),
+    let condition = match condition(&entry, repository, session) {
+        Err(error) if error.kind() == ErrorKind::Shortage => return Err(error),
+        Err(error) => {
+            session.narrator.warn(&error);
+            Condition::File(FileState::Unreadable(error.to_string()))
+        }
+        Ok(found) => found,
     };
-    let state = state.unwrap_or_else(|error| {
-        narrator.warn(&error);
-        State::Unreadable(error.to_string())
-    });
-    let reservation = if let State::Own(own) = &state {
-        Some(own.clone())
-    } else {
-        let record = record::Place::of_entry(&entry, &repository.common_dir).read()?;
-        let record = record.record(entry.id().as_deref());
-        record.map(|record| record.reservation)
+    let reservation = match own_reservation(&entry)? {
+        Some(own) if !matches!(condition, Condition::Gone) => Some(own),
+        _ => Recorded::of(&entry)?.record().map(|record| record.reservation),
     };
     let mut listening = Vec::new();
     for (service, port) in reservation.iter().flat_map(|own| &own.bundle.ports) {
@@ -137,11 +151,47 @@ fn look(
         repository: repository.common_dir.clone(),
         branch: branch_of(&entry)?,
         entry,
-        is_gone,
-        state,
-        is_duplicate: false,
+        condition,
         reservation,
         listening,
+    })
+}
+
+/// What the worktree's own port file reserves.
+fn own_reservation(entry: &Entry) -> Result<Option<Reservation>> {
+    let Ok(Some(worktree)) = entry.open() else {
+        return Ok(None);
+    };
+    Ok(match worktree.port_file()? {
+        FileState::Own(own) => Some(own),
+        _ => None,
+    })
+}
+
+fn condition(entry: &Entry, repository: &Repository, session: &Session) -> Result<Condition> {
+    let worktree = match entry.open()? {
+        Some(worktree) if worktree.is_in_place()? => worktree,
+        None if entry.root().is_none() => return Ok(Condition::File(FileState::Missing)),
+        _ => return Ok(Condition::Gone),
+    };
+    let state = worktree.port_file()?;
+    let FileState::Own(own) = &state else {
+        return Ok(Condition::File(state));
+    };
+    let in_force = match config_file::of(&worktree, repository) {
+        Err(error) if error.kind() != ErrorKind::Shortage => {
+            // `--check` says what is wrong with it.
+            return Ok(Condition::File(state));
+        }
+        in_force => in_force?,
+    };
+    let assigned = Assigned::new(&worktree, in_force, own.bundle.clone(), Some(own));
+    let is_current = assigned.is_in(own)
+        && reserve::is_written(&worktree, &assigned, Request::Ensure, session)?;
+    Ok(if is_current {
+        Condition::File(state)
+    } else {
+        Condition::Outdated
     })
 }
 
@@ -149,7 +199,10 @@ fn look(
 fn branch_of(entry: &Entry) -> Result<Option<String>> {
     const LIMIT: usize = 8 * 1024;
     let path = entry.git_dir.join("HEAD");
-    let found = untrusted::read(&path, LIMIT).could_not("read", &path)?;
+    let Ok(git_dir) = Dir::open(&entry.git_dir) else {
+        return Ok(None);
+    };
+    let found = git_dir.read("HEAD", LIMIT).map_err(Error::could_not("read", &path))?;
     let PlainFile::Read { bytes, .. } = found else {
         return Ok(None);
     };
@@ -163,38 +216,29 @@ fn branch_of(entry: &Entry) -> Result<Option<String>> {
 
 /// The branch of the worktree at `root`, by git itself: libgit2 cannot read a reftable.
 fn branch_by_git(root: &Path) -> Option<String> {
-    let branch = command::ask(root, &["symbolic-ref", "--quiet", "--short", "HEAD"]).ok()?;
+    let branch = ask_whether(root, &["symbolic-ref", "--quiet", "--short", "HEAD"]);
+    let branch = branch.ok()??;
     let branch = String::from_utf8_lossy(&branch).trim_end().to_owned();
     (!branch.is_empty()).then_some(branch)
 }
 
-/// Marks those that are `ok` and name a port of another one that is, or in the same repository its
-/// slot.
+/// Marks those whose own file names a port of another one's or, in the same repository, its slot.
 fn mark_duplicates(statuses: &mut [Status]) {
-    let own = |status: &Status| match &status.state {
-        State::Own(own) => Some(own.bundle.clone()),
-        _ => None,
-    };
     let mut ports: BTreeMap<_, usize> = BTreeMap::new();
     let mut slots: BTreeMap<_, usize> = BTreeMap::new();
-    let distinct = |bundle: &Bundle| -> BTreeSet<Port> {
-        bundle.ports.iter().map(|(_, port)| *port).collect()
-    };
+    let own = |status: &Status| status.bundle().filter(|_| status.is_own()).cloned();
     for status in statuses.iter() {
         let Some(bundle) = own(status) else { continue };
-        for port in distinct(&bundle) {
+        for port in bundle.distinct_ports() {
             *ports.entry(port).or_default() += 1;
         }
-        if let Some(slot) = bundle.slot {
-            *slots.entry((status.repository.clone(), slot)).or_default() += 1;
-        }
+        *slots.entry((status.repository.clone(), bundle.slot)).or_default() += 1;
     }
     for status in statuses {
         let Some(bundle) = own(status) else { continue };
-        let shares_port = distinct(&bundle).iter().any(|port| ports[port] > 1);
-        let shares_slot = bundle
-            .slot
-            .is_some_and(|slot| slots[&(status.repository.clone(), slot)] > 1);
-        status.is_duplicate = shares_port || shares_slot;
+        let shares_port = bundle.distinct_ports().iter().any(|port| ports[port] > 1);
+        if shares_port || slots[&(status.repository.clone(), bundle.slot)] > 1 {
+            status.condition = Condition::Duplicate;
+        }
     }
 }

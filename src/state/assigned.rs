@@ -2,61 +2,75 @@
 
 use std::collections::BTreeSet;
 
+use crate::config::file::ConfigInForce;
 use crate::config::label::label;
-use crate::config::{Config, EnvFile, Values};
+use crate::config::{Config, Values};
 use crate::git::worktree::Worktree;
-use crate::ports::{Bundle, ServiceName};
-use crate::state::record::{self, Record};
+use crate::ports::Bundle;
+use crate::state::record::{Record, Recorded};
 use crate::state::reservation::Reservation;
+use crate::writes::files::{Wanted, WrittenFiles};
 
 /// A worktree's ports, and the config by which all else is rendered from them.
 #[derive(Debug)]
 pub struct Assigned {
-    /// What the worktree has reserved.
     pub reservation: Reservation,
-    /// Its config.
     pub config: Config,
     /// What `{worktree}` stands for.
     pub label: String,
 }
 
 impl Assigned {
-    /// What `worktree` has with that bundle.
-    pub fn new(worktree: &Worktree, config: Config, bundle: Bundle) -> Assigned {
-        let label = label_of(worktree);
-        let urls = config.urls(&Values {
-            bundle: &bundle,
-            label: &label,
-        });
-        Assigned {
+    /// What `worktree` has with that bundle. Without a config anywhere, what its port file says of
+    /// `before` stays as it is.
+    pub fn new(
+        worktree: &Worktree,
+        in_force: ConfigInForce,
+        bundle: Bundle,
+        before: Option<&Reservation>,
+    ) -> Assigned {
+        let kept = before.filter(|_| in_force.is_default() && !in_force.config.has_services_of(&bundle));
+        let mut assigned = Assigned {
             reservation: Reservation {
                 worktree: worktree.id.clone(),
                 bundle,
-                urls,
+                urls: kept.map_or(Vec::new(), |kept| kept.urls.clone()),
             },
-            config,
-            label,
+            config: in_force.config,
+            label: label_of(worktree),
+        };
+        match kept {
+            Some(_) => assigned.config = Config::of_bundle(&assigned.reservation.bundle),
+            None => assigned.reservation.urls = assigned.config.urls(&assigned.values()),
         }
+        assigned
     }
 
     fn values(&self) -> Values<'_> {
         Values {
             bundle: &self.reservation.bundle,
             label: &self.label,
+            is_main: self.reservation.worktree.is_none(),
         }
     }
 
-    /// Whether `record`, that of `worktree`, says the same, or cannot be made to.
-    pub fn is_recorded(&self, worktree: &Worktree, record: &record::Found) -> bool {
-        record.is(&self.record(&record.env_files(worktree.id.as_deref())))
-            || !record::Place::of(worktree).is_writable()
+    /// Whether the port file `own` is as the config would have it written.
+    pub fn is_in(&self, own: &Reservation) -> bool {
+        *own == self.reservation
     }
 
-    /// The record of it, with the files in which a block of ours stands.
-    pub fn record(&self, standing: &[String]) -> Record {
+    /// Whether the record says the same, or cannot be made to.
+    pub fn is_recorded(&self, worktree: &Worktree, recorded: &Recorded) -> bool {
+        let written = WrittenFiles::of(recorded);
+        recorded.is(&self.record(written)) || !worktree.is_record_writable()
+    }
+
+    /// The record of it, with what was written.
+    pub fn record(&self, written: WrittenFiles) -> Record {
         Record {
             reservation: self.reservation.clone(),
-            env_files: BTreeSet::from_iter(standing).into_iter().cloned().collect(),
+            env_files: written.env_files,
+            templates: written.templates,
         }
     }
 
@@ -70,27 +84,35 @@ impl Assigned {
         self.config.stack_names(&self.values())
     }
 
-    /// The value that `--get` has for `name`: a service's port, a URL, or the slot.
+    /// The value that `--get` has for `name`.
     pub fn value(&self, name: &str) -> Option<String> {
-        let Reservation { bundle, urls, .. } = &self.reservation;
-        if name == "slot" {
-            return bundle.slot.map(|slot| slot.to_string());
-        }
-        let port = bundle.port(&ServiceName::new(name));
-        port.map(|port| port.to_string()).or_else(|| {
-            let (_, url) = urls.iter().find(|(url_name, _)| url_name == name)?;
-            Some(url.clone())
-        })
+        self.config.value(name, &self.values())
     }
 
-    /// What is to stand in the worktree's env files.
-    pub fn env_files(&self) -> Vec<EnvFile> {
-        self.config.env_files(&self.values())
+    /// What is to be in the worktree's env files, and made from its templates.
+    pub fn wanted(&self) -> Wanted {
+        Wanted {
+            label: self.label.clone(),
+            env_files: self.config.env_files(&self.values()),
+            templates: self.config.templates.clone(),
+            variables: self.variables(),
+        }
+    }
+}
+
+impl WrittenFiles {
+    /// What was written, as a record says it.
+    pub fn of(recorded: &Recorded) -> WrittenFiles {
+        let (env_files, templates) = recorded.written();
+        WrittenFiles {
+            env_files,
+            templates,
+        }
     }
 }
 
 /// What `{worktree}` stands for in `worktree`.
 fn label_of(worktree: &Worktree) -> String {
-    let name = worktree.git_dir.file_name().unwrap_or_default();
+    let name = worktree.git_dir.path().file_name().unwrap_or_default();
     label((!worktree.is_main()).then_some(name.as_encoded_bytes()))
 }

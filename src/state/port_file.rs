@@ -1,68 +1,57 @@
-//! `.worktree-ports.json`, at a worktree's root: whose it is, and how it is written.
+//! `.worktree-ports.json`, at a worktree's root: who owns it, and how it is written.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::io;
 
-use crate::error::{CouldNot, Error, Result, is_absence, quoted};
-use crate::files::new_file::NewFile;
-use crate::files::untrusted::{self, PlainFile};
+use crate::error::{Error, Result};
+use crate::files::dir::{Dir, Kind, PlainFile};
+use crate::files::staged::{self, Access, Staged};
 use crate::git::lock::Held;
+use crate::git::worktree::Worktree;
 use crate::state::reservation::{Document, LIMIT, Reservation};
 
 /// The port file's name, at a worktree's root.
 pub const NAME: &str = ".worktree-ports.json";
 
-/// The name under which a port file is written before it is renamed to [`NAME`].
-pub const TEMPORARY_NAME: &str = ".worktree-ports.json.tmp";
-
-/// Reads what lies at the port file's path in the worktree at `root`.
-///
-/// # Errors
-/// A shortage of our own (see [`untrusted::read`]).
-pub fn read(root: &Path) -> Result<PlainFile> {
-    let path = untrusted::path_in(root, NAME);
-    untrusted::read(&path, LIMIT).could_not("read", &path)
-}
-
-/// Whose the file is that lies at the port file's path in a worktree.
+/// Who owns the file at the port file's path in a worktree.
 #[derive(Debug)]
-pub enum State {
+pub enum FileState {
     /// There is none.
     Missing,
-    /// The worktree's own.
+    /// The worktree.
     Own(Reservation),
-    /// Of our shape, with another worktree's id.
+    /// Another worktree: it is of our shape, with another worktree's id.
     Copied,
-    /// Not JSON, empty, not a regular file, or of our shape with impossible values.
+    /// Nobody: it is not JSON, empty, not a regular file, or of our shape with impossible values.
     Damaged,
-    /// It cannot be read, and its stack may be on its ports.
+    /// It cannot be read, and the worktree's servers may be on its ports.
     Unreadable(String),
-    /// Another tool's: JSON that lacks `worktree` or `ports`, or larger than anything of ours.
-    Foreign,
-    /// git tracks it, so every worktree has the same.
+    /// Another tool: JSON without `worktree`, `slot` or `ports`, or larger than anything of ours.
+    Foreign(Vec<u8>),
+    /// git: it tracks the file, so every worktree has the same.
     Tracked,
 }
 
-impl State {
-    /// Whose the file `found` is, seen from the worktree named `id` (`None`: the main worktree).
-    /// git is not asked.
-    pub fn of(found: &PlainFile, id: Option<&str>) -> State {
+impl FileState {
+    /// Who owns `found`, seen from the worktree named `id` (`None`: the main worktree). git is not
+    /// asked.
+    pub fn of(found: PlainFile, id: Option<&str>) -> FileState {
         let bytes = match found {
-            PlainFile::Missing => return State::Missing,
-            PlainFile::NotRegular(_) => return State::Damaged,
-            PlainFile::Unreadable(error) => return State::Unreadable(error.to_string()),
+            PlainFile::Missing => return FileState::Missing,
+            PlainFile::NotRegular(_) => return FileState::Damaged,
+            PlainFile::Unreadable(error) => return FileState::Unreadable(error.to_string()),
             PlainFile::Read {
-                truncated: true, ..
-            } => return State::Foreign,
+                bytes,
+                truncated: true,
+            } => return FileState::Foreign(bytes),
             PlainFile::Read { bytes, .. } => bytes,
         };
-        match Document::parse(bytes) {
-            Document::NotJson => State::Damaged,
-            Document::OtherJson => State::Foreign,
+        match Document::parse(&bytes) {
+            Document::NotJson => FileState::Damaged,
+            Document::OtherJson => FileState::Foreign(bytes),
             Document::Ours(ours) => match ours.reservation() {
-                None => State::Damaged,
-                Some(own) if own.worktree.as_deref() == id => State::Own(own),
-                Some(_) => State::Copied,
+                None => FileState::Damaged,
+                Some(own) if own.worktree.as_deref() == id => FileState::Own(own),
+                Some(_) => FileState::Copied,
             },
         }
     }
@@ -70,115 +59,67 @@ impl State {
     /// The word for it in `--list`.
     pub fn word(&self) -> &'static str {
         match self {
-            State::Missing => "none",
-            State::Own(_) => "ok",
-            State::Copied => "copied",
-            State::Damaged => "damaged",
-            State::Unreadable(_) => "unreadable",
-            State::Foreign => "foreign",
-            State::Tracked => "tracked",
+            FileState::Missing => "none",
+            FileState::Own(_) => "ok",
+            FileState::Copied => "copied",
+            FileState::Damaged => "damaged",
+            FileState::Unreadable(_) => "unreadable",
+            FileState::Foreign(_) => "foreign",
+            FileState::Tracked => "tracked",
         }
     }
 }
 
-/// Whose the port file at `root` is, seen from the worktree named `id`. Whether git tracks it is
-/// asked with whether a file lies there.
-pub fn look(
-    root: &Path,
-    id: Option<&str>,
-    is_tracked: impl FnOnce(bool) -> Result<bool>,
-) -> Result<State> {
-    let found = read(root)?;
-    if is_tracked(!matches!(found, PlainFile::Missing))? {
-        return Ok(State::Tracked);
+/// Reads what is at the port file's path.
+///
+/// # Errors
+/// A shortage of our own.
+pub fn read(root: &Dir) -> Result<PlainFile> {
+    root.read(NAME, LIMIT)
+        .map_err(Error::could_not("read", &root.path_of(NAME)))
+}
+
+impl Worktree {
+    /// Who owns the port file. git is not asked.
+    ///
+    /// # Errors
+    /// A shortage of our own.
+    pub fn port_file(&self) -> Result<FileState> {
+        Ok(FileState::of(read(&self.root)?, self.id.as_deref()))
     }
-    Ok(State::of(&found, id))
 }
 
-/// A port file that is written, but not yet under its own name.
-pub struct Pending {
-    file: NewFile,
-    path: PathBuf,
-}
-
-/// Writes the port file of the worktree at `root` under its temporary name.
+/// Writes the port file of `worktree` under its temporary name.
 ///
 /// # Errors
 /// It could not be written; nothing is left then.
-pub fn prepare(
+pub fn prepare<'w>(
     _held: &Held,
-    root: &Path,
+    worktree: &'w Worktree,
     reservation: &Reservation,
-    is_tracked: impl Fn(&str) -> Result<bool>,
-) -> Result<Pending> {
-    let temporary = root.join(TEMPORARY_NAME);
-    if is_of_branch(&temporary, is_tracked)? {
-        return Err(Error::new(format!(
-            "git tracks {}, the name under which the port file is written",
-            quoted(&temporary)
-        ))
-        .remedy(format!(
-            "run `git rm --cached {TEMPORARY_NAME}` in {}, commit, and run `worktree-ports-hook` there",
-            quoted(root)
-        )));
-    }
-    let file =
-        NewFile::create(&temporary, &reservation.to_json()).could_not("write", &temporary)?;
-    let path = root.join(NAME);
+) -> Result<Staged<'w>> {
+    let root = &worktree.root;
+    let could_not = || Error::could_not("write", root.path_of(NAME));
     // A container engine makes an empty directory of a path that it is to mount and that is not
     // there. A file cannot be renamed over it; what is in a full one is not ours to remove.
-    if fs::symlink_metadata(&path).is_ok_and(|there| there.is_dir()) {
-        let removed = fs::remove_dir(&path).could_not("write", &path);
-        removed.map_err(|error| {
-            error.remedy("move that directory away and run `worktree-ports-hook`")
+    if root.look(NAME).map_err(could_not())?.is_some_and(|it| it.kind == Kind::Directory) {
+        root.remove_dir(NAME).map_err(could_not()).map_err(|error| {
+            error.remedy(format!("move that directory away and run `{}`", worktree.by_hand()))
         })?;
     }
-    Ok(Pending { file, path })
+    Staged::prepare(root, NAME, &reservation.to_json(), Access::New).map_err(could_not())
 }
 
-/// Removes what a kill left under the temporary name, where the port file needs no writing.
-pub fn remove_leftover(
-    _held: &Held,
-    root: &Path,
-    is_tracked: impl Fn(&str) -> Result<bool>,
-) -> Result<()> {
-    let temporary = root.join(TEMPORARY_NAME);
-    let is_file = fs::symlink_metadata(&temporary).is_ok_and(|there| !there.is_dir());
-    if is_file && !is_of_branch(&temporary, is_tracked)? {
-        fs::remove_file(&temporary).could_not("remove", &temporary)?;
-    }
-    Ok(())
-}
-
-/// Whether a branch has a file at `temporary`. What a kill left there is ours to remove, but that is
-/// not.
-fn is_of_branch(temporary: &Path, is_tracked: impl Fn(&str) -> Result<bool>) -> Result<bool> {
-    Ok(fs::symlink_metadata(temporary).is_ok() && is_tracked(TEMPORARY_NAME)?)
-}
-
-impl Pending {
-    /// Gives the port file its name, in the place of whatever file is there.
-    ///
-    /// # Errors
-    /// It could not be replaced; the old file is there as before.
-    pub fn commit(self) -> Result<()> {
-        self.file
-            .rename_to(&self.path)
-            .could_not("write", &self.path)
-    }
-}
-
-/// Removes the port file at `root`, and what a kill left of one.
-pub fn remove(held: &Held, root: &Path, is_tracked: impl Fn(&str) -> Result<bool>) -> Result<()> {
-    remove_leftover(held, root, is_tracked)?;
-    let path = root.join(NAME);
-    match fs::symlink_metadata(&path) {
-        Ok(there) if there.is_dir() => fs::remove_dir(&path),
-        Ok(_) => fs::remove_file(&path),
-        Err(error) if is_absence(&error) => Ok(()),
-        Err(error) => Err(error),
-    }
-    .could_not("remove", &path)
+/// Removes the port file, and what a kill left of one.
+pub fn remove(_held: &Held, root: &Dir) -> Result<()> {
+    let remove = || -> io::Result<()> {
+        staged::remove_leftover(root, NAME)?;
+        match root.look(NAME)? {
+            Some(stat) if stat.kind == Kind::Directory => root.remove_dir(NAME),
+            _ => root.remove(NAME).map(drop),
+        }
+    };
+    remove().map_err(Error::could_not("remove", &root.path_of(NAME)))
 }
 
 #[cfg(test)]

@@ -1,36 +1,34 @@
-//! The record: what a worktree has reserved, in git's own directory of it, where it is seen when the
-//! port file is not. git moves it never, and removes it with the worktree's entry.
+//! The record: what a worktree has reserved and what was written for it, in git's own directory for
+//! that worktree, where it is seen when the port file is not. git never moves it, and removes it with
+//! the worktree's entry.
 
-use std::fs;
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::error::{CouldNot, Result, is_absence, is_write_refused};
-use crate::files::new_file::NewFile;
-use crate::files::untrusted::{self, PlainFile};
+use crate::error::{Error, ErrorKind, Result};
+use crate::files::dir::{Dir, Kind, PlainFile};
+use crate::files::staged::{self, Access, Staged, temporary};
 use crate::git::access;
-use crate::git::lock::{self, Held};
+use crate::git::lock::Held;
+use crate::git::repository::{DIRECTORY, MAIN_RECORD};
 use crate::git::worktree::{Entry, Worktree};
 use crate::state::reservation::{self, Claims, Document, FileKind, LIMIT, Reservation};
 
-/// The record's name, in a linked worktree's own git directory.
+/// The record's name in a linked worktree's own git directory.
 const NAME: &str = "worktree-ports.json";
 
-/// That of the main worktree, in our own directory.
-const NAME_OF_MAIN: &str = "main.json";
-
-/// What stands behind the name while a record is written.
-const TEMPORARY: &str = ".tmp";
-
-/// What a worktree has reserved, and where that is written.
+/// What a worktree has reserved, and what was written for it. Paths are relative to its root.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// What it has reserved.
     pub reservation: Reservation,
-    /// The files in which a block of ours stands, as paths from the worktree's root, in order.
-    pub env_files: Vec<String>,
+    /// The files in which our block is, each with the git blob id of what we made it from, if we made
+    /// it.
+    pub env_files: BTreeMap<String, Option<String>>,
+    /// The files that we made from templates, each with its git blob id.
+    pub templates: BTreeMap<String, String>,
 }
 
 impl Serialize for Record {
@@ -38,196 +36,226 @@ impl Serialize for Record {
         let mut map = serializer.serialize_map(None)?;
         self.reservation.serialize_into(&mut map)?;
         map.serialize_entry("env_files", &self.env_files)?;
+        map.serialize_entry("templates", &self.templates)?;
         map.end()
     }
 }
 
-/// Whether a kill left the record of that worktree half-way, so that the env files may name ports
-/// that the port file does not.
-pub fn is_half_written(entry: &Entry, common_dir: &Path) -> bool {
-    let temporary = if entry.is_main {
-        common_dir.join(lock::DIRECTORY).join("main.json.tmp")
-    } else {
-        untrusted::path_in(&entry.git_dir, "worktree-ports.json.tmp")
-    };
-    fs::symlink_metadata(temporary).is_ok()
-}
-
-/// Where a worktree's record is.
-#[derive(Debug)]
-pub struct Place {
-    common_dir: PathBuf,
-    path: PathBuf,
-    temporary: PathBuf,
-}
-
-impl Place {
-    /// That of the worktree with this entry.
-    pub fn of_entry(entry: &Entry, common_dir: &Path) -> Place {
-        Place::new(&entry.git_dir, entry.is_main, common_dir)
+impl Record {
+    /// The content of its file.
+    pub fn to_json(&self) -> Vec<u8> {
+        reservation::pretty(self)
     }
 
-    /// That of `worktree`.
-    pub fn of(worktree: &Worktree) -> Place {
-        Place::new(&worktree.git_dir, worktree.is_main(), &worktree.common_dir)
-    }
-
-    fn new(git_dir: &Path, is_main: bool, common_dir: &Path) -> Place {
-        let path = if is_main {
-            common_dir.join(lock::DIRECTORY).join(NAME_OF_MAIN)
-        } else {
-            git_dir.join(NAME)
+    fn parse(found: &PlainFile, id: Option<&str>) -> Option<Record> {
+        let PlainFile::Read {
+            bytes,
+            truncated: false,
+        } = found
+        else {
+            return None;
         };
-        let mut temporary = path.clone().into_os_string();
-        temporary.push(TEMPORARY);
-        Place {
-            common_dir: common_dir.to_owned(),
-            path,
-            temporary: temporary.into(),
-        }
+        let Document::Ours(ours) = Document::parse(bytes) else {
+            return None;
+        };
+        let reservation = ours.reservation()?;
+        (reservation.worktree.as_deref() == id).then(|| Record {
+            reservation,
+            env_files: ours.member("env_files").unwrap_or_default(),
+            templates: ours.member("templates").unwrap_or_default(),
+        })
     }
+}
 
-    /// The path of the record.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
+/// What is at the place of a worktree's record, and under its temporary name, where a kill or an env
+/// file that could not be updated leaves one.
+#[derive(Debug)]
+pub struct Recorded {
+    id: Option<String>,
+    current: PlainFile,
+    pending: PlainFile,
+}
 
-    /// Whether this process may write it, as it may not in a sandbox that mounts `.git` read-only.
-    pub fn is_writable(&self) -> bool {
-        access::is_writable(self.path.parent().unwrap_or(&self.common_dir))
-            || access::is_writable(&self.common_dir)
-                && !self.path.parent().is_some_and(Path::exists)
-    }
-
-    /// Reads what is there.
+impl Recorded {
+    /// Reads the record of the worktree with this entry.
     ///
     /// # Errors
     /// A shortage of our own.
-    pub fn read(&self) -> Result<Found> {
-        // In this order: the temporary file becomes the record, which is read after it.
-        let temporary =
-            untrusted::read(&self.temporary, LIMIT).could_not("read", &self.temporary)?;
-        let record = untrusted::read(&self.path, LIMIT).could_not("read", &self.path)?;
-        Ok(Found { record, temporary })
+    pub fn of(entry: &Entry) -> Result<Recorded> {
+        let dir = Dir::open(&entry.git_dir).and_then(|git_dir| dir_in(&git_dir, entry.is_main));
+        let id = entry.id().map(|id| id.into_owned());
+        Recorded::read(dir, id, &entry.git_dir)
+    }
+
+    fn read(dir: io::Result<Dir>, id: Option<String>, git_dir: &Path) -> Result<Recorded> {
+        let name = name_of(id.is_none());
+        let read = |dir: &Dir| -> io::Result<(PlainFile, PlainFile)> {
+            // In this order: what has the temporary name becomes the record, which is read after it.
+            let pending = dir.read(&temporary(name), LIMIT)?;
+            Ok((dir.read(name, LIMIT)?, pending))
+        };
+        let (current, pending) = match dir.and_then(|dir| read(&dir)) {
+            Ok(found) => found,
+            Err(error) if ErrorKind::of(&error) == ErrorKind::Shortage => {
+                return Err(Error::could_not("read the record in", git_dir)(error));
+            }
+            Err(error) if ErrorKind::of(&error) == ErrorKind::Absent => {
+                (PlainFile::Missing, PlainFile::Missing)
+            }
+            Err(error) => (PlainFile::Unreadable(error), PlainFile::Missing),
+        };
+        Ok(Recorded {
+            id,
+            current,
+            pending,
+        })
+    }
+
+    /// The record; if there is none, that which was being written. One that is another worktree's or
+    /// damaged is none.
+    pub fn record(&self) -> Option<Record> {
+        let id = self.id.as_deref();
+        Record::parse(&self.current, id).or_else(|| Record::parse(&self.pending, id))
+    }
+
+    /// All files in which our block may be, and all that we may have made from templates: by the
+    /// record, and by that which was being written.
+    pub fn written(&self) -> (BTreeMap<String, Option<String>>, BTreeMap<String, String>) {
+        let both = [&self.pending, &self.current];
+        let records = both.map(|found| Record::parse(found, self.id.as_deref()));
+        let (mut env_files, mut templates) = (BTreeMap::new(), BTreeMap::new());
+        for record in records.into_iter().flatten() {
+            env_files.extend(record.env_files);
+            templates.extend(record.templates);
+        }
+        (env_files, templates)
+    }
+
+    /// Whether the record is this one, and none is left under the temporary name.
+    pub fn is(&self, record: &Record) -> bool {
+        matches!(&self.current, PlainFile::Read { bytes, .. } if *bytes == record.to_json())
+            && !self.is_pending()
+    }
+
+    /// Whether there is nothing.
+    pub fn is_missing(&self) -> bool {
+        matches!(self.current, PlainFile::Missing) && !self.is_pending()
+    }
+
+    /// Whether one is left under the temporary name.
+    pub fn is_pending(&self) -> bool {
+        !matches!(self.pending, PlainFile::Missing)
+    }
+
+    /// What both reserve: the record, and what is under its temporary name.
+    pub fn claims(&self) -> [Claims; 2] {
+        [&self.current, &self.pending]
+            .map(|found| Claims::of(found, self.id.as_deref(), FileKind::Record))
+    }
+}
+
+/// Where the record is: in the worktree's own git directory, or for the main worktree in ours.
+fn dir_in(git_dir: &Dir, is_main: bool) -> io::Result<Dir> {
+    git_dir.enter(if is_main { DIRECTORY } else { "." })
+}
+
+fn name_of(is_main: bool) -> &'static str {
+    if is_main { MAIN_RECORD } else { NAME }
+}
+
+/// Where a worktree's record is written.
+pub struct RecordPlace {
+    dir: Dir,
+    name: &'static str,
+    common_dir: PathBuf,
+}
+
+impl Worktree {
+    /// Reads the record.
+    ///
+    /// # Errors
+    /// A shortage of our own.
+    pub fn record(&self) -> Result<Recorded> {
+        let dir = dir_in(&self.git_dir, self.is_main());
+        Recorded::read(dir, self.id.clone(), self.git_dir.path())
+    }
+
+    /// The path of the record.
+    pub fn record_path(&self) -> PathBuf {
+        let name = name_of(self.is_main());
+        match self.is_main() {
+            true => self.common_dir.join(DIRECTORY).join(name),
+            false => self.git_dir.path_of(name),
+        }
+    }
+
+    /// Opens the place of the record to write there, and makes our directory if it is missing.
+    pub fn record_place(&self, _held: &Held) -> io::Result<RecordPlace> {
+        if self.is_main() {
+            access::create_dir(&self.common_dir, &self.common_dir.join(DIRECTORY))?;
+        }
+        RecordPlace::open(&self.git_dir, self.is_main(), &self.common_dir)
+    }
+
+    /// Whether this process may write the record, as it may not in a sandbox that mounts `.git`
+    /// read-only.
+    pub fn is_record_writable(&self) -> bool {
+        let ours = self.common_dir.join(DIRECTORY);
+        if self.is_main() && ours.exists() {
+            return access::is_writable(&ours);
+        }
+        access::is_writable(self.git_dir.path())
+    }
+}
+
+impl RecordPlace {
+    /// The place of the record of the worktree with this entry; `None` if there is none.
+    pub fn of(entry: &Entry) -> Result<Option<RecordPlace>> {
+        let place = Dir::open(&entry.git_dir)
+            .and_then(|git_dir| RecordPlace::open(&git_dir, entry.is_main, &entry.common_dir));
+        match place {
+            Err(error) if ErrorKind::of(&error) == ErrorKind::Absent => Ok(None),
+            place => place
+                .map(Some)
+                .map_err(Error::could_not("open", &entry.git_dir)),
+        }
+    }
+
+    fn open(git_dir: &Dir, is_main: bool, common_dir: &Path) -> io::Result<RecordPlace> {
+        Ok(RecordPlace {
+            dir: dir_in(git_dir, is_main)?,
+            name: name_of(is_main),
+            common_dir: common_dir.to_owned(),
+        })
+    }
+
+    /// The path of the record.
+    pub fn path(&self) -> PathBuf {
+        self.dir.path_of(self.name)
     }
 
     /// Writes `record` under its temporary name. From then on what it names is reserved.
-    ///
-    /// # Errors
-    /// Those of the system calls, a refusal to write aside: `None` stands for that.
-    pub fn prepare(&self, _held: &Held, record: &Record) -> Result<Option<Pending<'_>>> {
-        let prepared = || -> io::Result<NewFile> {
-            if self.path.starts_with(self.common_dir.join(lock::DIRECTORY)) {
-                lock::make_directory(&self.common_dir)?;
-            }
-            // Nobody but a person puts a directory there; what is in it is not ours to remove.
-            if self.path.is_dir() {
-                fs::remove_dir(&self.path)?;
-            }
-            let file = NewFile::create(&self.temporary, &reservation::pretty(record))?;
-            access::share_file(&self.common_dir, file.path());
-            Ok(file)
-        };
-        match prepared() {
-            Ok(file) => Ok(Some(Pending { place: self, file })),
-            Err(error) if is_write_refused(&error) => Ok(None),
-            Err(error) => Err(error).could_not("write", &self.path),
+    pub fn prepare(&self, record: &Record) -> io::Result<Staged<'_>> {
+        // Nobody but a person puts a directory there; what is in it is not ours to remove.
+        if self.dir.look(self.name)?.is_some_and(|it| it.kind == Kind::Directory) {
+            self.dir.remove_dir(self.name)?;
         }
+        let common = Dir::open(&self.common_dir)?.stat()?;
+        let access = Access::Shared(common, common.mode & 0o666);
+        Staged::prepare(&self.dir, self.name, &record.to_json(), access)
     }
 
-    /// Removes the record, and what a kill left of one; does nothing where that is refused.
+    /// Removes the record, and what a kill left of one.
     pub fn remove(&self, _held: &Held) -> Result<()> {
-        for path in [&self.temporary, &self.path] {
-            match fs::remove_file(path) {
-                Err(error) if !is_absence(&error) && !is_write_refused(&error) => {
-                    return Err(error).could_not("remove", path);
-                }
-                _ => {}
+        let remove = || -> io::Result<()> {
+            staged::remove_leftover(&self.dir, self.name)?;
+            match self.dir.look(self.name)? {
+                Some(stat) if stat.kind == Kind::Directory => self.dir.remove_dir(self.name),
+                _ => self.dir.remove(self.name).map(drop),
             }
-        }
-        Ok(())
-    }
-}
-
-/// A record that is written, but not yet under its own name.
-pub struct Pending<'a> {
-    place: &'a Place,
-    file: NewFile,
-}
-
-impl Pending<'_> {
-    /// Leaves the record under its temporary name, where it reserves: what it names is written
-    /// elsewhere already.
-    pub fn leave(self) {
-        self.file.keep();
-    }
-
-    /// Gives the record its name. If that fails, it stays under its temporary name, where it reserves
-    /// too. What was prepared was `prepared`; what holds by now is `record`.
-    pub fn commit(mut self, prepared: &Record, record: &Record) -> Result<()> {
-        let committed = || -> io::Result<()> {
-            if record != prepared {
-                self.file.rewrite(&reservation::pretty(record))?;
-            }
-            self.file.rename_or_leave(&self.place.path)
         };
-        committed().could_not("write", &self.place.path)
+        remove().map_err(Error::could_not("remove", &self.path()))
     }
-}
-
-/// What lies at the place of a record, and under its temporary name, where a kill left that.
-#[derive(Debug)]
-pub struct Found {
-    record: PlainFile,
-    temporary: PlainFile,
-}
-
-impl Found {
-    /// The record of the worktree named `id` (`None`: the main worktree). Where there is none, that
-    /// which was being written. One that is another's or damaged is none.
-    pub fn record(&self, id: Option<&str>) -> Option<Record> {
-        record_in(&self.record, id).or_else(|| record_in(&self.temporary, id))
-    }
-
-    /// Whether the record is this one, and none is left half-way.
-    pub fn is(&self, record: &Record) -> bool {
-        matches!(&self.record, PlainFile::Read { bytes, .. } if *bytes == reservation::pretty(record))
-            && matches!(self.temporary, PlainFile::Missing)
-    }
-
-    /// The files in which a block of ours may stand, as paths from the worktree's root: by the
-    /// record, and by that which was being written.
-    pub fn env_files(&self, id: Option<&str>) -> Vec<String> {
-        let both = [&self.record, &self.temporary];
-        let records = both.into_iter().filter_map(|found| record_in(found, id));
-        let mut paths: Vec<String> = records.flat_map(|record| record.env_files).collect();
-        paths.sort();
-        paths.dedup();
-        paths
-    }
-
-    /// What both reserve.
-    pub fn claims(&self, id: Option<&str>) -> [Claims; 2] {
-        [&self.record, &self.temporary].map(|found| Claims::of(found, id, FileKind::Record))
-    }
-}
-
-fn record_in(found: &PlainFile, id: Option<&str>) -> Option<Record> {
-    let PlainFile::Read {
-        bytes,
-        truncated: false,
-    } = found
-    else {
-        return None;
-    };
-    let Document::Ours(ours) = Document::parse(bytes) else {
-        return None;
-    };
-    let reservation = ours.reservation()?;
-    (reservation.worktree.as_deref() == id).then(|| Record {
-        reservation,
-        env_files: ours.env_files(),
-    })
 }
 
 #[cfg(test)]

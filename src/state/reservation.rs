@@ -1,15 +1,12 @@
 //! What a worktree has reserved, as the port file and the record say it.
 
 use std::borrow::Cow;
-use std::fmt;
 
-use serde::de::{
-    Deserialize, DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor,
-};
+use serde::de::IgnoredAny;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
+use crate::files::dir::PlainFile;
 use crate::files::json_object::{JsonObject, Text};
-use crate::files::untrusted::PlainFile;
 use crate::ports::{Bundle, Port, ServiceName, Slot};
 
 /// What a worktree has reserved. Serialized, it is the port file.
@@ -19,7 +16,7 @@ pub struct Reservation {
     pub worktree: Option<String>,
     /// The slot and the ports.
     pub bundle: Bundle,
-    /// URL name and URL, ports filled in. Never used where it was read from a file, only compared.
+    /// URL name and URL, ports filled in. Those that were read from a file are only compared, and shown.
     pub urls: Vec<(String, String)>,
 }
 
@@ -68,25 +65,26 @@ impl Serialize for Ports<'_> {
 
 /// A file that is meant to be a port file or a record, as far as it is one.
 pub enum Document<'a> {
-    /// A JSON object with `worktree` and `ports`.
+    /// A JSON object with `worktree`, `slot` and `ports`.
     Ours(OurShape<'a>),
     /// Other JSON: another tool's.
     OtherJson,
-    /// Anything else.
     NotJson,
 }
 
 impl<'a> Document<'a> {
     /// Parses the bytes of a file.
     pub fn parse(bytes: &'a [u8]) -> Document<'a> {
+        // People edit these files, with editors that put a byte order mark there.
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         let Ok(text) = str::from_utf8(bytes) else {
             return Document::NotJson;
         };
         match serde_json::from_str::<JsonObject<'a>>(text) {
-            Ok(object) => match (object.get("worktree"), object.get("ports")) {
-                (Some(_), Some(_)) => Document::Ours(OurShape(object)),
-                _ => Document::OtherJson,
-            },
+            Ok(object) if ["worktree", "slot", "ports"].iter().all(|key| object.get(key).is_some()) => {
+                Document::Ours(OurShape(object))
+            }
+            Ok(_) => Document::OtherJson,
             Err(_) if serde_json::from_str::<IgnoredAny>(text).is_ok() => Document::OtherJson,
             Err(_) => Document::NotJson,
         }
@@ -97,41 +95,37 @@ impl<'a> Document<'a> {
 pub struct OurShape<'a>(JsonObject<'a>);
 
 impl OurShape<'_> {
-    /// What it says; `None` where a value is impossible or a key that matters stands twice.
+    /// What it says; `None` if a value is impossible or a key is there twice.
     pub fn reservation(&self) -> Option<Reservation> {
         let object = &self.0;
-        let is_twice = |key| object.0.iter().filter(|(name, _)| name == key).count() > 1;
-        if ["worktree", "slot", "ports"].into_iter().any(is_twice) {
+        if object.repeated().is_some() {
             return None;
         }
-        let ports = parse_ports(object.get("ports")?).filter(|ports| !ports.is_empty())?;
         let urls = object.0.iter().filter(|(key, _)| is_url_key(key));
         Some(Reservation {
-            worktree: parse_id(object.get("worktree")?)?.map(Cow::into_owned),
+            worktree: self.member("worktree")?,
             bundle: Bundle {
-                slot: object.get("slot").map_or(Some(None), parse_slot)?,
-                ports: ports
-                    .into_iter()
-                    .map(|(service, port)| (ServiceName::new(service), port))
-                    .collect(),
+                slot: Slot(self.member("slot")?),
+                ports: parse_ports(object.get("ports")?).filter(|ports| !ports.is_empty())?,
             },
             urls: urls
-                .filter_map(|(key, url)| {
-                    Some((key.to_string(), parse_string(url.get())?.into_owned()))
-                })
+                .filter_map(|(key, url)| Some((key.to_string(), parse_string(url.get())?)))
                 .collect(),
         })
     }
 
-    /// The paths in its `env_files`; none where that is missing or impossible.
-    pub fn env_files(&self) -> Vec<String> {
-        let json = self.0.get("env_files");
-        json.and_then(|json| serde_json::from_str(json).ok())
-            .unwrap_or_default()
+    /// The value of a member; `None` if it is missing or of another type.
+    pub fn member<'s, T: serde::Deserialize<'s>>(&'s self, key: &str) -> Option<T> {
+        serde_json::from_str(self.0.get(key)?).ok()
     }
 
-    fn slot(&self) -> Option<Slot> {
-        parse_slot(self.0.get("slot")?)?
+    /// Whether it has no other members than those of `kind`.
+    fn is_exact(&self, kind: FileKind) -> bool {
+        self.0.0.iter().all(|(key, value)| match &**key {
+            "worktree" | "slot" | "ports" => true,
+            "env_files" | "templates" => kind == FileKind::Record,
+            key => is_url_key(key) && parse_string(value.get()).is_some(),
+        })
     }
 }
 
@@ -139,36 +133,22 @@ fn is_url_key(key: &str) -> bool {
     key.ends_with("_url")
 }
 
-fn parse_string(json: &str) -> Option<Cow<'_, str>> {
+fn parse_string(json: &str) -> Option<String> {
     let Text(string) = serde_json::from_str(json).ok()?;
-    Some(string)
+    Some(string.into_owned())
 }
 
-#[expect(clippy::option_option, reason = "`null` is the main worktree's id")]
-fn parse_id(json: &str) -> Option<Option<Cow<'_, str>>> {
-    let id: Option<Text<'_>> = serde_json::from_str(json).ok()?;
-    Some(id.map(|Text(id)| id))
-}
-
-/// `null` is what we write where a file made by hand names no slot.
-#[expect(
-    clippy::option_option,
-    reason = "`null` is no slot, and a possible value"
-)]
-fn parse_slot(json: &str) -> Option<Option<Slot>> {
-    let slot: Option<u32> = serde_json::from_str(json).ok()?;
-    Some(slot.map(Slot))
-}
-
-/// `None` where it is no object, has a key twice, or a value that is no port.
-fn parse_ports(json: &str) -> Option<Vec<(Cow<'_, str>, Port)>> {
+/// `None` if it is no object, has a key twice, or a value that is no port.
+fn parse_ports(json: &str) -> Option<Vec<(ServiceName, Port)>> {
     let object: JsonObject<'_, u64> = serde_json::from_str(json).ok()?;
     if object.repeated().is_some() {
         return None;
     }
     let ports = object.0.into_iter();
     ports
-        .map(|(service, number)| Some((service, Port::new(number)?)))
+        .map(|(service, number): (Cow<'_, str>, u64)| {
+            Some((ServiceName::new(service), Port::new(number)?))
+        })
         .collect()
 }
 
@@ -178,18 +158,17 @@ pub const LIMIT: usize = 256 * 1024;
 /// What a file is meant to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileKind {
-    /// A port file.
     PortFile,
-    /// A record, which has `env_files` too.
+    /// It says what else was written, too.
     Record,
 }
 
 /// What a file keeps from other worktrees.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Claims {
-    /// In no order; a port can stand twice.
+    /// In no order; a port can be there twice.
     pub ports: Vec<Port>,
-    /// The slot, where the file is of our shape and names one.
+    /// The slot, if the file is of our shape.
     pub slot: Option<Slot>,
     /// Whether the file is of exactly our shape and names the worktree that it was read for.
     pub is_intact: bool,
@@ -197,12 +176,12 @@ pub struct Claims {
     pub doubt: Option<Doubt>,
 }
 
-/// Why a file may reserve more than could be read from it.
+/// Why a file may reserve more than could be read from it, in words.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Doubt {
-    /// Nothing could be read from it. The words for why.
+    /// Nothing could be read from it.
     Unreadable(String),
-    /// Something could be read from it. The words for how.
+    /// Something could be read from it.
     Partial(String),
 }
 
@@ -211,173 +190,63 @@ impl Claims {
     /// ports of a file of exactly our shape; of anything else that can be read, every number that
     /// could be a port.
     pub fn of(found: &PlainFile, id: Option<&str>, kind: FileKind) -> Claims {
-        let unreadable = |why: String| Claims {
-            doubt: Some(Doubt::Unreadable(why)),
+        let doubtful = |ports, doubt| Claims {
+            ports,
+            doubt: Some(doubt),
             ..Claims::default()
         };
         match found {
             PlainFile::Missing => Claims::default(),
-            PlainFile::NotRegular(kind) => Claims {
-                doubt: Some(Doubt::Partial(format!("is {kind}, so it is not read"))),
-                ..Claims::default()
-            },
-            PlainFile::Unreadable(error) => unreadable(format!("cannot be read ({error})")),
+            PlainFile::NotRegular(kind) => {
+                doubtful(Vec::new(), Doubt::Partial(format!("is {kind}, so it is not read")))
+            }
+            PlainFile::Unreadable(error) => doubtful(
+                Vec::new(),
+                Doubt::Unreadable(format!("cannot be read ({error})")),
+            ),
             PlainFile::Read { bytes, .. } if bytes.iter().all(|&byte| byte == 0) => {
-                unreadable("is empty".to_owned())
+                doubtful(Vec::new(), Doubt::Unreadable("is empty".to_owned()))
             }
             PlainFile::Read {
                 bytes,
                 truncated: true,
-            } => Claims {
-                ports: numbers(bytes),
-                doubt: Some(Doubt::Partial(format!(
+            } => doubtful(
+                numbers(bytes),
+                Doubt::Partial(format!(
                     "is larger than {} KiB: only the ports named up to there count",
                     LIMIT / 1024
-                ))),
+                )),
+            ),
+            PlainFile::Read { bytes, .. } => match Document::parse(bytes) {
+                Document::Ours(ours) => Claims::of_shape(&ours, bytes, id, kind),
+                Document::OtherJson => Claims {
+                    ports: numbers(bytes),
+                    ..Claims::default()
+                },
+                Document::NotJson => doubtful(
+                    numbers(bytes),
+                    Doubt::Partial(
+                        "is not JSON: every number in it that could be a port counts".to_owned(),
+                    ),
+                ),
+            },
+        }
+    }
+
+    fn of_shape(ours: &OurShape<'_>, bytes: &[u8], id: Option<&str>, kind: FileKind) -> Claims {
+        match ours.reservation() {
+            Some(reservation) if ours.is_exact(kind) => Claims {
+                is_intact: reservation.worktree.as_deref() == id,
+                ports: reservation.bundle.ports.iter().map(|(_, port)| *port).collect(),
+                slot: Some(reservation.bundle.slot),
+                doubt: None,
+            },
+            _ => Claims {
+                ports: numbers(bytes),
+                slot: ours.member("slot").map(Slot),
                 ..Claims::default()
             },
-            PlainFile::Read { bytes, .. } => Claims::of_text(bytes, id, kind),
         }
-    }
-
-    fn of_text(bytes: &[u8], id: Option<&str>, kind: FileKind) -> Claims {
-        if let Some(exact) = Exact::parse(bytes, kind) {
-            return Claims {
-                is_intact: exact.worktree.as_deref() == id,
-                ports: exact.ports,
-                slot: exact.slot,
-                doubt: None,
-            };
-        }
-        let document = Document::parse(bytes);
-        Claims {
-            ports: numbers(bytes),
-            slot: match &document {
-                Document::Ours(ours) => ours.slot(),
-                Document::OtherJson | Document::NotJson => None,
-            },
-            is_intact: false,
-            doubt: matches!(document, Document::NotJson).then(|| {
-                Doubt::Partial(
-                    "is not JSON: every number in it that could be a port counts".to_owned(),
-                )
-            }),
-        }
-    }
-}
-
-/// What a file of exactly our shape says.
-struct Exact<'a> {
-    worktree: Option<Cow<'a, str>>,
-    slot: Option<Slot>,
-    ports: Vec<Port>,
-}
-
-impl Exact<'_> {
-    fn parse(bytes: &[u8], kind: FileKind) -> Option<Exact<'_>> {
-        let mut json = serde_json::Deserializer::from_slice(bytes);
-        let exact = ExactShape(kind).deserialize(&mut json).ok()?;
-        json.end().ok()?;
-        Some(exact)
-    }
-}
-
-/// Reads a file of exactly our shape, as the one of each other worktree is, in one go: our keys and
-/// no others, possible values, no key twice, and no more of anything than a config can have.
-struct ExactShape(FileKind);
-
-/// The most services that a config can have, and so the most ports in a file of ours.
-const MOST_SERVICES: usize = 64;
-
-/// More URLs than any config has: a hostile file's thousands are not compared with each other.
-const MOST_KEYS: usize = 256;
-
-impl<'de> DeserializeSeed<'de> for ExactShape {
-    type Value = Exact<'de>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Exact<'de>, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for ExactShape {
-    type Value = Exact<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a port file")
-    }
-
-    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Exact<'de>, M::Error> {
-        let (mut worktree, mut slot, mut ports) = (None, None, None);
-        let mut other_keys: Vec<Cow<'de, str>> = Vec::new();
-        while let Some(Text(key)) = map.next_key()? {
-            match &*key {
-                _ if other_keys.len() == MOST_KEYS || other_keys.contains(&key) => {
-                    return Err(M::Error::custom("not our shape"));
-                }
-                "worktree" if worktree.is_none() => {
-                    worktree = Some(map.next_value::<Option<Text<'de>>>()?.map(|Text(id)| id));
-                }
-                "slot" if slot.is_none() => slot = Some(map.next_value::<Option<u32>>()?),
-                "ports" if ports.is_none() => ports = Some(map.next_value::<ExactPorts>()?.0),
-                "env_files" if self.0 == FileKind::Record => {
-                    map.next_value::<Vec<Text<'de>>>()?;
-                    other_keys.push(key);
-                }
-                url if is_url_key(url) => {
-                    map.next_value::<Text<'de>>()?;
-                    other_keys.push(key);
-                }
-                _ => return Err(M::Error::custom("not our shape")),
-            }
-        }
-        match (worktree, slot, ports) {
-            (Some(worktree), Some(slot), Some(ports)) => Ok(Exact {
-                worktree,
-                slot: slot.map(Slot),
-                ports,
-            }),
-            _ => Err(M::Error::custom("not our shape")),
-        }
-    }
-}
-
-/// The ports of a file of exactly our shape.
-struct ExactPorts(Vec<Port>);
-
-impl<'de> Deserialize<'de> for ExactPorts {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Ports;
-
-        impl<'de> Visitor<'de> for Ports {
-            type Value = ExactPorts;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("services and their ports")
-            }
-
-            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<ExactPorts, M::Error> {
-                let mut services: Vec<Cow<'de, str>> = Vec::new();
-                let mut ports = Vec::new();
-                while let Some((Text(service), number)) = map.next_entry::<Text<'de>, u64>()? {
-                    match Port::new(number) {
-                        Some(port)
-                            if ports.len() < MOST_SERVICES && !services.contains(&service) =>
-                        {
-                            services.push(service);
-                            ports.push(port);
-                        }
-                        _ => return Err(M::Error::custom("not our shape")),
-                    }
-                }
-                if ports.is_empty() {
-                    return Err(M::Error::custom("no ports"));
-                }
-                Ok(ExactPorts(ports))
-            }
-        }
-
-        deserializer.deserialize_map(Ports)
     }
 }
 

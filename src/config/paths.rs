@@ -1,0 +1,83 @@
+//! Which files a config may have written: those inside the worktree that are not git's.
+
+use crate::error::printable;
+
+/// The longest path, in bytes.
+const LONGEST: usize = 200;
+
+/// The end of every temporary name.
+const TEMPORARY: &str = ".worktree-ports.tmp";
+
+/// Checks a path relative to the worktree's root.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check(path: &str) -> Result<(), String> {
+    if path.len() > LONGEST {
+        return Err(format!("it is longer than {LONGEST} bytes"));
+    }
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || "_.@+-/".contains(c);
+    if let Some(c) = path.chars().find(|&c| !is_allowed(c)) {
+        return Err(match c {
+            ' ' => "a space is not allowed".to_owned(),
+            c => format!("`{}` is not allowed", printable(&c.to_string())),
+        });
+    }
+    for component in path.split('/') {
+        let lower = component.to_ascii_lowercase();
+        let problem = match &*lower {
+            "" if path.is_empty() => "it is empty",
+            "" if path.starts_with('/') => "it must be relative to the worktree's root",
+            "" => "it has a `/` too many",
+            "." | ".." => "`.` and `..` are not allowed",
+            ".git" => "`.git` belongs to git",
+            _ if lower.ends_with('.') => "no component may end in `.`",
+            _ if lower.starts_with('-') => "no component may start with `-`",
+            _ if lower.ends_with(TEMPORARY) => {
+                "`*.worktree-ports.tmp` is the name of a temporary file"
+            }
+            _ => continue,
+        };
+        return Err(problem.to_owned());
+    }
+    Ok(())
+}
+
+/// Checks the path of an env file.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_env_file(path: &str) -> Result<(), String> {
+    check(path)?;
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let is_env_file = name == ".flaskenv"
+        || [".env", ".dev.vars"].contains(&name)
+        || [".env.", ".dev.vars."]
+            .iter()
+            .any(|start| name.starts_with(start))
+        || name.ends_with(".env");
+    match name {
+        _ if is_env_file => Ok(()),
+        ".envrc" => Err("direnv would run it as a script".to_owned()),
+        _ => Err(format!(
+            "`{name}` is not the name of an env file: `.env`, `.env.*`, `*.env`, `.dev.vars`, `.dev.vars.*` and `.flaskenv` are"
+        )),
+    }
+}
+
+/// The path that `path` most likely means and that `check` allows.
+pub fn nearest_path(path: &str, check: impl Fn(&str) -> Result<(), String>) -> Option<String> {
+    let forward = path.trim().replace('\\', "/").replace(' ', "-");
+    let is_kept = |component: &&str| !["", ".", ".."].contains(component);
+    let components: Vec<&str> = forward.split('/').filter(is_kept).collect();
+    let relative = components.join("/");
+    let beside = components.split_last().map(|(_, directories)| {
+        let components = directories.iter().copied().chain([".env"]);
+        components.collect::<Vec<_>>().join("/")
+    });
+    let mut candidates = [relative].into_iter().chain(beside);
+    candidates.find(|path| check(path).is_ok())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,359 @@
+//! Values as the program judges them, beside `tests/data/values.py`, which judges what they render to.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::test_runner::{Config as Cases, TestCaseError, TestRunner};
+
+use super::placeholder::views;
+use super::*;
+
+const SCRIPT: &str = r#"
+import json, sys
+sys.path.insert(0, sys.argv[1])
+import values
+for line in sys.stdin:
+    name, value, main = json.loads(line)
+    print("yes" if values.ok(name, value, main) else "no", flush=True)
+"#;
+
+struct Python {
+    child: Child,
+    questions: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Python {
+    /// `None` if there is no Python 3.
+    fn start() -> Option<Python> {
+        let mut child = Command::new("python3")
+            .args(["-B", "-c", SCRIPT])
+            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .ok()?;
+        let (questions, answers) = (child.stdin.take()?, child.stdout.take()?);
+        Some(Python {
+            child,
+            questions,
+            answers: BufReader::new(answers),
+        })
+    }
+
+    fn allows(&mut self, name: &str, value: &str, is_main: bool) -> bool {
+        let question = serde_json::json!([name, value, is_main]);
+        writeln!(self.questions, "{question}").unwrap();
+        let mut answer = String::new();
+        self.answers.read_line(&mut answer).unwrap();
+        match answer.trim() {
+            "yes" => true,
+            "no" => false,
+            other => panic!("{name}={value}: {other:?}"),
+        }
+    }
+}
+
+impl Drop for Python {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn services() -> Vec<Service> {
+    let service = |(name, base)| Service {
+        name: ServiceName::new(name),
+        base: Port::new(base).unwrap(),
+    };
+    [("web", 3000), ("api", 4000)].map(service).to_vec()
+}
+
+/// What a setting renders to: with ports of four and of five digits, and a slot that is no port.
+fn renderings(setting: &str) -> Vec<(String, bool)> {
+    let bundle = |slot, ports: [u64; 2]| Bundle {
+        slot: Some(Slot(slot)),
+        ports: services()
+            .into_iter()
+            .zip(ports)
+            .map(|(service, port)| (service.name, Port::new(port).unwrap()))
+            .collect(),
+    };
+    let mut texts = Vec::new();
+    for (bundle, label, is_main) in [
+        (bundle(0, [3000, 4000]), "main", true),
+        (bundle(100_000, [63_000, 64_000]), "main", true),
+        (bundle(1, [3100, 4100]), "fix-cart", false),
+        (bundle(100_000, [63_100, 64_100]), "1-x9", false),
+    ] {
+        let values = Values {
+            bundle: &bundle,
+            label,
+            is_main,
+        };
+        let views = views(setting, &services()).unwrap();
+        let view = if is_main { views.main } else { views.linked };
+        texts.push((placeholder::render(&view, &values).unwrap(), is_main));
+    }
+    texts
+}
+
+/// Fails if the program and the reference disagree. What the reference allows in every rendering,
+/// the program must allow.
+fn compare(python: &mut Python, name: &str, text: &str) -> Result<bool, String> {
+    // The reference looks at the end of these names and values alone.
+    let upper = name.to_ascii_uppercase();
+    let is_past_the_reference = upper.contains("PGHOST") && text.contains(".localhost")
+        || upper.contains("PGHOST") && !upper.ends_with("PGHOST")
+        || upper.contains("SUFFIX") && !upper.ends_with("SUFFIX");
+    if is_past_the_reference {
+        return Ok(false);
+    }
+    if views(text, &services()).is_err() {
+        return Ok(false);
+    }
+    let config = serde_json::json!({"services": {"web": 3000, "api": 4000}, "env": {name: text}});
+    let parsed = Config::parse(&config.to_string());
+    let texts = renderings(text);
+    let refused = texts
+        .iter()
+        .find(|(value, is_main)| !python.allows(name, value, *is_main));
+    match (&parsed, refused) {
+        (Ok(_), Some((value, _))) => Err(format!("the reference refuses {name}={value} of {text}")),
+        (Err(why), None) => Err(format!("the reference allows {name}={text}: {why}")),
+        _ => Ok(parsed.is_ok()),
+    }
+}
+
+fn parts(parts: &'static [&'static str], at_most: usize) -> impl Strategy<Value = String> {
+    prop::collection::vec(select(parts), 0..=at_most).prop_map(|parts| parts.concat())
+}
+
+fn names() -> impl Strategy<Value = String> {
+    const WORDS: &[&str] = &[
+        "A", "PORT", "PORTS", "PGPORT", "URL", "URLS", "DSN", "Origin", "CALLBACK", "RESULT",
+        "BACKEND", "AWS", "ENDPOINT", "HOST", "hosts", "ADDR", "ADDRESS", "BROKER", "PGHOST",
+        "VITE", "NEXT", "PUBLIC", "EXPO", "REACT", "APP", "NAME", "SUFFIX", "DB", "DATABASE", "ID",
+        "BUCKET", "WORKTREE", "PGUSER", "COMPOSE", "PROJECT", "USER", "USERNAME", "POSTGRES",
+        "REDIS", "PREFIX", "TABLE", "KEY", "INDEX", "SLOT", "OFFSET", "TEST", "HTTP", "S3", "UI",
+        "DEV", "LOCAL", "GIT", "2", "1", "PORT2", "S32", "DB1", "TEST3", "", "PATH", "BASE", "X9",
+    ];
+    prop_oneof![
+        8 => prop::collection::vec(select(WORDS), 1..5).prop_map(|words| words.join("_")),
+        2 => select(&["APP_PORT", "APP_URL", "APP_HOST", "APP_NAME", "DB_SUFFIX", "APP_SLOT", "VITE_API", "DB", "PGHOST"][..])
+            .prop_map(str::to_owned),
+        1 => "[A-Za-z0-9_.-]{1,66}",
+    ]
+}
+
+const SCHEMES: &[&str] = &[
+    "http",
+    "https",
+    "ws",
+    "wss",
+    "postgres",
+    "postgresql",
+    "postgresql+asyncpg",
+    "mysql+srv",
+    "mongodb+srv",
+    "mariadb",
+    "mongodb",
+    "redis",
+    "rediss",
+    "amqp",
+    "amqps",
+    "bolt",
+    "smtp",
+    "nats",
+    "jdbc:postgresql",
+    "jdbc:mysql",
+    "jdbc:redis",
+    "jdbc:h2",
+    "file",
+    "HTTP",
+    "h{slot}",
+    "sqlite",
+    "postgres+x_y",
+    "jdbc:postgresql+a",
+];
+const USERS: &[&str] = &[
+    "",
+    "u@",
+    "u:p@",
+    "u%40x:@",
+    ":p@",
+    "@",
+    "-u@",
+    "u@v@",
+    "u:p:q@",
+    "{worktree}@",
+    "{-slot}u@",
+    "u/@",
+    "u_1.x+y-:%@",
+];
+const LOCAL: &[&str] = &[
+    "localhost",
+    "127.0.0.1",
+    "[::1]",
+    "::1",
+    "{worktree}.localhost",
+    "{worktree.}localhost",
+    "a{.worktree}.localhost",
+    "{web}.localhost",
+    "{slot}.localhost",
+    "a-.localhost",
+    "-a.localhost",
+    "a_b.localhost",
+    ".localhost",
+    "",
+    "{_worktree}.localhost",
+    "localhost{.worktree}",
+    "0.0.0.0",
+    "evil.example",
+    "{worktree}",
+    "LOCALHOST",
+    "[::2]",
+    "localhost.",
+    "{worktree-}a.localhost",
+    "{-worktree}.localhost",
+];
+const PORTS: &[&str] = &[
+    "",
+    ":{web}",
+    ":3000",
+    ":{slot}",
+    ":0",
+    ":65536",
+    ":00080",
+    ":{web}{api}",
+    ":1{web}",
+    ":{worktree}",
+    ":",
+    ":99999",
+];
+const PATHS: &[&str] = &[
+    "",
+    "/",
+    "/x",
+    "/shop{_worktree}",
+    "/{slot}",
+    "/a/b",
+    "/%2F",
+    "/%2f",
+    "/a%2Fb",
+    "/x-y_z",
+    "/@a:b=c&d+e",
+    "?x",
+    "/?x=y",
+    "/[a]",
+    "/{web}",
+    "//evil.example",
+    "/x;y",
+    "/x y",
+];
+const QUERIES: &[&str] = &[
+    "",
+    "?",
+    "?ssl=",
+    "?sslmode=disable",
+    "?sslmode=disable&schema={worktree}",
+    "?sslkey=x",
+    "?schema=a/b",
+    "?host=evil.example",
+    "?w=1&w=2&db={slot}",
+    "?{slot}=1",
+    "?ssl",
+    "?ssl=true&",
+    "?SSL=true",
+    "?schema=a=b",
+    "?schema=%41",
+];
+
+fn urls() -> impl Strategy<Value = String> {
+    (
+        select(SCHEMES),
+        select(USERS),
+        select(LOCAL),
+        select(PORTS),
+        select(PATHS),
+        select(QUERIES),
+    )
+        .prop_map(|(scheme, user, host, port, path, query)| {
+            format!("{scheme}://{user}{host}{port}{path}{query}")
+        })
+}
+
+/// Such URLs as are nearly always right, so that long ones are accepted too.
+fn usual_urls() -> impl Strategy<Value = String> {
+    let first = |parts: &'static [&'static str], n: usize| select(&parts[..n]);
+    let web = (
+        first(SCHEMES, 4),
+        first(USERS, 5),
+        first(LOCAL, 3),
+        first(PORTS, 3),
+        first(PATHS, 6),
+    )
+        .prop_map(|(scheme, user, host, port, path)| {
+            format!("{scheme}://{user}{host}{port}{path}")
+        });
+    let database = (
+        select(&SCHEMES[4..17]),
+        first(USERS, 5),
+        first(LOCAL, 3),
+        first(PORTS, 3),
+        first(PATHS, 5),
+        first(QUERIES, 5),
+    )
+        .prop_map(|(scheme, user, host, port, path, query)| {
+            format!("{scheme}://{user}{host}{port}{path}{query}")
+        });
+    prop_oneof![web, database]
+}
+
+fn texts() -> impl Strategy<Value = String> {
+    let one = || {
+        prop_oneof![
+            2 => urls(),
+            3 => usual_urls(),
+            2 => (select(LOCAL), select(PORTS)).prop_map(|(host, port)| format!("{host}{port}")),
+            1 => select(PORTS).prop_map(|port| port.trim_start_matches(':').to_owned()),
+            2 => parts(&["shop", "-", "_", "{slot}", "{worktree}", "{-slot}", "{_worktree}", "{slot-}", "{worktree.}", "{web}", "1", "A", ".", " "], 4),
+        ]
+    };
+    prop_oneof![
+        4 => one(),
+        1 => prop::collection::vec(one(), 2..4).prop_map(|items| items.join(",")),
+        1 => (one(), parts(&["\n", "$", "`", "\u{fc}", "\0", "#", "'", "\"", "\\", "~", "*", "!", "^", "\u{ff0e}", ",", "@", "%", "{slot}"], 2), one())
+            .prop_map(|(one, odd, other)| format!("{one}{odd}{other}")),
+    ]
+}
+
+#[test]
+fn the_program_and_the_reference_allow_the_same_values() {
+    let Some(mut python) = Python::start() else {
+        eprintln!("skipped: there is no python3");
+        return;
+    };
+    let mut runner = TestRunner::new(Cases {
+        cases: 3000,
+        failure_persistence: None,
+        ..Cases::default()
+    });
+    let (mut compared, mut allowed) = (0, 0);
+    let cell = std::cell::RefCell::new((&mut python, &mut compared, &mut allowed));
+    runner
+        .run(&(names(), texts()), |(name, text)| {
+            let (python, compared, allowed) = &mut *cell.borrow_mut();
+            let is_allowed = compare(python, &name, &text).map_err(TestCaseError::fail)?;
+            **compared += 1;
+            **allowed += u32::from(is_allowed);
+            Ok(())
+        })
+        .unwrap();
+    assert!(
+        allowed > compared / 50,
+        "{allowed} of {compared} are allowed, too few to compare"
+    );
+}

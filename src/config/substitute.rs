@@ -1,0 +1,110 @@
+//! Lines of env files, and variables in templates.
+
+/// The line that sets the variable `name`, as shells and readers of env files read it.
+///
+/// Of the characters that a value may have, a shell acts on `&` alone: what follows would be the
+/// next command, and come from a branch's config. Other values stay plain, because make takes
+/// quotes for a part of the value. No value has a quote in it.
+pub fn assignment(name: &str, value: &str) -> String {
+    if value.contains('&') {
+        format!("{name}='{value}'")
+    } else {
+        format!("{name}={value}")
+    }
+}
+
+/// `template` with the value for each `${NAME}` that is a variable; everything else stays as it is.
+pub fn substitute(template: &str, variables: &[(String, String)]) -> String {
+    let mut text = String::with_capacity(template.len());
+    let mut rest = template;
+    while let Some((before, behind)) = rest.split_once("${") {
+        text.push_str(before);
+        let variable = variables.iter().find_map(|(name, value)| {
+            let behind = behind.strip_prefix(&**name)?.strip_prefix('}')?;
+            Some((value, behind))
+        });
+        match variable {
+            Some((value, behind)) => {
+                text.push_str(value);
+                rest = behind;
+            }
+            None => {
+                text.push_str("${");
+                rest = behind;
+            }
+        }
+    }
+    text + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn variables() -> Vec<(String, String)> {
+        let variable = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        [
+            ("WEB_PORT", "3010"),
+            ("DB_NAME", "shop_x"),
+            ("A_URL", "http://localhost:1/${WEB_PORT}"),
+        ]
+        .map(variable)
+        .to_vec()
+    }
+
+    #[test]
+    fn known_variables_in_braces_are_replaced_and_nothing_else() {
+        let table = [
+            ("port = ${WEB_PORT}", "port = 3010"),
+            ("${WEB_PORT}${WEB_PORT}", "30103010"),
+            ("a\r\n${DB_NAME}\r\n", "a\r\nshop_x\r\n"),
+            (
+                "${HOME} $WEB_PORT {WEB_PORT} ${web_port}",
+                "${HOME} $WEB_PORT {WEB_PORT} ${web_port}",
+            ),
+            (
+                "${WEB_PORT:-3000} ${ WEB_PORT }",
+                "${WEB_PORT:-3000} ${ WEB_PORT }",
+            ),
+            ("${${WEB_PORT}}", "${3010}"),
+            ("$${WEB_PORT}", "$3010"),
+            ("${WEB_PORT", "${WEB_PORT"),
+            ("${", "${"),
+            ("", ""),
+            // A value is not looked at again.
+            ("${A_URL}", "http://localhost:1/${WEB_PORT}"),
+        ];
+        for (template, text) in table {
+            assert_eq!(substitute(template, &variables()), text, "{template}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_text_without_known_variables_comes_back_identical(
+            parts in prop::collection::vec(
+                prop::sample::select(&["$", "{", "}", "${", "WEB_PORT", "${HOME}", "\u{fc}", "\n", "\0"][..]), 0..12,
+            ),
+        ) {
+            let text = parts.concat();
+            prop_assert_eq!(substitute(&text, &[]), &*text);
+            if !text.contains("${WEB_PORT}") {
+                prop_assert_eq!(substitute(&text, &variables()), text);
+            }
+        }
+    }
+
+    #[test]
+    fn a_value_with_an_ampersand_is_quoted() {
+        assert_eq!(
+            assignment("A_URL", "http://localhost:1/a"),
+            "A_URL=http://localhost:1/a"
+        );
+        assert_eq!(
+            assignment("A_URL", "redis://localhost/0?db=1&w=2"),
+            "A_URL='redis://localhost/0?db=1&w=2'"
+        );
+    }
+}

@@ -1,0 +1,294 @@
+//! An opened directory. Names are relative to it, so that neither a move nor a link that is swapped
+//! in leads elsewhere; and what a hostile branch may have put there is read without waiting.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use super::system;
+use crate::error::ErrorKind;
+
+pub use super::system::{is_executable, is_open_for_writing};
+
+/// How large most of git's one-line files are, in bytes.
+const USUAL_SIZE: usize = 255;
+
+/// A directory that was opened, and the path by which it was.
+pub struct Dir {
+    handle: system::Handle,
+    path: PathBuf,
+}
+
+/// What tells one file from all others: device and inode; on Windows, the serial number of the
+/// volume and the index of the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Identity(pub u64, pub u64);
+
+/// What lies under a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Regular,
+    Directory,
+    Link,
+    /// The word for it: a FIFO, a socket, a device.
+    Special(&'static str),
+}
+
+impl Kind {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Kind::Regular => "a regular file",
+            Kind::Directory => "a directory",
+            Kind::Link => "a symbolic link",
+            Kind::Special(word) => word,
+        }
+    }
+}
+
+/// What the system says of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stat {
+    pub kind: Kind,
+    /// In bytes.
+    pub size: u64,
+    pub identity: Identity,
+    /// The permission bits; 0 on Windows.
+    pub mode: u32,
+    /// The owner and the group; 0 on Windows.
+    pub owner: (u32, u32),
+}
+
+/// What could be read under a name.
+#[derive(Debug)]
+pub enum PlainFile {
+    /// Nothing is there, nor can be: the directory may be gone too.
+    Missing,
+    /// Not a regular file, and not opened. The word for what it is.
+    NotRegular(&'static str),
+    /// There, but it cannot be read.
+    Unreadable(io::Error),
+    /// A regular file.
+    Read {
+        /// The content, or the start of it.
+        bytes: Vec<u8>,
+        /// Whether there was more than was asked for.
+        truncated: bool,
+    },
+}
+
+impl Dir {
+    /// Opens the directory at `path`, through whatever links lead there.
+    pub fn open(path: &Path) -> io::Result<Dir> {
+        Ok(Dir {
+            handle: system::open_dir(path)?,
+            path: path.to_owned(),
+        })
+    }
+
+    /// Opens the directory `name` in this one, which must not be a link; `.` is this one again.
+    pub fn enter(&self, name: &str) -> io::Result<Dir> {
+        Ok(Dir {
+            handle: system::enter(&self.handle, name)?,
+            path: if name == "." {
+                self.path.clone()
+            } else {
+                self.path_of(name)
+            },
+        })
+    }
+
+    /// The path by which it was opened.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The path of `name` in it.
+    pub fn path_of(&self, name: &str) -> PathBuf {
+        path_in(&self.path, name)
+    }
+
+    pub fn identity(&self) -> io::Result<Identity> {
+        self.stat().map(|stat| stat.identity)
+    }
+
+    /// What the system says of the directory itself.
+    pub fn stat(&self) -> io::Result<Stat> {
+        system::stat_dir(&self.handle)
+    }
+
+    /// What lies under `name`, without following a link; `None` if nothing does.
+    pub fn look(&self, name: &str) -> io::Result<Option<Stat>> {
+        match system::stat(&self.handle, name) {
+            Err(error) if ErrorKind::of(&error) == ErrorKind::Absent => Ok(None),
+            stat => stat.map(Some),
+        }
+    }
+
+    /// Whether anything lies under `name`, as far as this can be known.
+    pub fn has(&self, name: &str) -> bool {
+        self.look(name).is_ok_and(|stat| stat.is_some())
+    }
+
+    /// Reads at most `limit` bytes of the regular file `name`.
+    ///
+    /// # Errors
+    /// A shortage of our own: nothing can be said of the file then.
+    pub fn read(&self, name: &str, limit: usize) -> io::Result<PlainFile> {
+        // Looked at before it is opened: to open a FIFO or a device has effects on others.
+        match system::stat(&self.handle, name) {
+            Ok(stat) if stat.kind == Kind::Regular => self.read_opened(name, stat.size, limit),
+            Ok(stat) => Ok(PlainFile::NotRegular(stat.kind.word())),
+            Err(error) => unreadable(error),
+        }
+    }
+
+    /// As [`Dir::read`], for the small files in git's own directories, which no branch can put there
+    /// and of which every worktree has some.
+    pub fn read_of_git(&self, name: &str, limit: usize) -> io::Result<PlainFile> {
+        self.read_opened(name, USUAL_SIZE as u64, limit)
+    }
+
+    fn read_opened(&self, name: &str, size: u64, limit: usize) -> io::Result<PlainFile> {
+        let expected = usize::try_from(size).unwrap_or(usize::MAX).min(limit);
+        match system::open(&self.handle, name)
+            .and_then(|file| read_at_most(&file, expected, limit))
+        {
+            Ok((bytes, truncated)) => Ok(PlainFile::Read { bytes, truncated }),
+            Err(error) => unreadable(error),
+        }
+    }
+
+    /// Opens the regular file `name` to be read; anything else is an error.
+    pub fn open_file(&self, name: &str) -> io::Result<(File, Stat)> {
+        let file = system::open(&self.handle, name)?;
+        let stat = system::stat_file(&file)?;
+        match stat.kind {
+            Kind::Regular => Ok((file, stat)),
+            kind => Err(io::Error::other(format!("it is {}", kind.word()))),
+        }
+    }
+
+    /// Makes the file `name`, which must not exist, with that mode less the umask.
+    pub fn create(&self, name: &str, mode: u32) -> io::Result<File> {
+        system::create(&self.handle, name, mode)
+    }
+
+    /// Opens the regular file `name` to be locked.
+    pub fn open_lock(&self, name: &str) -> io::Result<File> {
+        system::open_lock(&self.handle, name)
+    }
+
+    /// Renames `from` over whatever file has the name `to`.
+    pub fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        system::rename(&self.handle, from, to)
+    }
+
+    /// Renames `from` to `to`; fails with `AlreadyExists` if something has that name.
+    pub fn rename_new(&self, from: &str, to: &str) -> io::Result<()> {
+        system::rename_new(&self.handle, from, to)
+    }
+
+    /// Removes the file or link `name`; whether there was one.
+    pub fn remove(&self, name: &str) -> io::Result<bool> {
+        match system::remove(&self.handle, name) {
+            Ok(()) => Ok(true),
+            // On a read-only file system, removing what is not there fails too.
+            Err(_) if matches!(self.look(name), Ok(None)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Removes the empty directory `name`.
+    pub fn remove_dir(&self, name: &str) -> io::Result<()> {
+        system::remove_dir(&self.handle, name)
+    }
+
+    /// Gives `file`, which was made in this directory, the owner and group of the directory, as far
+    /// as this process may: what root makes for a user must stay the user's.
+    pub fn give_owner(&self, file: &File) -> io::Result<()> {
+        system::give_owner(file, self.stat()?.owner);
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Dir {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Dir").field(&self.path).finish()
+    }
+}
+
+/// Gives `new` the owner, group, mode and access control list of `old`.
+///
+/// # Errors
+/// The list or the mode cannot be kept, so that others could come to read the file.
+pub fn keep_access(new: &File, old: &File) -> io::Result<()> {
+    system::keep_access(new, old)
+}
+
+/// Gives `made`, a file or directory in a directory that is shared as `common` says, the owner and
+/// group of that and the mode `mode`, whatever the umask, as far as this process may.
+pub fn share(made: &File, common: &Stat, mode: u32) {
+    system::share(made, common, mode);
+}
+
+/// The identity of an open file.
+pub fn identity_of(file: &File) -> io::Result<Identity> {
+    system::stat_file(file).map(|stat| stat.identity)
+}
+
+/// The identity of what is at `path`, through all links.
+pub fn identity_at(path: &Path) -> io::Result<Identity> {
+    system::identity_at(path)
+}
+
+/// Whether both paths lead to one directory, by whatever mounts and links.
+pub fn is_same_directory(one: &Path, other: &Path) -> bool {
+    one == other
+        || matches!((identity_at(one), identity_at(other)), (Ok(one), Ok(other)) if one == other)
+}
+
+/// The path of `name` in `directory`, made with one allocation.
+pub fn path_in(directory: &Path, name: &str) -> PathBuf {
+    let mut path = PathBuf::with_capacity(directory.as_os_str().len() + 1 + name.len());
+    path.push(directory);
+    path.push(name);
+    path
+}
+
+fn unreadable(error: io::Error) -> io::Result<PlainFile> {
+    match ErrorKind::of(&error) {
+        ErrorKind::Shortage => Err(error),
+        ErrorKind::Absent => Ok(PlainFile::Missing),
+        ErrorKind::Refused | ErrorKind::Other => Ok(PlainFile::Unreadable(error)),
+    }
+}
+
+/// The first `limit` bytes, in one read(2) if the file has the `expected` size.
+pub fn read_at_most(
+    mut file: &File,
+    expected: usize,
+    limit: usize,
+) -> io::Result<(Vec<u8>, bool)> {
+    // One byte more than expected: a read that leaves it free has met the end.
+    let mut bytes = vec![0; expected + 1];
+    let mut filled = 0;
+    loop {
+        match file.read(&mut bytes[filled..]) {
+            Ok(n) => filled += n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        }
+        if filled < bytes.len() {
+            break;
+        }
+        if filled > limit {
+            bytes.truncate(limit);
+            return Ok((bytes, true));
+        }
+        bytes.resize((filled * 2).min(limit + 1), 0);
+    }
+    bytes.truncate(filled);
+    Ok((bytes, false))
+}

@@ -1,0 +1,194 @@
+//! A file that is written under a temporary name and then renamed over the one that it replaces: a
+//! reader meets the old content or the new, and a kill leaves one of them whole.
+
+use std::cell::Cell;
+use std::fs::File;
+use std::io::{self, Write};
+use std::thread;
+use std::time::Duration;
+
+use super::dir::{self, Dir, Stat, read_at_most};
+
+/// What a file's name ends in until the file is whole.
+pub const SUFFIX: &str = ".worktree-ports.tmp";
+
+/// Who may read and write a new file.
+#[derive(Clone, Copy)]
+pub enum Access<'a> {
+    /// Whoever the umask lets, as any new file; it belongs to the owner of its directory.
+    New,
+    /// The same as for this file, which it replaces or is a copy of.
+    Like(&'a File),
+    /// The owner and group of a directory that is shared like this one, with this mode.
+    Shared(Stat, u32),
+}
+
+/// A file under its temporary name; removed when dropped.
+pub struct Staged<'a> {
+    dir: &'a Dir,
+    name: String,
+    access: Access<'a>,
+    is_settled: bool,
+}
+
+impl<'a> Staged<'a> {
+    /// Writes what is to be the file `name` in `dir`.
+    ///
+    /// Only the holder of the lock writes under temporary names, so whatever is there was left by a
+    /// kill and is removed.
+    ///
+    /// # Errors
+    /// Those of the system calls; nothing is left then.
+    pub fn prepare(
+        dir: &'a Dir,
+        name: &str,
+        content: &[u8],
+        access: Access<'a>,
+    ) -> io::Result<Staged<'a>> {
+        let temporary = temporary(name);
+        dir.remove(&temporary)?;
+        let mode = if matches!(access, Access::New) { 0o666 } else { 0o600 };
+        let mut file = dir.create(&temporary, mode)?;
+        let staged = Staged {
+            dir,
+            name: name.to_owned(),
+            access,
+            is_settled: false,
+        };
+        file.write_all(content)?;
+        match access {
+            Access::New => dir.give_owner(&file)?,
+            Access::Like(old) => dir::keep_access(&file, old)?,
+            Access::Shared(common, mode) => dir::share(&file, &common, mode),
+        }
+        Ok(staged)
+    }
+
+    /// Replaces the content, by a rename too.
+    pub fn rewrite(&self, content: &[u8]) -> io::Result<()> {
+        Staged::prepare(self.dir, &temporary(&self.name), content, self.access)?.commit()
+    }
+
+    /// Renames it over whatever file is there.
+    pub fn commit(mut self) -> io::Result<()> {
+        self.dir.rename(&temporary(&self.name), &self.name)?;
+        self.is_settled = true;
+        Ok(())
+    }
+
+    /// Renames it; `false` if something has come to be there.
+    pub fn commit_new(mut self) -> io::Result<bool> {
+        match self.dir.rename_new(&temporary(&self.name), &self.name) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            outcome => {
+                outcome?;
+                self.is_settled = true;
+                Ok(true)
+            }
+        }
+    }
+
+    /// Renames it over whatever file is there, or leaves it under its temporary name.
+    pub fn commit_or_leave(mut self) -> io::Result<()> {
+        self.is_settled = true;
+        self.dir.rename(&temporary(&self.name), &self.name)
+    }
+
+    /// Leaves it under its temporary name.
+    pub fn leave(mut self) {
+        self.is_settled = true;
+    }
+}
+
+impl Drop for Staged<'_> {
+    fn drop(&mut self) {
+        if !self.is_settled {
+            // What stays is removed by the next writer.
+            let _ = self.dir.remove(&temporary(&self.name));
+        }
+    }
+}
+
+/// The name of `name` until it is whole.
+pub fn temporary(name: &str) -> String {
+    format!("{name}{SUFFIX}")
+}
+
+/// Removes what a kill has left of the file `name`; whether there was anything.
+pub fn remove_leftover(dir: &Dir, name: &str) -> io::Result<bool> {
+    let temporary = temporary(name);
+    Ok(dir.remove(&self::temporary(&temporary))? | dir.remove(&temporary)?)
+}
+
+/// How long one command waits for other programs that have files open for writing.
+pub struct Patience(Cell<Duration>);
+
+impl Default for Patience {
+    fn default() -> Patience {
+        Patience(Cell::new(Duration::from_secs(1)))
+    }
+}
+
+impl Patience {
+    /// Waits until no other process has `file` open for writing.
+    ///
+    /// # Errors
+    /// One still has it.
+    fn wait_for(&self, file: &File) -> io::Result<()> {
+        const PAUSE: Duration = Duration::from_millis(10);
+        while dir::is_open_for_writing(file) {
+            let Some(left) = self.0.get().checked_sub(PAUSE) else {
+                return Err(io::Error::new(
+                    io::ErrorKind::WouldBlock,
+                    "another program has it open for writing",
+                ));
+            };
+            self.0.set(left);
+            thread::sleep(PAUSE);
+        }
+        Ok(())
+    }
+}
+
+/// A file that other programs write too, as it was when it was read.
+pub struct Original {
+    file: File,
+    stat: Stat,
+    pub bytes: Vec<u8>,
+}
+
+impl Original {
+    /// Reads the regular file `name`, of at most `limit` bytes, while nobody writes it.
+    pub fn read(dir: &Dir, name: &str, limit: usize, patience: &Patience) -> io::Result<Original> {
+        let (file, stat) = dir.open_file(name)?;
+        patience.wait_for(&file)?;
+        let expected = usize::try_from(stat.size).unwrap_or(usize::MAX).min(limit);
+        match read_at_most(&file, expected, limit)? {
+            (_, true) => Err(io::Error::new(
+                io::ErrorKind::FileTooLarge,
+                format!("it is larger than {} KiB", limit / 1024),
+            )),
+            (bytes, false) => Ok(Original { file, stat, bytes }),
+        }
+    }
+
+    /// Writes what is to replace it.
+    pub fn stage<'a>(&'a self, dir: &'a Dir, name: &str, new: &[u8]) -> io::Result<Staged<'a>> {
+        Staged::prepare(dir, name, new, Access::Like(&self.file))
+    }
+
+    /// Whether the same file with the same content still has that name, and nobody writes it.
+    pub fn is_unchanged(&self, dir: &Dir, name: &str, patience: &Patience) -> io::Result<bool> {
+        let now = Original::read(dir, name, self.bytes.len(), patience);
+        Ok(now.is_ok_and(|now| now.stat.identity == self.stat.identity && now.bytes == self.bytes))
+    }
+
+    /// The permission bits.
+    pub fn mode(&self) -> u32 {
+        self.stat.mode
+    }
+
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+}

@@ -1,0 +1,215 @@
+//! Directory handles, modes, owners, access control lists and leases on Unix.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid};
+
+use super::dir::{Identity, Kind, Stat};
+
+pub type Handle = OwnedFd;
+
+/// A link is not followed, a FIFO not waited for.
+const SAFELY: OFlags = OFlags::NOFOLLOW
+    .union(OFlags::NONBLOCK)
+    .union(OFlags::NOCTTY)
+    .union(OFlags::CLOEXEC);
+
+/// A directory that need not be listed can be opened without the right to.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const DIRECTORY: OFlags = OFlags::DIRECTORY.union(OFlags::CLOEXEC);
+
+pub fn open_dir(path: &Path) -> io::Result<OwnedFd> {
+    Ok(rustix::fs::open(path, DIRECTORY, Mode::empty())?)
+}
+
+pub fn enter(dir: &OwnedFd, name: &str) -> io::Result<OwnedFd> {
+    let flags = DIRECTORY | OFlags::NOFOLLOW;
+    Ok(rustix::fs::openat(dir, name, flags, Mode::empty())?)
+}
+
+pub fn open(dir: &OwnedFd, name: &str) -> io::Result<File> {
+    Ok(rustix::fs::openat(dir, name, OFlags::RDONLY | SAFELY, Mode::empty())?.into())
+}
+
+pub fn create(dir: &OwnedFd, name: &str, mode: u32) -> io::Result<File> {
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | SAFELY;
+    Ok(rustix::fs::openat(dir, name, flags, Mode::from_raw_mode(raw(mode)))?.into())
+}
+
+/// Opened to be read where writing is refused, as in a sandbox: a lock needs no write access.
+pub fn open_lock(dir: &OwnedFd, name: &str) -> io::Result<File> {
+    let file: File = match rustix::fs::openat(dir, name, OFlags::RDWR | SAFELY, Mode::empty()) {
+        Ok(file) => file.into(),
+        Err(refused) => open(dir, name).map_err(|_| refused)?,
+    };
+    match stat_file(&file)?.kind {
+        Kind::Regular => Ok(file),
+        kind => Err(io::Error::other(format!("it is {}", kind.word()))),
+    }
+}
+
+pub fn stat_dir(dir: &OwnedFd) -> io::Result<Stat> {
+    Ok(stat_of(&rustix::fs::fstat(dir)?))
+}
+
+pub fn stat_file(file: &File) -> io::Result<Stat> {
+    Ok(stat_of(&rustix::fs::fstat(file)?))
+}
+
+pub fn stat(dir: &OwnedFd, name: &str) -> io::Result<Stat> {
+    let stat = rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    Ok(stat_of(&stat))
+}
+
+pub fn identity_at(path: &Path) -> io::Result<Identity> {
+    Ok(stat_of(&rustix::fs::stat(path)?).identity)
+}
+
+#[expect(
+    clippy::cast_sign_loss,
+    clippy::useless_conversion,
+    clippy::unnecessary_cast,
+    clippy::cast_lossless,
+    reason = "the types of these fields differ between systems"
+)]
+fn stat_of(stat: &rustix::fs::Stat) -> Stat {
+    let kind = match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => Kind::Regular,
+        FileType::Directory => Kind::Directory,
+        FileType::Symlink => Kind::Link,
+        FileType::Fifo => Kind::Special("a FIFO"),
+        FileType::Socket => Kind::Special("a socket"),
+        _ => Kind::Special("a device"),
+    };
+    Stat {
+        kind,
+        size: stat.st_size as u64,
+        identity: Identity(stat.st_dev as u64, stat.st_ino as u64),
+        mode: u32::from(stat.st_mode) & 0o7777,
+        owner: (stat.st_uid, stat.st_gid),
+    }
+}
+
+pub fn rename(dir: &OwnedFd, from: &str, to: &str) -> io::Result<()> {
+    Ok(rustix::fs::renameat(dir, from, dir, to)?)
+}
+
+/// By a second link, which fails if the name is taken. A file system without links gets a look and a
+/// rename.
+pub fn rename_new(dir: &OwnedFd, from: &str, to: &str) -> io::Result<()> {
+    match rustix::fs::linkat(dir, from, dir, to, AtFlags::empty()) {
+        Ok(()) => remove(dir, from),
+        Err(rustix::io::Errno::EXIST) => Err(io::ErrorKind::AlreadyExists.into()),
+        Err(_) if stat(dir, to).is_ok() => Err(io::ErrorKind::AlreadyExists.into()),
+        Err(_) => rename(dir, from, to),
+    }
+}
+
+pub fn remove(dir: &OwnedFd, name: &str) -> io::Result<()> {
+    Ok(rustix::fs::unlinkat(dir, name, AtFlags::empty())?)
+}
+
+pub fn remove_dir(dir: &OwnedFd, name: &str) -> io::Result<()> {
+    Ok(rustix::fs::unlinkat(dir, name, AtFlags::REMOVEDIR)?)
+}
+
+pub fn give_owner(file: &File, (owner, group): (u32, u32)) {
+    let Ok(now) = stat_file(file) else { return };
+    // One by one: a member of the group may change that alone.
+    if now.owner.1 != group {
+        let _ = rustix::fs::fchown(file, None, Some(Gid::from_raw(group)));
+    }
+    if now.owner.0 != owner {
+        let _ = rustix::fs::fchown(file, Some(Uid::from_raw(owner)), None);
+    }
+}
+
+pub fn share(made: &File, common: &Stat, mode: u32) {
+    give_owner(made, common.owner);
+    if stat_file(made).is_ok_and(|now| now.mode != mode) {
+        let _ = rustix::fs::fchmod(made, Mode::from_raw_mode(raw(mode)));
+    }
+}
+
+pub fn keep_access(new: &File, old: &File) -> io::Result<()> {
+    let wanted = stat_file(old)?;
+    give_owner(new, wanted.owner);
+    let mut mode = wanted.mode;
+    if stat_file(new)?.owner.1 != wanted.owner.1 {
+        // What one group could read is nothing for another.
+        mode &= !0o070;
+    }
+    if copy_access_list(new, old)? {
+        // The list has the permission bits in it.
+        return Ok(());
+    }
+    Ok(rustix::fs::fchmod(new, Mode::from_raw_mode(raw(mode)))?)
+}
+
+/// The mode in the type that the system has for it.
+#[expect(
+    clippy::useless_conversion,
+    reason = "the type has 16 bits on macOS and 32 on Linux"
+)]
+fn raw(mode: u32) -> rustix::fs::RawMode {
+    rustix::fs::RawMode::try_from(mode).expect("a mode has 12 bits")
+}
+
+/// Makes the access control list of `old` that of `new`; whether `old` has one. What `new` has from
+/// its directory's default list goes.
+#[cfg(target_os = "linux")]
+fn copy_access_list(new: &File, old: &File) -> io::Result<bool> {
+    use rustix::fs::{XattrFlags, fgetxattr, fremovexattr, fsetxattr};
+    use rustix::io::Errno;
+    const LIST: &str = "system.posix_acl_access";
+    // The most that a list can take.
+    let mut list = vec![0; 64 * 1024];
+    match fgetxattr(old, LIST, &mut list[..]) {
+        Ok(length) => {
+            fsetxattr(new, LIST, &list[..length], XattrFlags::empty())?;
+            Ok(true)
+        }
+        Err(Errno::NODATA | Errno::OPNOTSUPP) => match fremovexattr(new, LIST) {
+            Ok(()) | Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(false),
+            Err(error) => Err(error.into()),
+        },
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Lists of other systems are not copied (see `docs/platforms.md`).
+#[cfg(not(target_os = "linux"))]
+fn copy_access_list(_new: &File, _old: &File) -> io::Result<bool> {
+    Ok(false)
+}
+
+/// Whether another process has `file`, opened to be read, open for writing. A read lease is refused
+/// with EAGAIN exactly then. It is given back at once: while it is held, whoever opens the file for
+/// writing would have to wait, and this process would be killed by the kernel's signal.
+#[cfg(target_os = "linux")]
+pub fn is_open_for_writing(file: &File) -> bool {
+    use std::os::fd::AsRawFd;
+    #[expect(unsafe_code, reason = "neither std nor rustix has F_SETLEASE")]
+    let lease = |kind: libc::c_int| unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, kind) };
+    if lease(libc::c_int::from(libc::F_RDLCK)) == 0 {
+        lease(libc::c_int::from(libc::F_UNLCK));
+        return false;
+    }
+    io::Error::last_os_error().kind() == io::ErrorKind::WouldBlock
+}
+
+/// Other systems do not tell.
+#[cfg(not(target_os = "linux"))]
+pub fn is_open_for_writing(_file: &File) -> bool {
+    false
+}
+
+/// Whether somebody may run the file at `path`.
+pub fn is_executable(path: &Path) -> bool {
+    rustix::fs::stat(path).is_ok_and(|stat| stat.st_mode & 0o111 != 0)
+}

@@ -1,0 +1,106 @@
+//! What git says of paths in a worktree: whether it tracks, ignores or shows them. Paths are relative
+//! to the root, with `/` on every system, and without characters that mean anything in a pathspec.
+
+use std::collections::BTreeSet;
+
+use crate::error::{Error, Result};
+use crate::git::command::{ask, ask_whether};
+use crate::git::worktree::Worktree;
+
+/// Which rule decides whether git ignores a path.
+#[derive(Debug, PartialEq, Eq)]
+pub enum IgnoreRule {
+    /// One that ignores it.
+    Ignores,
+    /// None.
+    Nothing,
+    /// One that says not to ignore it: `<file>:<line>: <pattern>`.
+    Reincludes(String),
+}
+
+impl Worktree {
+    /// Those of `paths` that git tracks: files, and the roots of submodules.
+    ///
+    /// # Errors
+    /// git cannot be run, or cannot read its index.
+    pub fn tracked<'a>(&self, paths: &[&'a str]) -> Result<BTreeSet<&'a str>> {
+        if paths.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        // git does not look at `core.ignorecase` for the paths that it is asked about.
+        let mut arguments = vec!["--icase-pathspecs", "ls-files", "-z", "--"];
+        arguments.extend(paths);
+        let listed = ask(self.path(), &arguments)?;
+        let listed: Vec<&str> = listed
+            .split(|&byte| byte == 0)
+            .filter_map(|path| str::from_utf8(path).ok())
+            .collect();
+        let mut tracked = BTreeSet::new();
+        for &path in paths {
+            let alike = |other: &&&str| other.eq_ignore_ascii_case(path);
+            if listed.contains(&path)
+                || listed.iter().find(alike).is_some() && self.ignores_case()?
+            {
+                tracked.insert(path);
+            }
+        }
+        Ok(tracked)
+    }
+
+    pub fn tracks(&self, path: &str) -> Result<bool> {
+        Ok(!self.tracked(&[path])?.is_empty())
+    }
+
+    fn ignores_case(&self) -> Result<bool> {
+        let arguments = ["config", "--type=bool", "--get", "core.ignorecase"];
+        Ok(ask_whether(self.path(), &arguments)?.is_some_and(|it| it.starts_with(b"true")))
+    }
+
+    /// Whether git shows the file `path` as untracked.
+    pub fn shows_untracked(&self, path: &str) -> Result<bool> {
+        let arguments = ["ls-files", "-z", "--others", "--exclude-standard", "--", path];
+        Ok(!ask(self.path(), &arguments)?.is_empty())
+    }
+
+    /// Which rule decides whether git ignores each of `paths`, were it not tracked.
+    pub fn ignore_rules(&self, paths: &[&str]) -> Result<Vec<IgnoreRule>> {
+        if paths.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut arguments = vec![
+            "check-ignore",
+            "--no-index",
+            "--verbose",
+            "--non-matching",
+            "--",
+        ];
+        arguments.extend(paths);
+        // `<file>:<line>:<pattern><tab><path>`, with nothing before the tab but `::` without a rule.
+        // git exits with 1 if there is none for any path, and prints the lines all the same.
+        let mut git = crate::git::command::git(self.path());
+        let output = git.args(&arguments).output();
+        let output = output.map_err(Error::could_not("ask git what it ignores in", self.path()))?;
+        if !matches!(output.status.code(), Some(0 | 1)) {
+            let cause = String::from_utf8_lossy(&output.stderr);
+            return Err(Error::at(
+                "ask git what it ignores in",
+                self.path(),
+                cause.trim_end(),
+            ));
+        }
+        let answer = String::from_utf8_lossy(&output.stdout);
+        Ok(answer.lines().map(rule_in).collect())
+    }
+}
+
+fn rule_in(line: &str) -> IgnoreRule {
+    let rule = line.split('\t').next().unwrap_or_default();
+    let mut parts = rule.splitn(3, ':');
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some(file), Some(line), Some(pattern)) if pattern.starts_with('!') => {
+            IgnoreRule::Reincludes(format!("{file}:{line}: {pattern}"))
+        }
+        (Some(_), Some(_), Some(pattern)) if !pattern.is_empty() => IgnoreRule::Ignores,
+        _ => IgnoreRule::Nothing,
+    }
+}

@@ -1,0 +1,50 @@
+//! What lasts for one command: whom it tells, and how long it waits.
+
+use std::time::{Duration, Instant};
+
+use crate::files::staged::Patience;
+use crate::narrator::Narrator;
+
+/// One command.
+pub struct Session {
+    pub narrator: Narrator,
+    /// For all locks together.
+    pub deadline: Deadline,
+    /// For programs that are writing a file that this one is to change.
+    pub patience: Patience,
+}
+
+impl Session {
+    /// A command that waits for locks no longer than `timeout` from now on.
+    pub fn new(timeout: Duration) -> Session {
+        Session {
+            narrator: Narrator::default(),
+            deadline: Deadline::after(timeout),
+            patience: Patience::default(),
+        }
+    }
+}
+
+/// When a wait ends.
+#[derive(Clone, Copy)]
+pub struct Deadline {
+    pub timeout: Duration,
+    at: Instant,
+}
+
+impl Deadline {
+    /// The deadline of a wait that starts now.
+    pub fn after(timeout: Duration) -> Deadline {
+        let now = Instant::now();
+        // Later than the clock can say is a year, the longest that anybody waits.
+        let year = Duration::from_secs(365 * 24 * 60 * 60);
+        Deadline {
+            timeout,
+            at: now.checked_add(timeout).unwrap_or_else(|| now + year),
+        }
+    }
+
+    pub fn left(self) -> Duration {
+        self.at.saturating_duration_since(Instant::now())
+    }
+}

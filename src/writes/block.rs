@@ -1,0 +1,141 @@
+//! Our lines in somebody's file: marks around them, and finding them again. Pure.
+
+use std::ops::Range;
+
+/// The start of the mark above our lines.
+const OPENING: &str = "# >>> worktree-ports";
+
+/// The end of that mark.
+const OPENING_END: &str = " >>>";
+
+/// The mark below our lines.
+pub const CLOSING: &str = "# <<< worktree-ports <<<";
+
+/// A mark without the one that belongs to it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct HalfBlock {
+    /// The line of that mark, counted from 1.
+    pub line: usize,
+}
+
+/// Our lines in a text, in bytes from the start.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Block {
+    /// With the marks and the line end of the last one.
+    pub range: Range<usize>,
+    /// Without the marks.
+    pub inside: Range<usize>,
+}
+
+/// The mark above a block; an env file's names the worktree by its label.
+pub fn opening(label: Option<&str>) -> String {
+    match label {
+        None => format!("{OPENING}{OPENING_END}"),
+        Some(label) => format!("{OPENING}: {label}{OPENING_END}"),
+    }
+}
+
+/// A block of these lines, each with its line end.
+pub fn render(label: Option<&str>, lines: &str) -> String {
+    format!("{}\n{lines}{CLOSING}\n", opening(label))
+}
+
+/// The blocks in `text`, in order.
+pub fn find(text: &[u8]) -> Result<Vec<Block>, HalfBlock> {
+    let mut blocks = Vec::new();
+    // The line of the opening mark, where it starts, and where it ends.
+    let mut open: Option<(usize, usize, usize)> = None;
+    let mut at = 0;
+    for (number, line) in (1..).zip(text.split_inclusive(|&byte| byte == b'\n')) {
+        let start = at;
+        at += line.len();
+        match (Mark::of(line), open) {
+            (None, _) => {}
+            (Some(Mark::Opening), None) => open = Some((number, start, at)),
+            (Some(Mark::Closing), Some((_, opened, inside))) => {
+                blocks.push(Block {
+                    range: opened..at,
+                    inside: inside..start,
+                });
+                open = None;
+            }
+            (Some(Mark::Closing), None) => return Err(HalfBlock { line: number }),
+            (Some(Mark::Opening), Some((line, ..))) => return Err(HalfBlock { line }),
+        }
+    }
+    match open {
+        None => Ok(blocks),
+        Some((line, ..)) => Err(HalfBlock { line }),
+    }
+}
+
+/// Whether a mark of ours is in `text`, even an unpaired one.
+pub fn has_mark(text: &[u8]) -> bool {
+    let mut lines = text.split_inclusive(|&byte| byte == b'\n');
+    lines.any(|line| Mark::of(line).is_some())
+}
+
+enum Mark {
+    Opening,
+    Closing,
+}
+
+impl Mark {
+    /// The mark that `line` is. Any label counts: a tool may have copied the file from another
+    /// worktree. An editor may have changed the line end.
+    fn of(line: &[u8]) -> Option<Mark> {
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if line == CLOSING.as_bytes() {
+            return Some(Mark::Closing);
+        }
+        let label = line
+            .strip_prefix(OPENING.as_bytes())?
+            .strip_suffix(OPENING_END.as_bytes())?;
+        (label.is_empty() || label.starts_with(b": ")).then_some(Mark::Opening)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_are_found_with_and_without_a_label_and_a_last_newline() {
+        let text = "a\n# >>> worktree-ports >>>\nx\n# <<< worktree-ports <<<\nb\n\
+                    # >>> worktree-ports: main >>>\r\n# <<< worktree-ports <<<";
+        let found = find(text.as_bytes()).unwrap();
+        let inside: Vec<&str> = found.iter().map(|it| &text[it.inside.clone()]).collect();
+        assert_eq!(inside, ["x\n", ""]);
+        assert_eq!(&text[..found[0].range.start], "a\n");
+        assert_eq!(&text[found[0].range.end..found[1].range.start], "b\n");
+        assert_eq!(found[1].range.end, text.len());
+    }
+
+    #[test]
+    fn half_a_block_is_told_by_its_line() {
+        let (open, close) = (opening(None) + "\n", CLOSING.to_owned() + "\n");
+        for (text, line) in [
+            (format!("a\n{open}"), 2),
+            (close.clone(), 1),
+            (format!("{open}{open}{close}"), 1),
+            (format!("{open}{close}{close}"), 3),
+        ] {
+            assert_eq!(find(text.as_bytes()), Err(HalfBlock { line }), "{text:?}");
+            assert!(has_mark(text.as_bytes()));
+        }
+    }
+
+    #[test]
+    fn lines_that_look_alike_are_not_marks() {
+        for alike in [
+            " # >>> worktree-ports >>>",
+            "# >>> worktree-ports >>> ",
+            "# >>> worktree-portsx >>>",
+            "x# <<< worktree-ports <<<",
+            "# <<< worktree-ports <<",
+        ] {
+            assert!(!has_mark(alike.as_bytes()), "{alike:?}");
+        }
+    }
+}

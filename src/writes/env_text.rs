@@ -1,0 +1,155 @@
+//! The text of an env file with our block in it and without: at the top, so that the user's lines
+//! below can use its variables, and with the user's own lines for these variables commented out. Pure.
+
+use std::iter;
+
+use crate::config::assignment;
+use crate::writes::block::{self, HalfBlock};
+
+/// For whoever wants to change a line of the block.
+const NOTE: &str = "# Written by worktree-ports-hook. Change .worktree-ports.config.json instead.\n";
+
+/// Before a line of the user's that a line of the block replaces.
+const REPLACED: &str = "# replaced by worktree-ports: ";
+
+const BYTE_ORDER_MARK: &str = "\u{feff}";
+
+/// `text` with a block of these variables in place of all blocks. `label` names the worktree.
+pub fn with(
+    text: &str,
+    label: &str,
+    variables: &[(String, String)],
+) -> Result<String, HalfBlock> {
+    let original = without(text)?;
+    let user = original.strip_prefix(BYTE_ORDER_MARK);
+    let mut new = String::with_capacity(text.len() + 256);
+    if user.is_some() {
+        new.push_str(BYTE_ORDER_MARK);
+    }
+    let mut lines = NOTE.to_owned();
+    for (name, value) in variables {
+        lines.push_str(&assignment(name, value));
+        lines.push('\n');
+    }
+    new.push_str(&block::render(Some(label), &lines));
+    new.push('\n');
+
+    let user = user.unwrap_or(&original);
+    for (definition, name) in definitions(user) {
+        if variables.iter().any(|(own, _)| is_same(own, name)) && !spans_lines(definition) {
+            new.push_str(REPLACED);
+        }
+        new.push_str(definition);
+    }
+    Ok(new)
+}
+
+/// The names of `variables` that lines of the user's in `text` define too, because their values span
+/// lines.
+pub fn spanning<'a>(text: &str, variables: &'a [(String, String)]) -> Vec<&'a str> {
+    let user = without(text).unwrap_or_default();
+    let user = user.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&user);
+    let mut spanning = Vec::new();
+    for (definition, name) in definitions(user) {
+        let own = variables.iter().find(|(own, _)| is_same(own, name));
+        spanning.extend(own.filter(|_| spans_lines(definition)).map(|(own, _)| &**own));
+    }
+    spanning
+}
+
+/// The names that our blocks in `text` define.
+pub fn names_in_blocks(text: &str) -> Vec<&str> {
+    let blocks = block::find(text.as_bytes()).unwrap_or_default().into_iter();
+    let lines = blocks.flat_map(|found| text[found.inside].lines());
+    lines.map(defined_name).filter(|name| !name.is_empty()).collect()
+}
+
+/// `text` without our blocks and with the user's lines as they were: what was there before, byte for
+/// byte.
+pub fn without(text: &str) -> Result<String, HalfBlock> {
+    let (bom, body) = match text.strip_prefix(BYTE_ORDER_MARK) {
+        Some(body) => (BYTE_ORDER_MARK, body),
+        None => ("", text),
+    };
+    let mut restored = String::with_capacity(body.len());
+    for line in body.split_inclusive('\n') {
+        restored.push_str(line.trim_start_matches(REPLACED));
+    }
+    let mut user = bom.to_owned();
+    let mut at = 0;
+    for found in block::find(restored.as_bytes())? {
+        user.push_str(&restored[at..found.range.start]);
+        at = found.range.end;
+        // The empty line below it is ours; an editor may have changed its line end.
+        let below = &restored[at..];
+        if let Some(end) = ["\n", "\r\n"].iter().find(|end| below.starts_with(**end)) {
+            at += end.len();
+        }
+    }
+    user.push_str(&restored[at..]);
+    Ok(user)
+}
+
+/// The lines of `text`, those that a value spans as one, each with the name that it defines.
+fn definitions(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    let mut rest = text;
+    iter::from_fn(move || {
+        let (definition, behind) = rest.split_at(length_of_first(rest));
+        rest = behind;
+        (!definition.is_empty()).then(|| (definition, defined_name(definition)))
+    })
+}
+
+fn spans_lines(definition: &str) -> bool {
+    definition.strip_suffix('\n').unwrap_or(definition).contains('\n')
+}
+
+/// The length of the first line of `text`, and of all lines that its value spans.
+fn length_of_first(text: &str) -> usize {
+    let end_of_line = |from: usize| text[from..].find('\n').map_or(text.len(), |at| from + at + 1);
+    let line_end = end_of_line(0);
+    let Some(value) = text[..line_end].find('=').map(|at| at + 1) else {
+        return line_end;
+    };
+    let quote = text[value..].chars().next().filter(|c| "\"'`".contains(*c));
+    match quote {
+        Some(quote) if !defined_name(text).is_empty() => {
+            closing(&text[value + 1..], quote).map_or(line_end, |at| end_of_line(value + 1 + at))
+        }
+        _ => line_end,
+    }
+}
+
+/// Where the quote that was opened before `text` is closed. A backslash escapes it only between double
+/// quotes, as in a shell.
+fn closing(text: &str, quote: char) -> Option<usize> {
+    let mut is_escaped = false;
+    text.char_indices().find_map(|(at, c)| {
+        let closes = c == quote && !is_escaped;
+        is_escaped = quote == '"' && c == '\\' && !is_escaped;
+        closes.then_some(at)
+    })
+}
+
+/// The name that the line at the start of `text` defines: `export NAME =`; empty if it defines none.
+fn defined_name(text: &str) -> &str {
+    let line = text.split('\n').next().unwrap_or_default();
+    let Some((before, _)) = line.split_once('=') else {
+        return "";
+    };
+    let name = before.trim();
+    let exported = name.strip_prefix("export").map(str::trim_start);
+    let name = match exported {
+        Some(exported) if exported.len() + "export".len() < name.len() => exported,
+        _ => name,
+    };
+    let is_part = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+    if name.chars().all(is_part) { name } else { "" }
+}
+
+fn is_same(own: &str, name: &str) -> bool {
+    own == name || cfg!(windows) && own.eq_ignore_ascii_case(name)
+}
+
+#[cfg(test)]
+mod tests;

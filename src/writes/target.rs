@@ -1,0 +1,128 @@
+//! The place of an env file or a template in a worktree: reached from its root without a link, and
+//! not in another repository.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::error::{Error, ErrorKind, Result, quoted, shell_word};
+use crate::files::dir::{Dir, Kind};
+use crate::files::staged::{Original, Patience};
+use crate::git::worktree::Worktree;
+use crate::writes::block;
+
+/// How much of a file is read, in bytes.
+pub const LIMIT: usize = 256 * 1024;
+
+/// The directory of a file, opened, and the file's name in it.
+pub struct Target {
+    pub dir: Dir,
+    pub name: String,
+}
+
+/// Where a path leads.
+pub enum Way {
+    To(Target),
+    /// This directory is not there.
+    NoDirectory(PathBuf),
+}
+
+impl Target {
+    /// Goes from the root of `worktree` to the directory of `path`.
+    ///
+    /// # Errors
+    /// A link or another repository is on the way.
+    pub fn find(worktree: &Worktree, path: &str) -> Result<Way> {
+        let mut names: Vec<&str> = path.split('/').collect();
+        let name = names.pop().unwrap_or_default().to_owned();
+        let root = &worktree.root;
+        let mut dir = root.enter(".").map_err(Error::could_not("open", root.path()))?;
+        for step in names {
+            let below = dir.path_of(step);
+            match dir.look(step).map_err(Error::could_not("read", &below))? {
+                None => return Ok(Way::NoDirectory(below)),
+                Some(stat) if stat.kind == Kind::Link => {
+                    return Err(Error::new(format!("{} is a symbolic link", quoted(&below)))
+                        .remedy("make that a directory, or take the file out of the config"));
+                }
+                Some(stat) if stat.kind != Kind::Directory => return Ok(Way::NoDirectory(below)),
+                Some(_) => {}
+            }
+            dir = dir.enter(step).map_err(Error::could_not("open", &below))?;
+            if dir.has(".git") || dir.has("HEAD") && dir.has("objects") {
+                return Err(
+                    Error::new(format!("{} is a repository of its own", quoted(&below)))
+                        .remedy("take the file out of the config"),
+                );
+            }
+        }
+        Ok(Way::To(Target { dir, name }))
+    }
+
+    pub fn path(&self) -> PathBuf {
+        self.dir.path_of(&self.name)
+    }
+
+    /// Reads what is there; `None` if nothing is.
+    ///
+    /// # Errors
+    /// It is no regular file, too large, cannot be read, or another program is writing it.
+    pub fn read(&self, patience: &Patience) -> Result<Option<Original>> {
+        let path = self.path();
+        match self.dir.look(&self.name).map_err(Error::could_not("read", &path))? {
+            None => return Ok(None),
+            Some(stat) if stat.kind == Kind::Regular => {}
+            Some(stat) if stat.kind == Kind::Link => {
+                let path = shell_word(&path);
+                return Err(self.left_alone("it is a symbolic link").remedy(format!(
+                    "copy the file that it leads to: `cp {path} {path}.copy && mv {path}.copy {path}`"
+                )));
+            }
+            Some(stat) => {
+                let cause = format!("it is {}", stat.kind.word());
+                return Err(self.left_alone(cause).remedy("remove it"));
+            }
+        }
+        match Original::read(&self.dir, &self.name, LIMIT, patience) {
+            Err(error) if ErrorKind::of(&error) == ErrorKind::Absent => Ok(None),
+            original => original.map(Some).map_err(self.could_not()),
+        }
+    }
+
+    /// The text of what was read there.
+    pub fn text<'o>(&self, original: &'o Original) -> Result<&'o str> {
+        str::from_utf8(&original.bytes)
+            .map_err(|_| self.left_alone("it is not UTF-8").remedy("convert it to UTF-8"))
+    }
+
+    /// Whether a mark of ours is in what is there, as far as this can be known. Nothing is behind a
+    /// link: nothing is written there.
+    pub fn has_mark(&self) -> bool {
+        use crate::files::dir::PlainFile;
+        match self.dir.read(&self.name, LIMIT) {
+            Ok(PlainFile::Read { bytes, .. }) => block::has_mark(&bytes),
+            Ok(PlainFile::Missing | PlainFile::NotRegular(_)) => false,
+            Ok(PlainFile::Unreadable(_)) | Err(_) => true,
+        }
+    }
+
+    /// The error of a file that is not written, and why.
+    pub fn left_alone(&self, cause: impl std::fmt::Display) -> Error {
+        Error::at("write the ports to", &self.path(), cause)
+    }
+
+    /// The same for an error of the system; for `map_err`.
+    pub fn could_not(&self) -> impl FnOnce(io::Error) -> Error {
+        let path = self.path();
+        move |error| {
+            let remedy = match error.kind() {
+                io::ErrorKind::ResourceBusy => {
+                    "a file that is mounted by itself cannot be replaced: mount its directory instead, or take it out of the config"
+                }
+                io::ErrorKind::WouldBlock => "run `worktree-ports-hook` when that is done",
+                io::ErrorKind::FileTooLarge => "make it smaller, or take it out of the config",
+                _ => return Error::could_not("write the ports to", &path)(error),
+            };
+            Error::could_not("write the ports to", &path)(error).remedy(remedy)
+        }
+    }
+}
