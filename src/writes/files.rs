@@ -809,7 +809,8 @@ fn seed_from_main(main: &Worktree, path: &str, patience: &Patience) -> Result<Op
     }
     let text = env_text::without(there.text(&original)?);
     let text = text.map_err(|half| half_block(&there, half.line))?;
-    Ok(Some(Seed {
+    // What holds nothing but our block was not there before us.
+    Ok((!text.is_empty()).then_some(Seed {
         text,
         of_main: Some(original),
     }))
