@@ -1,7 +1,7 @@
 // A week with a real stack: a Vite front end, a node API, PostgreSQL and Chromium, in several worktrees
 // at once. Only the config's base ports are chosen here; every port in use comes from an env file.
 import assert from "node:assert/strict";
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { Worktree, checkIsApart, directory, openBrowser, servers } from "./shop.mjs";
@@ -70,7 +70,8 @@ function remove(worktree) {
 
 const stateOf = (id) => JSON.parse(shop.hook("--list", "--json")).find(({ worktree }) => worktree === id).state;
 const files = () => Object.keys(config.env_files);
-const texts = (worktree) => files().map((file) => worktree.text(file));
+const has = (worktree, file) => existsSync(join(worktree.path, file));
+const texts = (worktree) => files().filter((file) => has(worktree, file)).map((file) => worktree.text(file));
 
 // What must hold after every step.
 async function checkAll() {
@@ -156,6 +157,14 @@ async function week() {
     cart.hook();
     await cart.stop("api");
     await cart.start("mail", "api");
+  });
+
+  await step("a look at that branch in main makes no file and leaves no line behind", () => {
+    const before = texts(shop);
+    shop.git("switch", "--quiet", "--detach", "fix-cart");
+    assert.ok(!has(shop, "apps/mail/.env"));
+    shop.git("switch", "--quiet", "main");
+    assert.deepEqual(texts(shop), before);
   });
 
   await step("main merges that branch: git runs no hook, so the next call adds the port", async () => {
