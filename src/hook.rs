@@ -92,7 +92,10 @@ fn would_take_away(
         let mut services = assigned.config.services.iter();
         !services.any(|service| service.name == *name)
     });
-    let lacks_url = own.urls.iter().any(|(name, _)| !new.urls.iter().any(|(other, _)| other == name));
+    let lacks_url = own
+        .urls
+        .iter()
+        .any(|(name, _)| !new.urls.iter().any(|(other, _)| other == name));
     let files = Files {
         worktree,
         wanted: &assigned.wanted(),
@@ -112,12 +115,18 @@ fn remove_stale_templates(worktree: &Worktree, session: &Session) -> Result<()> 
     }
     let repository = open(worktree)?;
     let kept = config_file::of(worktree, &repository)?.config.templates;
-    if written.templates.keys().all(|path| kept.iter().any(|template| template.target == *path)) {
+    if written
+        .templates
+        .keys()
+        .all(|path| kept.iter().any(|template| template.target == *path))
+    {
         return Ok(());
     }
     let removed = reserve::remove_stale_templates(&repository, worktree, &kept, session)?;
     if !removed.is_empty() {
-        session.narrator.tell(format_args!("removed {}", removed.join(", ")));
+        session
+            .narrator
+            .tell(format_args!("removed {}", removed.join(", ")));
     }
     Ok(())
 }

@@ -73,8 +73,10 @@ pub fn release(
     }
     let Done { has_failed, .. } = planned.commit(staged);
     if has_failed {
-        return Err(Error::new("not all files could be given back, so the ports are still reserved")
-            .remedy(format!("run `{} --release` again", worktree.by_hand())));
+        return Err(Error::new(
+            "not all files could be given back, so the ports are still reserved",
+        )
+        .remedy(format!("run `{} --release` again", worktree.by_hand())));
     }
     files.remove_leftovers(&held)?;
     port_file::remove(&held, &worktree.root)?;
@@ -89,11 +91,7 @@ pub fn release(
 
 /// The place of the record, if there is one, of which it is known that the record can be removed from
 /// it: it would go on reserving.
-fn removable(
-    worktree: &Worktree,
-    held: &Held,
-    recorded: &Recorded,
-) -> Result<Option<RecordPlace>> {
+fn removable(worktree: &Worktree, held: &Held, recorded: &Recorded) -> Result<Option<RecordPlace>> {
     if recorded.is_missing() {
         return Ok(None);
     }

@@ -120,7 +120,10 @@ pub fn ensure(repository: &Repository, worktree: &Worktree, session: &Session) -
         }
         answer = Some(assigned);
     }
-    match (request(repository, worktree, Request::Ensure, session), answer) {
+    match (
+        request(repository, worktree, Request::Ensure, session),
+        answer,
+    ) {
         // Its ports are its own, whatever keeps the rest from being brought up to date.
         (Err(error), Some(assigned)) => {
             session.narrator.warn(error);
@@ -160,7 +163,8 @@ pub fn is_written(
     session: &Session,
 ) -> Result<bool> {
     let recorded = worktree.record()?;
-    if !assigned.is_recorded(worktree, &recorded) || worktree.root.has(&temporary(port_file::NAME)) {
+    if !assigned.is_recorded(worktree, &recorded) || worktree.root.has(&temporary(port_file::NAME))
+    {
         return Ok(false);
     }
     let files = Files {
@@ -418,12 +422,7 @@ impl Writing<'_> {
 
     /// Gives the record its name. If a file that has our block keeps other ports, the old record stays
     /// beside it, and both count.
-    fn settle_record(
-        &self,
-        pending: Staged<'_>,
-        done: &Done,
-        prepared: &Record,
-    ) -> Result<()> {
+    fn settle_record(&self, pending: Staged<'_>, done: &Done, prepared: &Record) -> Result<()> {
         let could_not = || Error::could_not("write", self.worktree.record_path());
         let record = self.assigned.record(done.written.clone());
         if record != *prepared {
@@ -434,7 +433,8 @@ impl Writing<'_> {
             }
         }
         let old = self.recorded.record();
-        let keeps_ports = old.is_some_and(|old| old.reservation.bundle != record.reservation.bundle);
+        let keeps_ports =
+            old.is_some_and(|old| old.reservation.bundle != record.reservation.bundle);
         if done.has_failed && keeps_ports {
             pending.leave();
             return Ok(());
@@ -458,7 +458,12 @@ pub fn remove_stale_templates(
     };
     let is_kept = |path: &String| kept.iter().any(|template| template.target == *path);
     let stale = |record: &Record| WrittenFiles {
-        templates: record.templates.clone().into_iter().filter(|(path, _)| !is_kept(path)).collect(),
+        templates: record
+            .templates
+            .clone()
+            .into_iter()
+            .filter(|(path, _)| !is_kept(path))
+            .collect(),
         ..WrittenFiles::default()
     };
     let files = Files {
@@ -470,7 +475,9 @@ pub fn remove_stale_templates(
     };
     let planned = files.plan_all(&locked.held, repository)?;
     let done = planned.commit(planned.stage());
-    record.templates.retain(|path, _| is_kept(path) || done.written.templates.contains_key(path));
+    record
+        .templates
+        .retain(|path, _| is_kept(path) || done.written.templates.contains_key(path));
     let place = worktree.record_place(&locked.held);
     let write = |place: RecordPlace| place.prepare(&record)?.commit();
     place

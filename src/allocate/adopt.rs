@@ -54,13 +54,16 @@ pub fn bundle(
             Some((_, port)) => *port,
             None => {
                 let of_slots = [slot].into_iter().chain((0..).map(Slot));
-                let mut candidates = of_slots.map_while(|slot| Some((slot, config.port(service, slot)?)));
+                let mut candidates =
+                    of_slots.map_while(|slot| Some((slot, config.port(service, slot)?)));
                 let is_taken = |port| named.iter().chain(&ports).any(|(_, other)| *other == port);
                 let free = candidates.find_map(|(of, port)| {
                     let is_clear = is_usable(service, of, port)
                         && choice.is_port_clear(of, port)
                         && !is_taken(port);
-                    is_clear.then(|| probe.is_free(port).map(|is_free| is_free.then_some(port))).and_then(Result::transpose)
+                    is_clear
+                        .then(|| probe.is_free(port).map(|is_free| is_free.then_some(port)))
+                        .and_then(Result::transpose)
                 });
                 free.ok_or_else(|| Error::new(format!("no free port for {name} in {path}")))??
             }
@@ -96,7 +99,9 @@ fn named_ports(bytes: &[u8], config: &Config) -> Vec<(ServiceName, Port)> {
     };
     let services = config.services.iter();
     let port = |name: &ServiceName| {
-        let nested = object.get("ports").and_then(|ports| ports.get(name.as_str()));
+        let nested = object
+            .get("ports")
+            .and_then(|ports| ports.get(name.as_str()));
         port_in(nested.or_else(|| object.get(name.as_str()))?)
     };
     services
@@ -119,18 +124,26 @@ fn slot_of(named: &[(ServiceName, Port)], choice: &Choice<'_>, is_main: bool) ->
     if is_main {
         return match choice.is_slot_clear(Slot::MAIN) {
             true => Ok(Slot::MAIN),
-            false => Err(Error::new("another worktree has slot 0, which is the main worktree's")
-                .remedy("run `worktree-ports-hook --list` to see which, and `--reallocate` there")),
+            false => Err(
+                Error::new("another worktree has slot 0, which is the main worktree's").remedy(
+                    "run `worktree-ports-hook --list` to see which, and `--reallocate` there",
+                ),
+            ),
         };
     }
     let own = common_slot(named, choice.config()).filter(|slot| choice.is_slot_clear(*slot));
     let lowest = || (0..).map(Slot).find(|slot| choice.is_slot_clear(*slot));
-    Ok(own.or_else(lowest).expect("there are more slots than worktrees"))
+    Ok(own
+        .or_else(lowest)
+        .expect("there are more slots than worktrees"))
 }
 
 fn common_slot(named: &[(ServiceName, Port)], config: &Config) -> Option<Slot> {
     let slot = |(name, port): &(ServiceName, Port)| {
-        let service = config.services.iter().find(|service| service.name == *name)?;
+        let service = config
+            .services
+            .iter()
+            .find(|service| service.name == *name)?;
         let offset = u32::from(port.number()).checked_sub(u32::from(service.base.number()))?;
         (offset % config.step == 0).then(|| Slot(offset / config.step))
     };

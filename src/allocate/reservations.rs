@@ -138,8 +138,14 @@ impl<'held> Reservations<'held> {
         let is_alone = claims.is_intact
             && !recorded.is_pending()
             && (by_record[0] == claims
-                || opened.as_ref().is_some_and(|it| it.is_in_place().unwrap_or(false)));
-        if !is_alone && opened.as_ref().is_some_and(|found| is_anothers(&entry, found)) {
+                || opened
+                    .as_ref()
+                    .is_some_and(|it| it.is_in_place().unwrap_or(false)));
+        if !is_alone
+            && opened
+                .as_ref()
+                .is_some_and(|found| is_anothers(&entry, found))
+        {
             (port_file, claims) = (PlainFile::Missing, Claims::default());
         }
         let mut ports = self.reserve(&claims, index, is_own_repository);
@@ -152,7 +158,10 @@ impl<'held> Reservations<'held> {
                 tolerate(doubt)?;
             }
             if let (Some(Doubt::Partial(why)), Some(root)) = (&claims.doubt, entry.root()) {
-                narrator.warn(format_args!("{} {why}", quoted(&root.join(port_file::NAME))));
+                narrator.warn(format_args!(
+                    "{} {why}",
+                    quoted(&root.join(port_file::NAME))
+                ));
             }
         }
 

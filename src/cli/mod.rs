@@ -115,7 +115,10 @@ fn run_hook(call: HookCall) {
     let here = env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
     let served = session().and_then(|session| hook::run(&here, &session));
     if let Err(error) = served {
-        let again = format!("run `worktree-ports-hook -C {}` to try again", shell_word(&here));
+        let again = format!(
+            "run `worktree-ports-hook -C {}` to try again",
+            shell_word(&here)
+        );
         Narrator::default().error(&error.remedy_or(&again));
     }
 }
@@ -209,7 +212,10 @@ fn adopt(repository: &Repository, worktree: &Worktree, session: &Session) -> Res
         }
         state => {
             let path = quoted(&worktree.root.path_of(port_file::NAME));
-            let what = format!("there is nothing to adopt: {path} is {}", adoptable_word(&state));
+            let what = format!(
+                "there is nothing to adopt: {path} is {}",
+                adoptable_word(&state)
+            );
             Err(Error::new(what).remedy(format!("run `{}`", worktree.by_hand())))
         }
     }
@@ -272,8 +278,10 @@ fn get(names: &[String], assigned: &Assigned, worktree: &Worktree) -> Result<Str
     let mut text = String::new();
     for name in names {
         let value = assigned.value(name).ok_or_else(|| {
-            Error::new(format!("`{name}` has no value in this worktree"))
-                .remedy(format!("run `{} --reallocate` to choose all its ports anew", worktree.by_hand()))
+            Error::new(format!("`{name}` has no value in this worktree")).remedy(format!(
+                "run `{} --reallocate` to choose all its ports anew",
+                worktree.by_hand()
+            ))
         })?;
         let _ = writeln!(text, "{value}");
     }
@@ -392,11 +400,7 @@ fn check(found: &Found, session: &Session) -> Result<Exit> {
     Ok(Exit::Failed)
 }
 
-fn release(
-    repository: &Repository,
-    worktree: &Worktree,
-    session: &Session,
-) -> Result<Exit> {
+fn release(repository: &Repository, worktree: &Worktree, session: &Session) -> Result<Exit> {
     match release::release(repository, worktree, session)? {
         Released::Done(what) => session.narrator.tell(what),
         Released::LeftAlone(state) => return Err(reserve::left_alone(worktree, &state)),

@@ -152,8 +152,7 @@ impl Dir {
 
     fn read_opened(&self, name: &str, size: u64, limit: usize) -> io::Result<PlainFile> {
         let expected = usize::try_from(size).unwrap_or(usize::MAX).min(limit);
-        match system::open(&self.handle, name)
-            .and_then(|file| read_at_most(&file, expected, limit))
+        match system::open(&self.handle, name).and_then(|file| read_at_most(&file, expected, limit))
         {
             Ok((bytes, truncated)) => Ok(PlainFile::Read { bytes, truncated }),
             Err(error) => unreadable(error),
@@ -266,11 +265,7 @@ fn unreadable(error: io::Error) -> io::Result<PlainFile> {
 }
 
 /// The first `limit` bytes, in one read(2) if the file has the `expected` size.
-pub fn read_at_most(
-    mut file: &File,
-    expected: usize,
-    limit: usize,
-) -> io::Result<(Vec<u8>, bool)> {
+pub fn read_at_most(mut file: &File, expected: usize, limit: usize) -> io::Result<(Vec<u8>, bool)> {
     // One byte more than expected: a read that leaves it free has met the end.
     let mut bytes = vec![0; expected + 1];
     let mut filled = 0;

@@ -47,7 +47,11 @@ impl<'a> Staged<'a> {
     ) -> io::Result<Staged<'a>> {
         let temporary = temporary(name);
         dir.remove(&temporary)?;
-        let mode = if matches!(access, Access::New) { 0o666 } else { 0o600 };
+        let mode = if matches!(access, Access::New) {
+            0o666
+        } else {
+            0o600
+        };
         let mut file = dir.create(&temporary, mode)?;
         let staged = Staged {
             dir,

@@ -195,7 +195,8 @@ fn copy_access_list(_new: &File, _old: &File) -> io::Result<bool> {
 pub fn is_open_for_writing(file: &File) -> bool {
     use std::os::fd::AsRawFd;
     #[expect(unsafe_code, reason = "neither std nor rustix has F_SETLEASE")]
-    let lease = |kind: libc::c_int| unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, kind) };
+    let lease =
+        |kind: libc::c_int| unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, kind) };
     if lease(libc::c_int::from(libc::F_RDLCK)) == 0 {
         lease(libc::c_int::from(libc::F_UNLCK));
         return false;

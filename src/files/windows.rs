@@ -56,10 +56,7 @@ pub fn stat_dir(dir: &PathBuf) -> io::Result<Stat> {
 
 pub fn stat_file(file: &File) -> io::Result<Stat> {
     let information = winapi_util::file::information(file)?;
-    let identity = Identity(
-        information.volume_serial_number(),
-        information.file_index(),
-    );
+    let identity = Identity(information.volume_serial_number(), information.file_index());
     stat_of(&file.metadata()?, identity)
 }
 

@@ -39,7 +39,9 @@ pub fn open(common_dir: &Path, own: &Path) -> Result<Repository> {
             _ => "the ports of a shared clone are unknown",
         };
         let removal = removal(common_dir);
-        error.within(what).remedy(format!("if it is gone for good, run `{removal}`"))
+        error
+            .within(what)
+            .remedy(format!("if it is gone for good, run `{removal}`"))
     })
 }
 

@@ -34,7 +34,10 @@ pub fn ask<S: AsRef<OsStr>>(directory: &Path, arguments: &[S]) -> Result<Vec<u8>
     if output.status.success() {
         Ok(output.stdout)
     } else {
-        Err(failed(arguments, String::from_utf8_lossy(&output.stderr).trim_end()))
+        Err(failed(
+            arguments,
+            String::from_utf8_lossy(&output.stderr).trim_end(),
+        ))
     }
 }
 
@@ -44,7 +47,10 @@ pub fn ask_whether<S: AsRef<OsStr>>(directory: &Path, arguments: &[S]) -> Result
     match output.status.code() {
         Some(0) => Ok(Some(output.stdout)),
         Some(1) if output.stderr.is_empty() => Ok(None),
-        _ => Err(failed(arguments, String::from_utf8_lossy(&output.stderr).trim_end())),
+        _ => Err(failed(
+            arguments,
+            String::from_utf8_lossy(&output.stderr).trim_end(),
+        )),
     }
 }
 

@@ -58,7 +58,14 @@ impl Worktree {
 
     /// Whether git shows the file `path` as untracked.
     pub fn shows_untracked(&self, path: &str) -> Result<bool> {
-        let arguments = ["ls-files", "-z", "--others", "--exclude-standard", "--", path];
+        let arguments = [
+            "ls-files",
+            "-z",
+            "--others",
+            "--exclude-standard",
+            "--",
+            path,
+        ];
         Ok(!ask(self.path(), &arguments)?.is_empty())
     }
 

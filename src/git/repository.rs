@@ -116,7 +116,10 @@ impl Repository {
             return Err(absent("is not a git repository"));
         }
         let path = dir.path_of("config");
-        match dir.look("config").map_err(Error::could_not("read", &path))? {
+        match dir
+            .look("config")
+            .map_err(Error::could_not("read", &path))?
+        {
             Some(stat) if stat.kind != Kind::Regular => {
                 let what = format!("it is {}", stat.kind.word());
                 return Err(Error::at("read", &path, what));
@@ -130,9 +133,7 @@ impl Repository {
             _ if config.get_bool("core.bare").unwrap_or(false) => Main::of_bare(common_dir),
             Ok(worktree) => Main::at(common_dir.join(worktree), common_dir),
             Err(_) => match common_dir.parent() {
-                Some(root) if common_dir.ends_with(".git") => {
-                    Main::at(root.to_owned(), common_dir)
-                }
+                Some(root) if common_dir.ends_with(".git") => Main::at(root.to_owned(), common_dir),
                 _ => Main::Unknown,
             },
         };
@@ -332,12 +333,19 @@ fn superproject_above(root: &Path, above: &Path) -> Result<Option<PathBuf>> {
     let Some(workdir) = outer.workdir() else {
         return Ok(None);
     };
-    let workdir = dunce::canonicalize(workdir)
-        .map_err(Error::could_not("find the worktree", workdir))?;
+    let workdir =
+        dunce::canonicalize(workdir).map_err(Error::could_not("find the worktree", workdir))?;
     let Some(path) = root.strip_prefix(&workdir).ok().and_then(Path::to_str) else {
         return Ok(None);
     };
-    let arguments = ["--literal-pathspecs", "ls-files", "--stage", "-z", "--", path];
+    let arguments = [
+        "--literal-pathspecs",
+        "ls-files",
+        "--stage",
+        "-z",
+        "--",
+        path,
+    ];
     let listed = command::ask(&workdir, &arguments)?;
     // `160000 <object id> 0<tab><path>` is another repository's commit.
     let is_submodule = listed.starts_with(b"160000 ");
@@ -444,7 +452,9 @@ fn leads_nowhere(directory: &Path) -> Option<Error> {
 
 fn cannot_open(path: &Path, error: &git2::Error) -> Error {
     match error.code() {
-        ErrorCode::NotFound => Error::new(format!("{} is not inside a git repository", quoted(path))),
+        ErrorCode::NotFound => {
+            Error::new(format!("{} is not inside a git repository", quoted(path)))
+        }
         ErrorCode::Owner => Error::at("open the repository at", path, "it belongs to another user")
             .remedy(format!(
                 "`git config --global --add safe.directory {}` trusts it",

@@ -148,7 +148,10 @@ impl Worktree {
         if self.is_main() {
             return Ok(());
         }
-        let root = self.root.identity().map_err(Error::could_not("read", self.path()))?;
+        let root = self
+            .root
+            .identity()
+            .map_err(Error::could_not("read", self.path()))?;
         match entries::locate(self.git_dir.path())? {
             Place::At(registered) if identity_at(&registered).is_ok_and(|it| it == root) => Ok(()),
             place => Err(misplaced(self.path(), self.git_dir.path(), &place)),
@@ -174,10 +177,11 @@ impl Worktree {
 /// Whether the `.git` in `root` is `git_dir`, or a file that names it.
 pub fn leads_to(root: &Dir, git_dir: &Path) -> Result<bool> {
     let dot_git = root.path_of(".git");
-    let wanted = |identity: std::io::Result<Identity>| {
-        matches!((identity, identity_at(git_dir)), (Ok(one), Ok(other)) if one == other)
-    };
-    match root.look(".git").map_err(Error::could_not("read", &dot_git))? {
+    let wanted = |identity: std::io::Result<Identity>| matches!((identity, identity_at(git_dir)), (Ok(one), Ok(other)) if one == other);
+    match root
+        .look(".git")
+        .map_err(Error::could_not("read", &dot_git))?
+    {
         None => Ok(false),
         // A link to it counts: git follows it too.
         Some(stat) if stat.kind != Kind::Regular => Ok(wanted(identity_at(&dot_git))),
@@ -190,7 +194,8 @@ pub fn leads_to(root: &Dir, git_dir: &Path) -> Result<bool> {
 
 /// The error of a directory whose `.git` file names the entry of another place.
 pub fn misplaced(directory: &Path, git_dir: &Path, registered: &Place) -> Error {
-    let leads_back = |root: &Path| Dir::open(root).is_ok_and(|it| leads_to(&it, git_dir).unwrap_or(true));
+    let leads_back =
+        |root: &Path| Dir::open(root).is_ok_and(|it| leads_to(&it, git_dir).unwrap_or(true));
     match registered {
         // `git worktree repair` in a copy would take the entry away from the original.
         Place::At(root) if leads_back(root) => Error::new(format!(
@@ -218,7 +223,11 @@ pub fn misplaced(directory: &Path, git_dir: &Path, registered: &Place) -> Error 
         .remedy("run `worktree-ports-hook -C <path>` with the path that it has now"),
         Place::Unreadable(error) => {
             let path = git_dir.join("gitdir");
-            Error::at("find out where the worktree is registered from", &path, error)
+            Error::at(
+                "find out where the worktree is registered from",
+                &path,
+                error,
+            )
         }
     }
 }

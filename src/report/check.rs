@@ -12,5 +12,7 @@ pub fn problems(found: &Found, program: &Path, session: &Session) -> Result<Vec<
     let _ = session;
     let problems = install::problems(found, program)?;
     let problems = problems.iter().map(HookProblem::told);
-    Ok(problems.map(|(what, mend)| Error::new(what).remedy(mend)).collect())
+    Ok(problems
+        .map(|(what, mend)| Error::new(what).remedy(mend))
+        .collect())
 }

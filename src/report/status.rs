@@ -116,7 +116,11 @@ fn of_repository(
         }
     }
     statuses.sort_by(|one, other| {
-        let key = |status: &Status| status.bundle().map_or(u64::MAX, |bundle| bundle.slot.0.into());
+        let key = |status: &Status| {
+            status
+                .bundle()
+                .map_or(u64::MAX, |bundle| bundle.slot.0.into())
+        };
         (key(one), one.entry.rank()).cmp(&(key(other), other.entry.rank()))
     });
     Ok(statuses)
@@ -139,7 +143,9 @@ fn look(
     };
     let reservation = match own_reservation(&entry)? {
         Some(own) if !matches!(condition, Condition::Gone) => Some(own),
-        _ => Recorded::of(&entry)?.record().map(|record| record.reservation),
+        _ => Recorded::of(&entry)?
+            .record()
+            .map(|record| record.reservation),
     };
     let mut listening = Vec::new();
     for (service, port) in reservation.iter().flat_map(|own| &own.bundle.ports) {
@@ -186,8 +192,8 @@ fn condition(entry: &Entry, repository: &Repository, session: &Session) -> Resul
         in_force => in_force?,
     };
     let assigned = Assigned::new(&worktree, in_force, own.bundle.clone(), Some(own));
-    let is_current = assigned.is_in(own)
-        && reserve::is_written(&worktree, &assigned, Request::Ensure, session)?;
+    let is_current =
+        assigned.is_in(own) && reserve::is_written(&worktree, &assigned, Request::Ensure, session)?;
     Ok(if is_current {
         Condition::File(state)
     } else {
@@ -202,7 +208,9 @@ fn branch_of(entry: &Entry) -> Result<Option<String>> {
     let Ok(git_dir) = Dir::open(&entry.git_dir) else {
         return Ok(None);
     };
-    let found = git_dir.read("HEAD", LIMIT).map_err(Error::could_not("read", &path))?;
+    let found = git_dir
+        .read("HEAD", LIMIT)
+        .map_err(Error::could_not("read", &path))?;
     let PlainFile::Read { bytes, .. } = found else {
         return Ok(None);
     };
@@ -232,7 +240,9 @@ fn mark_duplicates(statuses: &mut [Status]) {
         for port in bundle.distinct_ports() {
             *ports.entry(port).or_default() += 1;
         }
-        *slots.entry((status.repository.clone(), bundle.slot)).or_default() += 1;
+        *slots
+            .entry((status.repository.clone(), bundle.slot))
+            .or_default() += 1;
     }
     for status in statuses {
         let Some(bundle) = own(status) else { continue };

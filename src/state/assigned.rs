@@ -29,7 +29,8 @@ impl Assigned {
         bundle: Bundle,
         before: Option<&Reservation>,
     ) -> Assigned {
-        let kept = before.filter(|_| in_force.is_default() && !in_force.config.has_services_of(&bundle));
+        let kept =
+            before.filter(|_| in_force.is_default() && !in_force.config.has_services_of(&bundle));
         let mut assigned = Assigned {
             reservation: Reservation {
                 worktree: worktree.id.clone(),

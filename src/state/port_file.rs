@@ -102,10 +102,19 @@ pub fn prepare<'w>(
     let could_not = || Error::could_not("write", root.path_of(NAME));
     // A container engine makes an empty directory of a path that it is to mount and that is not
     // there. A file cannot be renamed over it; what is in a full one is not ours to remove.
-    if root.look(NAME).map_err(could_not())?.is_some_and(|it| it.kind == Kind::Directory) {
-        root.remove_dir(NAME).map_err(could_not()).map_err(|error| {
-            error.remedy(format!("move that directory away and run `{}`", worktree.by_hand()))
-        })?;
+    if root
+        .look(NAME)
+        .map_err(could_not())?
+        .is_some_and(|it| it.kind == Kind::Directory)
+    {
+        root.remove_dir(NAME)
+            .map_err(could_not())
+            .map_err(|error| {
+                error.remedy(format!(
+                    "move that directory away and run `{}`",
+                    worktree.by_hand()
+                ))
+            })?;
     }
     Staged::prepare(root, NAME, &reservation.to_json(), Access::New).map_err(could_not())
 }

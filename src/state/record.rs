@@ -237,7 +237,11 @@ impl RecordPlace {
     /// Writes `record` under its temporary name. From then on what it names is reserved.
     pub fn prepare(&self, record: &Record) -> io::Result<Staged<'_>> {
         // Nobody but a person puts a directory there; what is in it is not ours to remove.
-        if self.dir.look(self.name)?.is_some_and(|it| it.kind == Kind::Directory) {
+        if self
+            .dir
+            .look(self.name)?
+            .is_some_and(|it| it.kind == Kind::Directory)
+        {
             self.dir.remove_dir(self.name)?;
         }
         let common = Dir::open(&self.common_dir)?.stat()?;

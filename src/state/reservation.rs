@@ -81,7 +81,11 @@ impl<'a> Document<'a> {
             return Document::NotJson;
         };
         match serde_json::from_str::<JsonObject<'a>>(text) {
-            Ok(object) if ["worktree", "slot", "ports"].iter().all(|key| object.get(key).is_some()) => {
+            Ok(object)
+                if ["worktree", "slot", "ports"]
+                    .iter()
+                    .all(|key| object.get(key).is_some()) =>
+            {
                 Document::Ours(OurShape(object))
             }
             Ok(_) => Document::OtherJson,
@@ -197,9 +201,10 @@ impl Claims {
         };
         match found {
             PlainFile::Missing => Claims::default(),
-            PlainFile::NotRegular(kind) => {
-                doubtful(Vec::new(), Doubt::Partial(format!("is {kind}, so it is not read")))
-            }
+            PlainFile::NotRegular(kind) => doubtful(
+                Vec::new(),
+                Doubt::Partial(format!("is {kind}, so it is not read")),
+            ),
             PlainFile::Unreadable(error) => doubtful(
                 Vec::new(),
                 Doubt::Unreadable(format!("cannot be read ({error})")),
@@ -237,7 +242,12 @@ impl Claims {
         match ours.reservation() {
             Some(reservation) if ours.is_exact(kind) => Claims {
                 is_intact: reservation.worktree.as_deref() == id,
-                ports: reservation.bundle.ports.iter().map(|(_, port)| *port).collect(),
+                ports: reservation
+                    .bundle
+                    .ports
+                    .iter()
+                    .map(|(_, port)| *port)
+                    .collect(),
                 slot: Some(reservation.bundle.slot),
                 doubt: None,
             },

@@ -7,7 +7,8 @@ use crate::config::assignment;
 use crate::writes::block::{self, HalfBlock};
 
 /// For whoever wants to change a line of the block.
-const NOTE: &str = "# Written by worktree-ports-hook. Change .worktree-ports.config.json instead.\n";
+const NOTE: &str =
+    "# Written by worktree-ports-hook. Change .worktree-ports.config.json instead.\n";
 
 /// Before a line of the user's that a line of the block replaces.
 const REPLACED: &str = "# replaced by worktree-ports: ";
@@ -15,11 +16,7 @@ const REPLACED: &str = "# replaced by worktree-ports: ";
 const BYTE_ORDER_MARK: &str = "\u{feff}";
 
 /// `text` with a block of these variables in place of all blocks. `label` names the worktree.
-pub fn with(
-    text: &str,
-    label: &str,
-    variables: &[(String, String)],
-) -> Result<String, HalfBlock> {
+pub fn with(text: &str, label: &str, variables: &[(String, String)]) -> Result<String, HalfBlock> {
     let original = without(text)?;
     let user = original.strip_prefix(BYTE_ORDER_MARK);
     let mut new = String::with_capacity(text.len() + 256);
@@ -52,7 +49,10 @@ pub fn spanning<'a>(text: &str, variables: &'a [(String, String)]) -> Vec<&'a st
     let mut spanning = Vec::new();
     for (definition, name) in definitions(user) {
         let own = variables.iter().find(|(own, _)| is_same(own, name));
-        spanning.extend(own.filter(|_| spans_lines(definition)).map(|(own, _)| &**own));
+        spanning.extend(
+            own.filter(|_| spans_lines(definition))
+                .map(|(own, _)| &**own),
+        );
     }
     spanning
 }
@@ -61,7 +61,10 @@ pub fn spanning<'a>(text: &str, variables: &'a [(String, String)]) -> Vec<&'a st
 pub fn names_in_blocks(text: &str) -> Vec<&str> {
     let blocks = block::find(text.as_bytes()).unwrap_or_default().into_iter();
     let lines = blocks.flat_map(|found| text[found.inside].lines());
-    lines.map(defined_name).filter(|name| !name.is_empty()).collect()
+    lines
+        .map(defined_name)
+        .filter(|name| !name.is_empty())
+        .collect()
 }
 
 /// `text` without our blocks and with the user's lines as they were: what was there before, byte for
@@ -101,12 +104,19 @@ fn definitions(text: &str) -> impl Iterator<Item = (&str, &str)> {
 }
 
 fn spans_lines(definition: &str) -> bool {
-    definition.strip_suffix('\n').unwrap_or(definition).contains('\n')
+    definition
+        .strip_suffix('\n')
+        .unwrap_or(definition)
+        .contains('\n')
 }
 
 /// The length of the first line of `text`, and of all lines that its value spans.
 fn length_of_first(text: &str) -> usize {
-    let end_of_line = |from: usize| text[from..].find('\n').map_or(text.len(), |at| from + at + 1);
+    let end_of_line = |from: usize| {
+        text[from..]
+            .find('\n')
+            .map_or(text.len(), |at| from + at + 1)
+    };
     let line_end = end_of_line(0);
     let Some(value) = text[..line_end].find('=').map(|at| at + 1) else {
         return line_end;

@@ -90,7 +90,8 @@ impl List {
             Err(error) if ErrorKind::of(&error) == ErrorKind::Absent => path.to_owned(),
             real => real?,
         };
-        let (Some(parent), Some(name)) = (real.parent(), real.file_name().and_then(|it| it.to_str()))
+        let (Some(parent), Some(name)) =
+            (real.parent(), real.file_name().and_then(|it| it.to_str()))
         else {
             return Err(io::ErrorKind::InvalidFilename.into());
         };
@@ -142,7 +143,9 @@ fn try_change(
     let list = List::open(path).map_err(could_not("read"))?;
     let original = list.as_ref().map_or(Ok(None), |list| list.read(session));
     let original = original.map_err(could_not("read"))?;
-    let content = original.as_ref().map_or(&[][..], |original| &original.bytes);
+    let content = original
+        .as_ref()
+        .map_or(&[][..], |original| &original.bytes);
     let (rest, old) = split(content).map_err(|half| half_block(path, &half))?;
     let mut new = old.clone();
     edit(&mut new);

@@ -234,7 +234,9 @@ impl<'a> Files<'a> {
             Err(_) if matches!(aim, Aim::NoBlock | Aim::Gone) => return Ok(Change::Nothing),
             Err(error) => {
                 let path = self.worktree.root.path_of(path);
-                return Err(error.within(&format!("could not write the ports to {}", quoted(&path))));
+                return Err(
+                    error.within(&format!("could not write the ports to {}", quoted(&path)))
+                );
             }
         };
         match aim {
@@ -279,7 +281,10 @@ impl<'a> Files<'a> {
         let with = env_text::with(old, &self.wanted.label, lines);
         let with = with.map_err(|half| half_block(target, half.line))?;
         if with.len() > LIMIT {
-            let cause = format!("with the block it would be larger than {} KiB", LIMIT / 1024);
+            let cause = format!(
+                "with the block it would be larger than {} KiB",
+                LIMIT / 1024
+            );
             return Err(target.left_alone(cause).remedy("make it smaller"));
         }
         Ok(with)
@@ -358,7 +363,11 @@ impl<'a> Files<'a> {
     }
 
     /// Plans all files under the lock, and asks git which of them it tracks.
-    pub fn plan_all(&'a self, _held: &Held, repository: &'a Repository) -> Result<PlannedFiles<'a>> {
+    pub fn plan_all(
+        &'a self,
+        _held: &Held,
+        repository: &'a Repository,
+    ) -> Result<PlannedFiles<'a>> {
         let mut planned = Vec::new();
         for (path, aim) in self.aims() {
             let change = self.plan(path, &aim);
@@ -396,7 +405,9 @@ impl PlannedFiles<'_> {
         let worktree = self.files.worktree;
         let mut asked: BTreeSet<String> = BTreeSet::new();
         for planned in &self.planned {
-            let Some(target) = planned.target() else { continue };
+            let Some(target) = planned.target() else {
+                continue;
+            };
             asked.insert(planned.path.to_owned());
             asked.extend(directories_above(planned.path).map(str::to_owned));
             if target.dir.has(&temporary(&target.name)) {
@@ -410,7 +421,9 @@ impl PlannedFiles<'_> {
         let tracked = worktree.tracked(&asked)?;
         let root = shell_word(worktree.path());
         for planned in &mut self.planned {
-            let Some(target) = planned.target() else { continue };
+            let Some(target) = planned.target() else {
+                continue;
+            };
             let path = planned.path;
             let in_submodule = directories_above(path).find(|above| tracked.contains(above));
             let problem = if tracked.contains(path) {
@@ -426,15 +439,21 @@ impl PlannedFiles<'_> {
             } else if tracked.contains(&*temporary(path)) {
                 let temporary = temporary(path);
                 target
-                    .left_alone(format!("git tracks `{temporary}`, which it is written as first"))
-                    .remedy(format!("run `git -C {root} rm {temporary}` and commit that"))
+                    .left_alone(format!(
+                        "git tracks `{temporary}`, which it is written as first"
+                    ))
+                    .remedy(format!(
+                        "run `git -C {root} rm {temporary}` and commit that"
+                    ))
             } else if let Aim::From(source) = planned.aim
                 && !tracked.contains(source)
             {
                 let source = quoted(&worktree.root.path_of(source));
                 target
                     .left_alone(format!("git does not track its template {source}"))
-                    .remedy(format!("run `git -C {root} add` for the template, and commit it"))
+                    .remedy(format!(
+                        "run `git -C {root} add` for the template, and commit it"
+                    ))
             } else {
                 continue;
             };
@@ -447,12 +466,19 @@ impl PlannedFiles<'_> {
     fn fill_seeds(&mut self) -> Result<()> {
         let mut main = None;
         for planned in &mut self.planned {
-            let Aim::Block(lines) = planned.aim else { continue };
-            let Ok(Change::Make { target, .. }) = &planned.change else { continue };
+            let Aim::Block(lines) = planned.aim else {
+                continue;
+            };
+            let Ok(Change::Make { target, .. }) = &planned.change else {
+                continue;
+            };
             if main.is_none() {
                 main = Some(MainFiles::of(self.files, self.repository)?);
             }
-            let seed = main.as_ref().expect("it was just filled").seed(planned.path, target);
+            let seed = main
+                .as_ref()
+                .expect("it was just filled")
+                .seed(planned.path, target);
             let seeded = seed.and_then(|seed| {
                 let text = self.files.with_block(target, &seed.text, lines)?;
                 Ok((text, seed))
@@ -511,7 +537,8 @@ impl PlannedFiles<'_> {
     fn shown_elsewhere(&self, path: &str) -> Result<Option<PathBuf>> {
         for other in self.repository.live_worktrees()? {
             let Ok(other) = other else { continue };
-            let is_own = other.git_dir.identity().ok() == self.files.worktree.git_dir.identity().ok();
+            let is_own =
+                other.git_dir.identity().ok() == self.files.worktree.git_dir.identity().ok();
             let there = || matches!(Target::find(&other, path), Ok(Way::To(target)) if target.dir.has(&target.name));
             if !is_own && there() && other.shows_untracked(path)? {
                 return Ok(Some(other.root.path_of(path)));
@@ -558,7 +585,9 @@ impl PlannedFiles<'_> {
         if let Err(error) = &outcome {
             if manners.tells_obstacles || planned.change.is_ok() {
                 let error = error.clone();
-                session.narrator.warn(error.remedy_or(&format!("run `{}`", worktree.by_hand())));
+                session
+                    .narrator
+                    .warn(error.remedy_or(&format!("run `{}`", worktree.by_hand())));
             }
             if self.files.holds_ours(path, aim) {
                 done.has_failed = true;
@@ -582,11 +611,15 @@ impl PlannedFiles<'_> {
             }
             (Change::Absent | Change::NoDirectory(_), _) => {}
             (Change::Nothing, Aim::Block(_) | Aim::From(_)) => {
-                done.written.keep(path, recorded_env.or(Some(&None)), recorded_blob, aim);
+                done.written
+                    .keep(path, recorded_env.or(Some(&None)), recorded_blob, aim);
             }
             (Change::Nothing, Aim::NoBlock | Aim::Gone) => {}
             (Change::Make { text, seed, .. }, Aim::Block(lines)) => {
-                let note = seed.of_main.as_ref().map_or("", |_| " (from the main worktree)");
+                let note = seed
+                    .of_main
+                    .as_ref()
+                    .map_or("", |_| " (from the main worktree)");
                 done.told.push(format!("{path}{note}"));
                 let id = self.repository.blob_id(seed.text.as_bytes());
                 done.written.env_files.insert((*path).to_owned(), Some(id));
@@ -594,7 +627,8 @@ impl PlannedFiles<'_> {
             }
             (Change::Replace { text, .. }, Aim::Block(lines)) => {
                 done.told.push((*path).to_owned());
-                done.written.keep(path, recorded_env.or(Some(&None)), None, aim);
+                done.written
+                    .keep(path, recorded_env.or(Some(&None)), None, aim);
                 self.warn_of_spanning(path, text, lines);
             }
             (Change::Make { text, .. } | Change::Replace { text, .. }, Aim::From(_)) => {
@@ -791,7 +825,10 @@ impl<'a> MainFiles<'a> {
             &worktree.root.path_of(path),
             format!("the main worktree's cannot be copied: {}", error.parts().0),
         )
-        .remedy(format!("copy it by hand (`cp {from} {to}`) and run `{}`", worktree.by_hand()))
+        .remedy(format!(
+            "copy it by hand (`cp {from} {to}`) and run `{}`",
+            worktree.by_hand()
+        ))
     }
 }
 

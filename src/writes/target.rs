@@ -35,7 +35,9 @@ impl Target {
         let mut names: Vec<&str> = path.split('/').collect();
         let name = names.pop().unwrap_or_default().to_owned();
         let root = &worktree.root;
-        let mut dir = root.enter(".").map_err(Error::could_not("open", root.path()))?;
+        let mut dir = root
+            .enter(".")
+            .map_err(Error::could_not("open", root.path()))?;
         for step in names {
             let below = dir.path_of(step);
             match dir.look(step).map_err(Error::could_not("read", &below))? {
@@ -68,7 +70,11 @@ impl Target {
     /// It is no regular file, too large, cannot be read, or another program is writing it.
     pub fn read(&self, patience: &Patience) -> Result<Option<Original>> {
         let path = self.path();
-        match self.dir.look(&self.name).map_err(Error::could_not("read", &path))? {
+        match self
+            .dir
+            .look(&self.name)
+            .map_err(Error::could_not("read", &path))?
+        {
             None => return Ok(None),
             Some(stat) if stat.kind == Kind::Regular => {}
             Some(stat) if stat.kind == Kind::Link => {
@@ -90,8 +96,10 @@ impl Target {
 
     /// The text of what was read there.
     pub fn text<'o>(&self, original: &'o Original) -> Result<&'o str> {
-        str::from_utf8(&original.bytes)
-            .map_err(|_| self.left_alone("it is not UTF-8").remedy("convert it to UTF-8"))
+        str::from_utf8(&original.bytes).map_err(|_| {
+            self.left_alone("it is not UTF-8")
+                .remedy("convert it to UTF-8")
+        })
     }
 
     /// Whether a mark of ours is in what is there, as far as this can be known. Nothing is behind a
