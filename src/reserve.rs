@@ -240,7 +240,7 @@ fn transact(
         request,
         session,
     };
-    let is_same = own.is_some_and(|own| assigned.is_in(own));
+    let is_same = own == Some(&assigned.reservation);
     if !is_same && is_tracked(worktree, &before, request)? {
         return Ok(Outcome::LeftAlone(FileState::Tracked));
     }

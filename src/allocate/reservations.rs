@@ -131,16 +131,19 @@ impl<'held> Reservations<'held> {
             None => PlainFile::Missing,
         };
         let mut claims = Claims::of(&port_file, id.as_deref(), FileKind::PortFile);
-        let recorded = Recorded::of(&entry)?;
-        let by_record = recorded.claims();
+        let recorded = match &opened {
+            Some(worktree) => worktree.record()?,
+            None => Recorded::of(&entry)?,
+        };
 
-        // Equal, there is nothing to ask.
+        // If the two agree, there is nothing to ask.
+        let is_in_place = || {
+            opened
+                .as_ref()
+                .is_some_and(|it| it.is_in_place().unwrap_or(false))
+        };
         let is_alone = claims.is_intact
-            && !recorded.is_pending()
-            && (by_record[0] == claims
-                || opened
-                    .as_ref()
-                    .is_some_and(|it| it.is_in_place().unwrap_or(false)));
+            && (recorded.agrees_with(&port_file) || !recorded.is_pending() && is_in_place());
         if !is_alone
             && opened
                 .as_ref()
@@ -150,6 +153,7 @@ impl<'held> Reservations<'held> {
         }
         let mut ports = self.reserve(&claims, index, is_own_repository);
         if !is_alone {
+            let by_record = recorded.claims();
             for claims in &by_record {
                 ports += self.reserve(claims, index, is_own_repository);
             }

@@ -55,9 +55,9 @@ impl Assigned {
         }
     }
 
-    /// Whether the port file `own` is as the config would have it written.
+    /// Whether the port file `own` is as the config would have it written, with all its services.
     pub fn is_in(&self, own: &Reservation) -> bool {
-        *own == self.reservation
+        *own == self.reservation && self.config.has_services_of(&own.bundle)
     }
 
     /// Whether the record says the same, or cannot be made to.

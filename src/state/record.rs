@@ -2,6 +2,7 @@
 //! that worktree, where it is seen when the port file is not. git never moves it, and removes it with
 //! the worktree's entry.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -82,33 +83,68 @@ impl Recorded {
     /// # Errors
     /// A shortage of our own.
     pub fn of(entry: &Entry) -> Result<Recorded> {
-        let dir = Dir::open(&entry.git_dir).and_then(|git_dir| dir_in(&git_dir, entry.is_main));
-        let id = entry.id().map(|id| id.into_owned());
-        Recorded::read(dir, id, &entry.git_dir)
+        let id = entry.id().map(Cow::into_owned);
+        match Dir::open(&entry.git_dir) {
+            Ok(git_dir) => Recorded::read(&git_dir, id),
+            Err(error) => Recorded::unread(id, error, &entry.git_dir),
+        }
     }
 
-    fn read(dir: io::Result<Dir>, id: Option<String>, git_dir: &Path) -> Result<Recorded> {
+    fn read(git_dir: &Dir, id: Option<String>) -> Result<Recorded> {
         let name = name_of(id.is_none());
         let read = |dir: &Dir| -> io::Result<(PlainFile, PlainFile)> {
             // In this order: what has the temporary name becomes the record, which is read after it.
-            let pending = dir.read(&temporary(name), LIMIT)?;
+            let pending = dir.read_of_git(&temporary(name), LIMIT)?;
             Ok((dir.read(name, LIMIT)?, pending))
         };
-        let (current, pending) = match dir.and_then(|dir| read(&dir)) {
-            Ok(found) => found,
-            Err(error) if ErrorKind::of(&error) == ErrorKind::Shortage => {
+        let found = match id {
+            Some(_) => read(git_dir),
+            None => git_dir.enter(DIRECTORY).and_then(|dir| read(&dir)),
+        };
+        match found {
+            Ok((current, pending)) => Ok(Recorded {
+                id,
+                current,
+                pending,
+            }),
+            Err(error) => Recorded::unread(id, error, git_dir.path()),
+        }
+    }
+
+    /// The record in a directory that cannot be read.
+    fn unread(id: Option<String>, error: io::Error, git_dir: &Path) -> Result<Recorded> {
+        let current = match ErrorKind::of(&error) {
+            ErrorKind::Shortage => {
                 return Err(Error::could_not("read the record in", git_dir)(error));
             }
-            Err(error) if ErrorKind::of(&error) == ErrorKind::Absent => {
-                (PlainFile::Missing, PlainFile::Missing)
-            }
-            Err(error) => (PlainFile::Unreadable(error), PlainFile::Missing),
+            ErrorKind::Absent => PlainFile::Missing,
+            ErrorKind::Refused | ErrorKind::Other => PlainFile::Unreadable(error),
         };
         Ok(Recorded {
             id,
             current,
-            pending,
+            pending: PlainFile::Missing,
         })
+    }
+
+    /// Whether the record says what `port_file` says, and none is left under the temporary name. It
+    /// has the same members first, so that neither needs to be parsed.
+    pub fn agrees_with(&self, port_file: &PlainFile) -> bool {
+        match (&self.current, port_file, &self.pending) {
+            (
+                PlainFile::Read { bytes: record, .. },
+                PlainFile::Read { bytes: own, .. },
+                PlainFile::Missing,
+            ) => {
+                let members = own.strip_suffix(b"\n}\n");
+                members.is_some_and(|members| {
+                    record
+                        .strip_prefix(members)
+                        .is_some_and(|more| more.starts_with(b",\n"))
+                })
+            }
+            _ => false,
+        }
     }
 
     /// The record; if there is none, that which was being written. One that is another worktree's or
@@ -176,8 +212,7 @@ impl Worktree {
     /// # Errors
     /// A shortage of our own.
     pub fn record(&self) -> Result<Recorded> {
-        let dir = dir_in(&self.git_dir, self.is_main());
-        Recorded::read(dir, self.id.clone(), self.git_dir.path())
+        Recorded::read(&self.git_dir, self.id.clone())
     }
 
     /// The path of the record.
