@@ -9,10 +9,10 @@ use crate::git::repository::{self, Owner, Repository};
 use crate::git::worktree::Worktree;
 use crate::reserve::{self, Outcome};
 use crate::session::Session;
-use crate::state::assigned::Assigned;
 use crate::state::port_file::FileState;
 use crate::state::reservation::Reservation;
-use crate::writes::files::{Files, WrittenFiles};
+use crate::writes::assigned::Assigned;
+use crate::writes::files::Files;
 
 /// Serves a checkout of a branch or a commit in `here`, the current directory: a linked worktree
 /// without ports gets some, and one that has ports is brought up to date. Any other checkout ends
@@ -99,7 +99,7 @@ fn would_take_away(
     let files = Files {
         worktree,
         wanted: &assigned.wanted(),
-        written: &WrittenFiles::of(&worktree.record()?),
+        written: &worktree.record()?.written(),
         manners: reserve::manners(Request::Update, worktree),
         session,
     };
@@ -109,7 +109,7 @@ fn would_take_away(
 /// A branch without a config keeps what is written, except for files that were made from templates
 /// of another branch.
 fn remove_stale_templates(worktree: &Worktree, session: &Session) -> Result<()> {
-    let written = WrittenFiles::of(&worktree.record()?);
+    let written = worktree.record()?.written();
     if written.templates.is_empty() {
         return Ok(());
     }

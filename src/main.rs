@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    worktree_ports_hook::cli::run(std::env::args_os().collect())
+    worktree_ports_hook::run(std::env::args_os().collect())
 }

@@ -4,11 +4,12 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-use crate::error::{Error, ErrorKind, printable};
+use crate::error::{Error, ErrorKind, printable, shell_word};
 
 /// How long something may take before it is told.
 pub const SILENCE: Duration = Duration::from_secs(1);
@@ -17,12 +18,28 @@ pub const SILENCE: Duration = Duration::from_secs(1);
 #[derive(Default)]
 pub struct Narrator {
     told: RefCell<Vec<String>>,
+    elsewhere: Option<PathBuf>,
 }
 
 impl Narrator {
+    /// Tells a person who need not be in `directory`: commands of ours are told with its path.
+    pub fn from_elsewhere(directory: &Path) -> Narrator {
+        Narrator {
+            elsewhere: Some(directory.to_owned()),
+            ..Narrator::default()
+        }
+    }
+
     /// Tells `line`.
     pub fn tell(&self, line: impl fmt::Display) {
-        let line = printable(&line.to_string());
+        let mut line = printable(&line.to_string());
+        if let Some(directory) = &self.elsewhere {
+            let command = format!("`worktree-ports-hook -C {}", shell_word(directory));
+            for end in ["`", " --"] {
+                let bare = format!("`worktree-ports-hook{end}");
+                line = line.replace(&bare, &format!("{command}{end}"));
+            }
+        }
         let mut told = self.told.borrow_mut();
         if !told.contains(&line) {
             // Nobody may be reading.

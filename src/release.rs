@@ -11,9 +11,9 @@ use crate::git::worktree::Worktree;
 use crate::reserve;
 use crate::session::Session;
 use crate::state::port_file::{self, FileState};
-use crate::state::record::{RecordPlace, Recorded};
+use crate::state::record::{RecordPlace, Recorded, WrittenFiles};
 use crate::writes::exclude;
-use crate::writes::files::{Done, Files, Manners, Wanted, WrittenFiles};
+use crate::writes::files::{Done, Files, Manners, Wanted};
 
 /// What a file is that is taken back: block out, removed only if nothing else is in it.
 const MANNERS: Manners = Manners {
@@ -112,7 +112,7 @@ fn removable(worktree: &Worktree, held: &Held, recorded: &Recorded) -> Result<Op
 /// All files in which our block may be, and all that may have been made from templates. If the record
 /// could not be written, the config says where a block may be.
 fn all_written(worktree: &Worktree, repository: &Repository, recorded: &Recorded) -> WrittenFiles {
-    let mut written = WrittenFiles::of(recorded);
+    let mut written = recorded.written();
     if let Ok(in_force) = config_file::of(worktree, repository) {
         for (path, _) in in_force.config.env_files {
             written.env_files.entry(path).or_default();
@@ -148,8 +148,8 @@ pub fn forget_all(held: &Held, repository: &Repository, session: &Session) -> Re
             None => {
                 if let Some(record) = recorded.record() {
                     out_of_sight.insert(port_file::NAME.to_owned());
-                    out_of_sight.extend(record.env_files.into_keys());
-                    out_of_sight.extend(record.templates.into_keys());
+                    out_of_sight.extend(record.written.env_files.into_keys());
+                    out_of_sight.extend(record.written.templates.into_keys());
                 }
             }
         }

@@ -18,11 +18,11 @@ use crate::git::repository::Repository;
 use crate::git::worktree::Worktree;
 use crate::narrator::Narrator;
 use crate::session::Session;
-use crate::state::assigned::Assigned;
 use crate::state::port_file::{self, FileState};
-use crate::state::record::{Record, RecordPlace, Recorded};
+use crate::state::record::{Record, RecordPlace, Recorded, WrittenFiles};
 use crate::state::reservation::Reservation;
-use crate::writes::files::{Done, Files, Manners, Wanted, WrittenFiles};
+use crate::writes::assigned::Assigned;
+use crate::writes::files::{Done, Files, Manners, Wanted};
 
 /// The result of a request.
 #[derive(Debug)]
@@ -170,7 +170,7 @@ pub fn is_written(
     let files = Files {
         worktree,
         wanted: &assigned.wanted(),
-        written: &WrittenFiles::of(&recorded),
+        written: &recorded.written(),
         manners: manners(request, worktree),
         session,
     };
@@ -349,7 +349,7 @@ impl Writing<'_> {
             return Ok(None);
         }
         let wanted = assigned.wanted();
-        let written = WrittenFiles::of(recorded);
+        let written = recorded.written();
         let files = Files {
             worktree,
             wanted: &wanted,
@@ -443,8 +443,8 @@ impl Writing<'_> {
     }
 }
 
-/// Removes the unchanged files that were made from templates which `kept`, the targets of the config in
-/// force, does not name. All else stays as it is.
+/// Removes the unchanged files that were made from templates and are not among `kept`. All else stays
+/// as it is. Returns what was removed.
 pub fn remove_stale_templates(
     repository: &Repository,
     worktree: &Worktree,
@@ -456,33 +456,25 @@ pub fn remove_stale_templates(
     let Some(mut record) = worktree.record()?.record() else {
         return Ok(Vec::new());
     };
-    let is_kept = |path: &String| kept.iter().any(|template| template.target == *path);
-    let stale = |record: &Record| WrittenFiles {
-        templates: record
-            .templates
-            .clone()
-            .into_iter()
-            .filter(|(path, _)| !is_kept(path))
-            .collect(),
-        ..WrittenFiles::default()
-    };
+    let mut stale = WrittenFiles::default();
+    let templates = std::mem::take(&mut record.written.templates).into_iter();
+    (record.written.templates, stale.templates) =
+        templates.partition(|(path, _)| kept.iter().any(|it| it.target == *path));
     let files = Files {
         worktree,
         wanted: &Wanted::default(),
-        written: &stale(&record),
+        written: &stale,
         manners: manners(Request::Update, worktree),
         session,
     };
     let planned = files.plan_all(&locked.held, repository)?;
     let done = planned.commit(planned.stage());
-    record
-        .templates
-        .retain(|path, _| is_kept(path) || done.written.templates.contains_key(path));
-    let place = worktree.record_place(&locked.held);
+    record.written.templates.extend(done.written.templates);
     let write = |place: RecordPlace| place.prepare(&record)?.commit();
-    place
+    worktree
+        .record_place(&locked.held)
         .and_then(write)
-        .map_err(Error::could_not("write", &worktree.record_path()))?;
+        .map_err(Error::could_not("write", worktree.record_path()))?;
     Ok(done.removed)
 }
 

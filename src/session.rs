@@ -16,9 +16,9 @@ pub struct Session {
 
 impl Session {
     /// A command that waits for locks no longer than `timeout` from now on.
-    pub fn new(timeout: Duration) -> Session {
+    pub fn new(narrator: Narrator, timeout: Duration) -> Session {
         Session {
-            narrator: Narrator::default(),
+            narrator,
             deadline: Deadline::after(timeout),
             patience: Patience::default(),
         }

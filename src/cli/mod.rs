@@ -15,7 +15,7 @@ use crate::allocate::plan::Request;
 use crate::cli::arguments::{Mode, completions, man};
 use crate::config::file as config_file;
 use crate::config::nearest::nearest;
-use crate::error::{Error, Result, printable, quoted, shell_word};
+use crate::error::{Error, Result, printable, quoted};
 use crate::git::repository::{self, Found, Owner, Repository};
 use crate::git::worktree::Worktree;
 use crate::hook;
@@ -26,8 +26,8 @@ use crate::report::render::{self, Look};
 use crate::report::{check, status};
 use crate::reserve::{self, Outcome};
 use crate::session::Session;
-use crate::state::assigned::Assigned;
 use crate::state::port_file::{self, FileState};
+use crate::writes::assigned::Assigned;
 
 /// How a call ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,13 +113,10 @@ fn run_hook(call: HookCall) {
         return;
     }
     let here = env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
-    let served = session().and_then(|session| hook::run(&here, &session));
+    let narrator = || Narrator::from_elsewhere(&here);
+    let served = session(narrator()).and_then(|session| hook::run(&here, &session));
     if let Err(error) = served {
-        let again = format!(
-            "run `worktree-ports-hook -C {}` to try again",
-            shell_word(&here)
-        );
-        Narrator::default().error(&error.remedy_or(&again));
+        narrator().error(&error.remedy_or("run `worktree-ports-hook` to try again"));
     }
 }
 
@@ -134,7 +131,8 @@ fn tell_of_panics_and_exit(code: i32) {
 fn run_by_hand(mode: Mode, directory: &Path) -> Exit {
     tell_of_panics_and_exit(1);
     repository::set_up(Owner::Unchecked);
-    let served = session().and_then(|session| serve(mode, directory, &session));
+    let session = session(Narrator::default());
+    let served = session.and_then(|session| serve(mode, directory, &session));
     served.unwrap_or_else(|error| {
         Narrator::default().error(&error);
         Exit::Failed
@@ -349,8 +347,11 @@ fn all(repository: &Repository, json: bool, adopt: bool, session: &Session) -> R
             Ok(Outcome::Kept(assigned)) => reservations.push(assigned.reservation),
             Ok(Outcome::Written(assigned, summary)) => {
                 tell_what_was_replaced(&summary.before, &worktree, narrator);
-                let name = printable(worktree.name());
-                let _ = writeln!(text, "{name}: {}", summary.of_allocation(&assigned));
+                let what = match summary.of_update() {
+                    Some(update) if !summary.wrote_port_file => update,
+                    _ => summary.of_allocation(&assigned),
+                };
+                let _ = writeln!(text, "{}: {what}", printable(worktree.name()));
                 reservations.push(assigned.reservation);
             }
             // Another tool's file is its owner's wish.
@@ -409,7 +410,7 @@ fn release(repository: &Repository, worktree: &Worktree, session: &Session) -> R
 }
 
 /// A command that waits for locks as long as the environment says.
-fn session() -> Result<Session> {
+fn session(narrator: Narrator) -> Result<Session> {
     const VARIABLE: &str = "WORKTREE_PORTS_LOCK_TIMEOUT";
     let seconds = match env::var_os(VARIABLE) {
         None => 60,
@@ -423,7 +424,7 @@ fn session() -> Result<Session> {
                 ))
             })?,
     };
-    Ok(Session::new(Duration::from_secs(seconds)))
+    Ok(Session::new(narrator, Duration::from_secs(seconds)))
 }
 
 /// Prints the answer. That nobody reads it is no error.

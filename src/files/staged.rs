@@ -162,10 +162,18 @@ pub struct Original {
 }
 
 impl Original {
-    /// Reads the regular file `name`, of at most `limit` bytes, while nobody writes it.
-    pub fn read(dir: &Dir, name: &str, limit: usize, patience: &Patience) -> io::Result<Original> {
+    /// Reads the regular file `name`, of at most `limit` bytes; with `patience`, to be changed, and so
+    /// while nobody writes it.
+    pub fn read(
+        dir: &Dir,
+        name: &str,
+        limit: usize,
+        patience: Option<&Patience>,
+    ) -> io::Result<Original> {
         let (file, stat) = dir.open_file(name)?;
-        patience.wait_for(&file)?;
+        if let Some(patience) = patience {
+            patience.wait_for(&file)?;
+        }
         let expected = usize::try_from(stat.size).unwrap_or(usize::MAX).min(limit);
         match read_at_most(&file, expected, limit)? {
             (_, true) => Err(io::Error::new(
@@ -183,7 +191,7 @@ impl Original {
 
     /// Whether the same file with the same content still has that name, and nobody writes it.
     pub fn is_unchanged(&self, dir: &Dir, name: &str, patience: &Patience) -> io::Result<bool> {
-        let now = Original::read(dir, name, self.bytes.len(), patience);
+        let now = Original::read(dir, name, self.bytes.len(), Some(patience));
         Ok(now.is_ok_and(|now| now.stat.identity == self.stat.identity && now.bytes == self.bytes))
     }
 

@@ -16,10 +16,10 @@ use crate::git::worktree::{Entry, Worktree};
 use crate::ports::{Bundle, ServiceName};
 use crate::reserve;
 use crate::session::Session;
-use crate::state::assigned::Assigned;
 use crate::state::port_file::FileState;
 use crate::state::record::Recorded;
 use crate::state::reservation::Reservation;
+use crate::writes::assigned::Assigned;
 
 /// A worktree and what it has reserved.
 pub struct Status {

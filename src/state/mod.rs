@@ -1,6 +1,5 @@
 //! What a worktree has on disk.
 
-pub mod assigned;
 pub mod port_file;
 pub mod record;
 pub mod reservation;

@@ -21,10 +21,16 @@ use crate::state::reservation::{self, Claims, Document, FileKind, LIMIT, Reserva
 /// The record's name in a linked worktree's own git directory.
 const NAME: &str = "worktree-ports.json";
 
-/// What a worktree has reserved, and what was written for it. Paths are relative to its root.
+/// What a worktree has reserved, and what was written for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     pub reservation: Reservation,
+    pub written: WrittenFiles,
+}
+
+/// What was written for a worktree beside its port file. Paths are relative to its root.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WrittenFiles {
     /// The files in which our block is, each with the git blob id of what we made it from, if we made
     /// it.
     pub env_files: BTreeMap<String, Option<String>>,
@@ -36,8 +42,8 @@ impl Serialize for Record {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         self.reservation.serialize_into(&mut map)?;
-        map.serialize_entry("env_files", &self.env_files)?;
-        map.serialize_entry("templates", &self.templates)?;
+        map.serialize_entry("env_files", &self.written.env_files)?;
+        map.serialize_entry("templates", &self.written.templates)?;
         map.end()
     }
 }
@@ -62,8 +68,10 @@ impl Record {
         let reservation = ours.reservation()?;
         (reservation.worktree.as_deref() == id).then(|| Record {
             reservation,
-            env_files: ours.member("env_files").unwrap_or_default(),
-            templates: ours.member("templates").unwrap_or_default(),
+            written: WrittenFiles {
+                env_files: ours.member("env_files").unwrap_or_default(),
+                templates: ours.member("templates").unwrap_or_default(),
+            },
         })
     }
 }
@@ -156,15 +164,15 @@ impl Recorded {
 
     /// All files in which our block may be, and all that we may have made from templates: by the
     /// record, and by that which was being written.
-    pub fn written(&self) -> (BTreeMap<String, Option<String>>, BTreeMap<String, String>) {
+    pub fn written(&self) -> WrittenFiles {
         let both = [&self.pending, &self.current];
         let records = both.map(|found| Record::parse(found, self.id.as_deref()));
-        let (mut env_files, mut templates) = (BTreeMap::new(), BTreeMap::new());
+        let mut written = WrittenFiles::default();
         for record in records.into_iter().flatten() {
-            env_files.extend(record.env_files);
-            templates.extend(record.templates);
+            written.env_files.extend(record.written.env_files);
+            written.templates.extend(record.written.templates);
         }
-        (env_files, templates)
+        written
     }
 
     /// Whether the record is this one, and none is left under the temporary name.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, Result, quoted};
 use crate::files::dir::Dir;
-use crate::files::staged::{Access, Original, SUFFIX, Staged};
+use crate::files::staged::{Access, Original, Patience, SUFFIX, Staged};
 use crate::git::access;
 use crate::git::lock::Held;
 use crate::session::Session;
@@ -61,10 +61,10 @@ pub fn remove(
 ///
 /// # Errors
 /// The list cannot be read.
-pub fn hidden(common_dir: &Path, session: &Session) -> Result<BTreeSet<String>> {
+pub fn hidden(common_dir: &Path) -> Result<BTreeSet<String>> {
     let path = path(common_dir);
     let list = List::open(&path).map_err(Error::could_not("read", &path))?;
-    let content = list.map_or(Ok(None), |list| list.read(session));
+    let content = list.map_or(Ok(None), |list| list.read(None));
     let content = content.map_err(Error::could_not("read", &path))?;
     let content = content.map_or(Vec::new(), |original| original.bytes);
     let lines = split(&content).map_err(|half| half_block(&path, &half))?.1;
@@ -104,8 +104,8 @@ impl List {
         }
     }
 
-    fn read(&self, session: &Session) -> io::Result<Option<Original>> {
-        match Original::read(&self.dir, &self.name, LIMIT, &session.patience) {
+    fn read(&self, patience: Option<&Patience>) -> io::Result<Option<Original>> {
+        match Original::read(&self.dir, &self.name, LIMIT, patience) {
             Err(error) if ErrorKind::of(&error) == ErrorKind::Absent => Ok(None),
             original => original.map(Some),
         }
@@ -141,7 +141,9 @@ fn try_change(
 ) -> Result<bool> {
     let could_not = |what| Error::could_not(what, path);
     let list = List::open(path).map_err(could_not("read"))?;
-    let original = list.as_ref().map_or(Ok(None), |list| list.read(session));
+    let original = list
+        .as_ref()
+        .map_or(Ok(None), |list| list.read(Some(&session.patience)));
     let original = original.map_err(could_not("read"))?;
     let content = original
         .as_ref()

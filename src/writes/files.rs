@@ -12,6 +12,7 @@ use crate::git::repository::{Repository, is_blob};
 use crate::git::worktree::Worktree;
 use crate::session::Session;
 use crate::state::port_file;
+use crate::state::record::WrittenFiles;
 use crate::writes::env_text;
 use crate::writes::exclude;
 use crate::writes::target::{LIMIT, Target, Way};
@@ -25,14 +26,6 @@ pub struct Wanted {
     pub templates: Vec<Template>,
     /// What the placeholders of templates stand for.
     pub variables: Vec<(String, String)>,
-}
-
-/// What a record says was written: files with our block, each with the blob id of what we made it
-/// from, and files made from templates, each with its blob id.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct WrittenFiles {
-    pub env_files: BTreeMap<String, Option<String>>,
-    pub templates: BTreeMap<String, String>,
 }
 
 /// How files are treated that a call may or may not touch.
@@ -149,7 +142,7 @@ impl<'a> Files<'a> {
     /// date. git is not asked, and a file to be made has no seed yet.
     pub fn outdated(&self) -> Vec<(&'a str, Option<Error>)> {
         let planned = self.aims().into_iter().filter_map(|(path, aim)| {
-            match self.plan(path, &aim) {
+            match self.plan(path, &aim, None) {
                 Ok(Change::Nothing | Change::Absent | Change::NoDirectory(_)) => match aim {
                     Aim::Block(_) | Aim::From(_) => None,
                     // The record still names it.
@@ -189,7 +182,7 @@ impl<'a> Files<'a> {
         let Ok(Way::To(target)) = Target::find(self.worktree, path) else {
             return None;
         };
-        let original = target.read(&self.session.patience).ok()??;
+        let original = target.read(None).ok()??;
         String::from_utf8(original.bytes).ok()
     }
 
@@ -225,8 +218,8 @@ impl<'a> Files<'a> {
         Ok(())
     }
 
-    /// What is to be done about one file.
-    fn plan(&self, path: &str, aim: &Aim<'_>) -> Result<Change> {
+    /// What is to be done about one file; with `patience` if it is about to be done.
+    fn plan(&self, path: &str, aim: &Aim<'_>, patience: Option<&Patience>) -> Result<Change> {
         let target = match Target::find(self.worktree, path) {
             Ok(Way::To(target)) => target,
             Ok(Way::NoDirectory(directory)) => return Ok(Change::NoDirectory(directory)),
@@ -240,11 +233,11 @@ impl<'a> Files<'a> {
             }
         };
         match aim {
-            Aim::Block(lines) => self.plan_block(target, lines),
-            Aim::NoBlock => self.plan_removal_of_block(path, target),
-            Aim::From(source) => self.plan_template(path, target, source),
+            Aim::Block(lines) => self.plan_block(target, lines, patience),
+            Aim::NoBlock => self.plan_removal_of_block(path, target, patience),
+            Aim::From(source) => self.plan_template(path, target, source, patience),
             Aim::Gone => {
-                let Ok(Some(original)) = target.read(&self.session.patience) else {
+                let Ok(Some(original)) = target.read(patience) else {
                     return Ok(Change::Nothing);
                 };
                 Ok(if self.is_as_made(path, &original) {
@@ -256,8 +249,13 @@ impl<'a> Files<'a> {
         }
     }
 
-    fn plan_block(&self, target: Target, lines: &[(String, String)]) -> Result<Change> {
-        let Some(original) = target.read(&self.session.patience)? else {
+    fn plan_block(
+        &self,
+        target: Target,
+        lines: &[(String, String)],
+        patience: Option<&Patience>,
+    ) -> Result<Change> {
+        let Some(original) = target.read(patience)? else {
             return Ok(if self.manners.makes_files {
                 let (text, seed) = (String::new(), Seed::default());
                 Change::Make { target, text, seed }
@@ -290,8 +288,13 @@ impl<'a> Files<'a> {
         Ok(with)
     }
 
-    fn plan_removal_of_block(&self, path: &str, target: Target) -> Result<Change> {
-        let original = match target.read(&self.session.patience) {
+    fn plan_removal_of_block(
+        &self,
+        path: &str,
+        target: Target,
+        patience: Option<&Patience>,
+    ) -> Result<Change> {
+        let original = match target.read(patience) {
             Err(_) if !target.has_mark() => return Ok(Change::Nothing),
             original => original?,
         };
@@ -317,9 +320,15 @@ impl<'a> Files<'a> {
         })
     }
 
-    fn plan_template(&self, path: &str, target: Target, source: &str) -> Result<Change> {
+    fn plan_template(
+        &self,
+        path: &str,
+        target: Target,
+        source: &str,
+        patience: Option<&Patience>,
+    ) -> Result<Change> {
         let text = substitute(&self.template(source)?, &self.wanted.variables);
-        let Some(original) = target.read(&self.session.patience)? else {
+        let Some(original) = target.read(patience)? else {
             return Ok(if self.manners.makes_files {
                 let seed = Seed::default();
                 Change::Make { target, text, seed }
@@ -356,7 +365,7 @@ impl<'a> Files<'a> {
         let Way::To(template) = Target::find(self.worktree, source)? else {
             return Err(Error::at("read the template", &path, "it is not there"));
         };
-        let original = template.read(&self.session.patience)?;
+        let original = template.read(None)?;
         let original =
             original.ok_or_else(|| Error::at("read the template", &path, "it is not there"))?;
         template.text(&original).map(str::to_owned)
@@ -370,7 +379,7 @@ impl<'a> Files<'a> {
     ) -> Result<PlannedFiles<'a>> {
         let mut planned = Vec::new();
         for (path, aim) in self.aims() {
-            let change = self.plan(path, &aim);
+            let change = self.plan(path, &aim, Some(&self.session.patience));
             planned.push(Planned { path, aim, change });
         }
         let mut files = PlannedFiles {
@@ -510,7 +519,7 @@ impl PlannedFiles<'_> {
         let Files {
             worktree, session, ..
         } = self.files;
-        let hidden = exclude::hidden(&worktree.common_dir, session)?;
+        let hidden = exclude::hidden(&worktree.common_dir)?;
         let mut paths = Vec::new();
         for planned in &self.planned {
             if !matches!(planned.change, Ok(Change::Make { .. })) || hidden.contains(planned.path) {
@@ -663,7 +672,9 @@ impl PlannedFiles<'_> {
         if change.commit(staged?, patience)? {
             return Ok(None);
         }
-        let again = self.files.plan(planned.path, &planned.aim)?;
+        let again = self
+            .files
+            .plan(planned.path, &planned.aim, Some(patience))?;
         if !matches!(again, Change::Make { .. }) && again.commit(again.stage()?, patience)? {
             return Ok(Some(again));
         }
@@ -797,7 +808,7 @@ impl<'a> MainFiles<'a> {
     /// config names it too, so that a branch cannot choose which of its secrets it gets; else an
     /// example beside it.
     fn seed(&self, path: &str, target: &Target) -> Result<Seed> {
-        let patience = &self.files.session.patience;
+        let patience = Some(&self.files.session.patience);
         if let Some((main, named)) = &self.main
             && named.iter().any(|name| name == path)
             && let Some(seed) = seed_from_main(main, path, patience)
@@ -834,7 +845,11 @@ impl<'a> MainFiles<'a> {
 
 /// The main worktree's file at `path` as it would be without us; `None` if there is none, or git
 /// tracks it.
-fn seed_from_main(main: &Worktree, path: &str, patience: &Patience) -> Result<Option<Seed>> {
+fn seed_from_main(
+    main: &Worktree,
+    path: &str,
+    patience: Option<&Patience>,
+) -> Result<Option<Seed>> {
     let Way::To(there) = Target::find(main, path)? else {
         return Ok(None);
     };

@@ -1,6 +1,7 @@
 //! What is written for a worktree beside its port file: our lines in files of others, and files made
 //! from templates.
 
+pub mod assigned;
 pub mod block;
 pub mod env_text;
 pub mod exclude;

@@ -64,11 +64,11 @@ impl Target {
         self.dir.path_of(&self.name)
     }
 
-    /// Reads what is there; `None` if nothing is.
+    /// Reads what is there, with `patience` to change it; `None` if nothing is.
     ///
     /// # Errors
     /// It is no regular file, too large, cannot be read, or another program is writing it.
-    pub fn read(&self, patience: &Patience) -> Result<Option<Original>> {
+    pub fn read(&self, patience: Option<&Patience>) -> Result<Option<Original>> {
         let path = self.path();
         match self
             .dir

@@ -15,8 +15,7 @@ use crate::support::{CONFIG, PORT_FILE, PROGRAM, PortBlock, Run, Sandbox, fetche
 
 const README: &str = include_str!("../../README.md");
 
-/// Every block of the README, by its mark. Those of `recipe` are run by the module `recipes`, those
-/// of `snippet` are compared with what `--install` prints.
+/// Every block of the README, by its mark. Those of `recipe` are run by the module `recipes`.
 const BLOCKS: &[&str] = &[
     "transcript: top",
     "shell: install",
@@ -41,10 +40,6 @@ const BLOCKS: &[&str] = &[
     "recipe: direnv",
     "recipe: env-file",
     "recipe: ci",
-    "snippet: husky",
-    "snippet: lefthook",
-    "snippet: simple-git-hooks",
-    "snippet: pre-commit",
 ];
 
 /// The block of the README behind the mark `<!-- MARK -->`.

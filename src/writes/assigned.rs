@@ -7,9 +7,9 @@ use crate::config::label::label;
 use crate::config::{Config, Values};
 use crate::git::worktree::Worktree;
 use crate::ports::Bundle;
-use crate::state::record::{Record, Recorded};
+use crate::state::record::{Record, Recorded, WrittenFiles};
 use crate::state::reservation::Reservation;
-use crate::writes::files::{Wanted, WrittenFiles};
+use crate::writes::files::Wanted;
 
 /// A worktree's ports, and the config by which all else is rendered from them.
 #[derive(Debug)]
@@ -62,7 +62,7 @@ impl Assigned {
 
     /// Whether the record says the same, or cannot be made to.
     pub fn is_recorded(&self, worktree: &Worktree, recorded: &Recorded) -> bool {
-        let written = WrittenFiles::of(recorded);
+        let written = recorded.written();
         recorded.is(&self.record(written)) || !worktree.is_record_writable()
     }
 
@@ -70,8 +70,7 @@ impl Assigned {
     pub fn record(&self, written: WrittenFiles) -> Record {
         Record {
             reservation: self.reservation.clone(),
-            env_files: written.env_files,
-            templates: written.templates,
+            written,
         }
     }
 
@@ -97,17 +96,6 @@ impl Assigned {
             env_files: self.config.env_files(&self.values()),
             templates: self.config.templates.clone(),
             variables: self.variables(),
-        }
-    }
-}
-
-impl WrittenFiles {
-    /// What was written, as a record says it.
-    pub fn of(recorded: &Recorded) -> WrittenFiles {
-        let (env_files, templates) = recorded.written();
-        WrittenFiles {
-            env_files,
-            templates,
         }
     }
 }
