@@ -366,7 +366,7 @@ pub fn uninstall(directory: &Path, session: &Session) -> Result<()> {
         let why = "deleting it would let two processes hold the lock";
         narrator.tell(format_args!("kept {}: {why}", quoted(&lock)));
     }
-    let hidden = narrator.or_warn(exclude::hidden(common_dir, session));
+    let hidden = narrator.or_warn(exclude::hidden(common_dir));
     if hidden.is_some_and(|hidden| !hidden.is_empty()) {
         let list = quoted(&exclude::path(common_dir));
         narrator.tell(format_args!(

@@ -1,6 +1,5 @@
 //! The records that a clone lacks, and the worktrees that have no ports yet.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::error::{Error, Result};
@@ -8,7 +7,7 @@ use crate::git::lock::Held;
 use crate::git::repository::Repository;
 use crate::narrator::Narrator;
 use crate::state::port_file::FileState;
-use crate::state::record::Record;
+use crate::state::record::{Record, WrittenFiles};
 
 /// What the worktrees of a clone have.
 #[derive(Default)]
@@ -35,8 +34,7 @@ pub fn write_missing(
             FileState::Own(reservation) if worktree.record()?.record().is_none() => {
                 let record = Record {
                     reservation,
-                    env_files: BTreeMap::new(),
-                    templates: BTreeMap::new(),
+                    written: WrittenFiles::default(),
                 };
                 let write = || worktree.record_place(held)?.prepare(&record)?.commit();
                 write().map_err(Error::could_not("write", worktree.record_path()))?;
