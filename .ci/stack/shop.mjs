@@ -76,6 +76,7 @@ export class Worktree {
     this.path = path;
     this.label = label;
     this.running = {};
+    this.page = undefined;
     this.user = "";
     this.rows = [];
   }
@@ -133,6 +134,11 @@ export class Worktree {
   }
 
   async stop(...services) {
+    // An open page waits for Vite to come back, and would load from whatever answers on that port next.
+    if (services.includes("web")) {
+      await this.page?.close();
+      this.page = undefined;
+    }
     await Promise.all(services.map((service) => this.running[service].stop()));
     for (const service of services) delete this.running[service];
   }
@@ -151,36 +157,31 @@ class Browser {
     this.context = context;
   }
 
-  // The page is closed afterwards: Vite would reload it when a server answers on that port again.
-  async visit(worktree, action) {
-    const page = await this.context.newPage();
-    await page.goto(worktree.env("apps/api/.env").WEB_ORIGIN);
-    await page.waitForSelector("body[data-answers='1']");
-    const result = await action(page);
-    await page.close();
-    return result;
+  async open(worktree) {
+    worktree.page ??= await this.context.newPage();
+    await worktree.page.goto(worktree.env("apps/api/.env").WEB_ORIGIN);
+    await worktree.page.waitForSelector("body[data-answers='1']");
+    return worktree.page;
   }
 
   async logInAndAdd(worktree, user, row) {
-    await this.visit(worktree, async (page) => {
-      await page.fill("#login input", user);
-      await page.click("#login button");
-      await page.waitForSelector("body[data-answers='2']");
-      await page.fill("#add input", row);
-      await page.click("#add button");
-      await page.waitForSelector("body[data-answers='3']");
-    });
+    const page = await this.open(worktree);
+    await page.fill("#login input", user);
+    await page.click("#login button");
+    await page.waitForSelector("body[data-answers='2']");
+    await page.fill("#add input", row);
+    await page.click("#add button");
+    await page.waitForSelector("body[data-answers='3']");
     worktree.user = user;
     worktree.rows.push(`${row} by ${user}`);
   }
 
   async see(worktree) {
-    return this.visit(worktree, (page) =>
-      page.evaluate(() => {
-        const texts = [...document.querySelectorAll("output")].map(({ id, textContent }) => [id, textContent]);
-        return { ...Object.fromEntries(texts), rows: [...document.querySelectorAll("li")].map((item) => item.textContent) };
-      }),
-    );
+    const page = await this.open(worktree);
+    return page.evaluate(() => {
+      const texts = [...document.querySelectorAll("output")].map(({ id, textContent }) => [id, textContent]);
+      return { ...Object.fromEntries(texts), rows: [...document.querySelectorAll("li")].map((item) => item.textContent) };
+    });
   }
 
   async users() {
