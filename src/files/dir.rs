@@ -260,7 +260,9 @@ fn unreadable(error: io::Error) -> io::Result<PlainFile> {
     match ErrorKind::of(&error) {
         ErrorKind::Shortage => Err(error),
         ErrorKind::Absent => Ok(PlainFile::Missing),
-        ErrorKind::Refused | ErrorKind::Other => Ok(PlainFile::Unreadable(error)),
+        ErrorKind::Refused | ErrorKind::Misplaced | ErrorKind::Other => {
+            Ok(PlainFile::Unreadable(error))
+        }
     }
 }
 
