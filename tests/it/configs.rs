@@ -6,7 +6,7 @@ use crate::support::{CONFIG, Sandbox, can_bind, config};
 
 /// A wrong config, and what its error must say.
 const WRONG: &[(&str, &[&str])] = &[
-    ("", &["is not JSON"]),
+    ("", &["the file is empty"]),
     ("{", &["is not JSON"]),
     ("[]", &["is not a JSON object"]),
     ("null", &["is not a JSON object"]),
@@ -17,7 +17,7 @@ const WRONG: &[(&str, &[&str])] = &[
         r#"{"services": {"cloud": 8000}, "comment": "x"}"#,
         &[
             "`comment`",
-            "available: `services`, `step`, `urls`, `env`, `env_files`, `$schema`",
+            "available: `services`, `step`, `urls`, `env`, `env_files`, `templates`, `$schema`",
         ],
     ),
     (
@@ -186,8 +186,7 @@ fn a_config_of_its_own_that_breaks_later_is_an_error_and_moves_nothing() {
             .exits(1)
             .tells(&["error: the config", "1 to 64"]);
     }
-    // The hook has nothing to do.
-    sandbox.run_hook("a").exits(0).tells_nothing();
+    sandbox.run_hook("a").exits(0).tells_one_error();
     assert_eq!(sandbox.port_file("a"), before);
 }
 
@@ -300,7 +299,10 @@ fn a_broken_config_of_the_main_worktree_is_an_error_there_and_a_warning_elsewher
 
     sandbox.configure("a", sandbox.config(&["web"]));
     let run = sandbox.run("a", &[]).exits(0);
-    let run = run.tells(&["warning: ", "slot 0", "repo/.worktree-ports.config.json"]);
+    let run = run.tells(&[
+        "warning: cannot tell which ports the main worktree has",
+        "repo/.worktree-ports.config.json",
+    ]);
     assert_eq!(run.stderr.lines().count(), 1, "{run}");
     assert_eq!(sandbox.ports("a"), [sandbox.port(1)]);
 }

@@ -12,7 +12,7 @@ use crate::support::{
 };
 
 const RECORD: &str = "repo/.git/worktrees/a/worktree-ports.json";
-const RECORD_TEMPORARY: &str = "repo/.git/worktrees/a/worktree-ports.json.tmp";
+const RECORD_TEMPORARY: &str = "repo/.git/worktrees/a/worktree-ports.json.worktree-ports.tmp";
 const RECORD_OF_MAIN: &str = "repo/.git/worktree-ports/main.json";
 
 /// A sandbox with the worktree `a`, which has slot 1, and `b`, which has no ports.
@@ -399,7 +399,7 @@ fn a_full_disk_is_an_error_and_leaves_nothing() {
             let options = ["-P", path.to_str().unwrap(), "-e", &what];
             let run = Sandbox::finish(strace::command(&sandbox, "a", &options, &[]));
             let run = run.exits(1).tells_one_error().tells(&["No space left"]);
-            let is_record = path.ends_with("worktree-ports.json.tmp");
+            let is_record = path.ends_with("worktree-ports.json.worktree-ports.tmp");
             // Its name comes last: the port file stands, and the temporary file is a record too.
             let is_last = is_record && call == "/^rename";
             assert_eq!(

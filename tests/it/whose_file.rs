@@ -314,12 +314,12 @@ fn what_a_kill_left_at_the_temporary_name_is_removed() {
     sandbox.run("a", &[]).exits(0).tells_nothing();
     sandbox.assert_no_leftovers("a");
     // A directory is nobody's leftover.
-    fs::create_dir(sandbox.path("a/.worktree-ports.json.tmp")).unwrap();
+    fs::create_dir(sandbox.path("a/.worktree-ports.json.worktree-ports.tmp")).unwrap();
     put(&sandbox, "{");
     sandbox
         .run("a", &["--reallocate"])
         .exits(1)
-        .tells(&["could not write", ".worktree-ports.json.tmp"]);
+        .tells(&["could not write", ".worktree-ports.json.worktree-ports.tmp"]);
     assert_eq!(sandbox.port_file("a"), "{");
 }
 
