@@ -20,9 +20,10 @@ if ! git -C "$clone" rev-parse --git-dir >/dev/null; then
   exit 1
 fi
 
-# Where cargo installs is the user's choice, and cargo says so if that is not on the PATH. What it
-# has built, it names in its messages.
-messages=$(cargo install --locked --path "$source" --message-format=json-render-diagnostics)
+# In its own directory, since a `rust-toolchain.toml` or `.cargo/config.toml` around the current one
+# is somebody else's. cargo names what it has built in its messages, and warns if it installs to a
+# directory that is not on the PATH.
+messages=$(cd -- "$source" && cargo install --locked --path "$source" --message-format=json-render-diagnostics)
 program=$(printf '%s\n' "$messages" | sed -n 's/.*"executable":"\([^"]*\)".*/\1/p')
 
 if [ -z "$program" ]; then

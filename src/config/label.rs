@@ -1,7 +1,7 @@
 //! `{worktree}`: a worktree's id as one DNS label, for host names and names of stacks.
 
 /// The main worktree's label.
-const MAIN: &str = "main";
+pub const MAIN: &str = "main";
 
 /// The longest label. DNS has room for 63; the rest is for what a template puts around it.
 const LONGEST: usize = 40;

@@ -21,11 +21,6 @@ use std::collections::BTreeSet;
 use self::value::Setting;
 use crate::ports::{Bundle, Port, ServiceName, Slot};
 
-/// The line of `--env` that a config with one service has besides.
-const ONLY_PORT: &str = "PORT";
-
-const SLOT_VARIABLE: &str = "WORKTREE_SLOT";
-
 /// The names and values of an object of the config, in its order.
 pub type Settings = Vec<(String, Setting)>;
 
@@ -142,11 +137,11 @@ impl Config {
             .map(|(service, port)| (service.variable(), port.to_string()))
             .collect();
         if let ([_], [(_, port)]) = (self.services.as_slice(), ports.as_slice()) {
-            lines.push((ONLY_PORT.to_owned(), port.to_string()));
+            lines.push(("PORT".to_owned(), port.to_string()));
         }
         let urls = self.urls(values).into_iter();
         lines.extend(urls.map(|(name, url)| (name.to_uppercase(), url)));
-        lines.push((SLOT_VARIABLE.to_owned(), slot.to_string()));
+        lines.push(("WORKTREE_SLOT".to_owned(), slot.to_string()));
         for (name, value) in rendered(&self.env, values) {
             match lines.iter_mut().find(|(other, _)| *other == name) {
                 Some(line) => line.1 = value,
@@ -158,20 +153,14 @@ impl Config {
 
     /// The names of all lines of `--env`, in their order.
     fn variable_names(&self) -> Vec<String> {
-        let mut names: Vec<String> = self
-            .services
-            .iter()
-            .map(|service| service.name.variable())
-            .collect();
-        names.extend((names.len() == 1).then(|| ONLY_PORT.to_owned()));
-        names.extend(self.urls.iter().map(|(name, _)| name.to_uppercase()));
-        names.push(SLOT_VARIABLE.to_owned());
-        for (name, _) in &self.env {
-            if !names.contains(name) {
-                names.push(name.clone());
-            }
-        }
-        names
+        let bundle = self.bundle(Slot::MAIN).expect("base ports are ports");
+        let values = Values {
+            bundle: &bundle,
+            label: label::MAIN,
+            is_main: true,
+        };
+        let lines = self.variables(&values).into_iter();
+        lines.map(|(name, _)| name).collect()
     }
 
     /// The names that [`Config::value`] knows: the services, the URLs, `slot`, and the lines of
@@ -244,6 +233,8 @@ fn rendered(settings: &Settings, values: &Values<'_>) -> Vec<(String, String)> {
         .collect()
 }
 
+#[cfg(test)]
+mod docs;
 #[cfg(test)]
 mod fuzz;
 #[cfg(test)]

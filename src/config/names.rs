@@ -7,95 +7,44 @@ use crate::config::value::Form;
 const LONGEST: usize = 64;
 
 /// What the last word of a name allows. A word may be in two rows.
-const LAST_WORDS: [(&[Form], &[&str]); 7] = [
-    (&[Form::Port], &["PORT", "PORTS", "PGPORT"]),
+const LAST_WORDS: [(&[Form], &str); 7] = [
+    (&[Form::Port], "PORT PORTS PGPORT"),
     (
         &[Form::Url],
-        &[
-            "URL", "URLS", "URI", "URIS", "DSN", "ORIGIN", "ORIGINS", "ISSUER", "AUDIENCE",
-            "CALLBACK", "REDIRECT",
-        ],
+        "URL URLS URI URIS DSN ORIGIN ORIGINS ISSUER AUDIENCE CALLBACK REDIRECT",
     ),
     (
         &[Form::Host, Form::Address, Form::Url],
-        &[
-            "HOST",
-            "HOSTS",
-            "HOSTNAME",
-            "DOMAIN",
-            "ADDR",
-            "ADDRESS",
-            "ENDPOINT",
-            "ENDPOINTS",
-            "BROKER",
-            "BROKERS",
-        ],
+        "HOST HOSTS HOSTNAME DOMAIN ADDR ADDRESS ENDPOINT ENDPOINTS BROKER BROKERS",
     ),
-    (&[Form::ResolvableHost, Form::Url], &["PGHOST"]),
-    (&[Form::Suffix], &["SUFFIX"]),
+    (&[Form::ResolvableHost, Form::Url], "PGHOST"),
+    (&[Form::Suffix], "SUFFIX"),
     (
         &[Form::Name],
-        &[
-            "NAME",
-            "DATABASE",
-            "DB",
-            "SCHEMA",
-            "NAMESPACE",
-            "SLUG",
-            "ID",
-            "IDS",
-            "BUCKET",
-            "QUEUE",
-            "TOPIC",
-            "VHOST",
-            "TENANT",
-            "WORKTREE",
-            "PGDATABASE",
-            "PGUSER",
-        ],
+        "NAME DATABASE DB SCHEMA NAMESPACE SLUG ID IDS BUCKET QUEUE TOPIC VHOST TENANT WORKTREE \
+         PGDATABASE PGUSER",
     ),
-    (&[Form::Digits], &["INDEX", "SLOT", "OFFSET", "DB"]),
+    (&[Form::Digits], "INDEX SLOT OFFSET DB"),
 ];
 
 /// The words that count as the first of a name too.
 const FIRST_WORDS: [&str; 3] = ["PORT", "URL", "ADDRESS"];
 
 /// Last words that stand for a name behind one of these words alone.
-const NAMES_BEHIND: [(&str, &[&str]); 4] = [
-    ("PROJECT", &["COMPOSE"]),
-    ("USER", &DATABASES),
-    ("USERNAME", &DATABASES),
-    (
-        "PREFIX",
-        &[
-            "TABLE",
-            "KEY",
-            "CACHE",
-            "DB",
-            "REDIS",
-            "QUEUE",
-            "VOLUME",
-            "CONTAINER",
-        ],
-    ),
+const NAMES_BEHIND: [(&str, &str); 4] = [
+    ("PROJECT", "COMPOSE"),
+    ("USER", DATABASES),
+    ("USERNAME", DATABASES),
+    ("PREFIX", "TABLE KEY CACHE DB REDIS QUEUE VOLUME CONTAINER"),
 ];
 
-const DATABASES: [&str; 8] = [
-    "DB", "DATABASE", "POSTGRES", "PG", "MYSQL", "MARIADB", "MONGO", "REDIS",
-];
+const DATABASES: &str = "DB DATABASE POSTGRES PG MYSQL MARIADB MONGO REDIS";
 
 /// Words at the end of a name that say nothing of its value.
 const TAILS: [&str; 7] = ["TEST", "HTTP", "HTTPS", "S3", "UI", "DEV", "LOCAL"];
 
 /// How the names start that bundlers hand to browsers, where no program acts on them.
-const FOR_BROWSERS: [&str; 6] = [
-    "VITE_",
-    "NEXT_PUBLIC_",
-    "NUXT_PUBLIC_",
-    "REACT_APP_",
-    "EXPO_PUBLIC_",
-    "PUBLIC_",
-];
+const FOR_BROWSERS: &str = "VITE_ NEXT_PUBLIC_ NUXT_PUBLIC_ REACT_APP_ EXPO_PUBLIC_ PUBLIC_";
 
 /// The forms that the value of the variable `name` may have, at least one.
 ///
@@ -116,7 +65,10 @@ pub fn forms_of(name: &str) -> Result<Vec<Form>, String> {
     if name.ends_with("RESULT_BACKEND") || name.starts_with("AWS_ENDPOINT_URL_") {
         forms.push(Form::Url);
     }
-    if FOR_BROWSERS.iter().any(|prefix| name.starts_with(prefix)) {
+    if FOR_BROWSERS
+        .split(' ')
+        .any(|prefix| name.starts_with(prefix))
+    {
         forms.extend([Form::Url, Form::Address, Form::Host, Form::Port]);
     }
     if name.starts_with("GIT_") {
@@ -153,17 +105,17 @@ fn forms_of_words(words: &[&str]) -> Vec<Form> {
     let (Some(first), Some(last)) = (words.first(), words.last()) else {
         return Vec::new();
     };
-    let counts = |word: &&str| *word == *last || *word == *first && FIRST_WORDS.contains(word);
+    let counts = |word: &str| word == *last || word == *first && FIRST_WORDS.contains(&word);
     let mut forms: Vec<Form> = LAST_WORDS
         .iter()
-        .filter(|(_, words)| words.iter().any(counts))
+        .filter(|(_, words)| words.split_whitespace().any(counts))
         .flat_map(|(forms, _)| *forms)
         .copied()
         .collect();
     if let [.., before, last] = words
         && NAMES_BEHIND
             .iter()
-            .any(|(word, behind)| word == last && behind.contains(before))
+            .any(|(word, behind)| word == last && behind.split(' ').any(|word| word == *before))
     {
         forms.push(Form::Name);
     }
@@ -173,14 +125,21 @@ fn forms_of_words(words: &[&str]) -> Vec<Form> {
 fn unknown_word(name: &str, words: &[&str]) -> String {
     let last = words.last().copied().unwrap_or(name);
     if let Some((_, behind)) = NAMES_BEHIND.iter().find(|(word, _)| *word == last) {
-        return format!("`{last}` is allowed only behind {}", behind.join(", "));
+        return format!(
+            "`{last}` is allowed only behind {}",
+            behind.replace(' ', ", ")
+        );
     }
-    let all = LAST_WORDS.iter().flat_map(|(_, words)| *words).copied();
+    let all = LAST_WORDS
+        .iter()
+        .flat_map(|(_, words)| words.split_whitespace());
     let problem = format!("no variable may end in `{last}`, which does not say what the value is");
     match nearest(last, all) {
         Some(near) => format!("{problem}; did you mean `{near}`?"),
         None => {
-            format!("{problem}; end the name in a word such as `PORT`, `URL`, `HOST` or `NAME`")
+            format!(
+                "{problem}, as `PORT`, `URL`, `HOST` and `NAME` do; if it is the same in every worktree, keep it as a line of your own in the env file"
+            )
         }
     }
 }

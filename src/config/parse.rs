@@ -21,7 +21,7 @@ const NAME_LIMIT: usize = 32;
 const FILES_LIMIT: usize = 16;
 
 /// The keys of a config.
-const KEYS: [&str; 7] = [
+pub const KEYS: [&str; 7] = [
     "services",
     "step",
     "urls",
@@ -67,21 +67,20 @@ impl Config {
             "`services` is missing; write `\"services\": {\"web\": 3000}` with your own names and ports",
         )?;
         let services = parse_services(services)?;
-        let step = members.get("step").map_or(Ok(100), parse_step)?;
+        let member = |key| members.get(key).unwrap_or("{}");
         let settings = |key, forms_of: fn(&str) -> Result<Vec<Form>, String>| {
-            let parse = |json| parse_settings(json, key, &services, forms_of);
-            members.get(key).map_or(Ok(Settings::new()), parse)
+            parse_settings(member(key), key, &services, forms_of)
         };
+        let step = members.get("step").map_or(Ok(100), parse_step)?;
         let urls = settings("urls", forms_of_url)?;
         let env = settings("env", names::forms_of)?;
-        let env_files = members
-            .get("env_files")
-            .map_or(Ok(Vec::new()), |files| parse_env_files(files, &services))?;
-        let templates = members
-            .get("templates")
-            .map_or(Ok(Vec::new()), |templates| {
-                parse_templates(templates, &env_files)
-            })?;
+        let env_files = parse_files(
+            member("env_files"),
+            "env_files",
+            paths::check_env_file,
+            |place, variables| parse_settings(variables, place, &services, names::forms_of),
+        )?;
+        let templates = parse_templates(member("templates"), &env_files)?;
         Ok(Config {
             services,
             step,
@@ -195,17 +194,21 @@ fn parse_setting(
     forms: &[Form],
     services: &[Service],
 ) -> Result<Setting, String> {
+    let nearest = |text: &str| nearest_value(text, name, forms, services);
     let Some(text) = string(json) else {
-        let hint = nearest_value(json, name, forms, services);
-        let hint = hint.map_or_else(String::new, |hint| format!("; write `\"{hint}\"`"));
-        return Err(format!("it must be a string{hint}"));
+        let hint = nearest(json).map(|hint| format!("\"{hint}\""));
+        return Err(with_hint("it must be a string".to_owned(), hint));
     };
     let views = views(&text, services)?;
-    Setting::new(&views, forms).map_err(|why| {
-        let hint = nearest_value(&text, name, forms, services);
-        let hint = hint.map_or_else(String::new, |hint| format!("; write `{hint}`"));
-        why + &hint
-    })
+    Setting::new(&views, forms).map_err(|why| with_hint(why, nearest(&text)))
+}
+
+/// What is wrong, and what to write instead.
+fn with_hint(why: String, hint: Option<String>) -> String {
+    match hint {
+        Some(hint) => format!("{why}; write `{hint}`"),
+        None => why,
+    }
 }
 
 /// URLs become lines of `--env` under their name in upper case, and obey the rules for those.
@@ -216,21 +219,13 @@ fn forms_of_url(name: &str) -> Result<Vec<Form>, String> {
     names::forms_of(name).map(|_| vec![Form::Url])
 }
 
-fn parse_env_files(json: &str, services: &[Service]) -> Result<Vec<(String, Settings)>, String> {
-    parse_files(
-        json,
-        "env_files",
-        paths::check_env_file,
-        |place, variables| parse_settings(variables, place, services, names::forms_of),
-    )
-}
-
 fn parse_templates(json: &str, env_files: &[(String, Settings)]) -> Result<Vec<Template>, String> {
     let files = parse_files(json, "templates", paths::check, |place, source| {
         let wrong = |why: &str| format!("`{place}` is {}: {why}", excerpt(source));
         let path =
             string(source).ok_or_else(|| wrong("it must be the path of the template, a string"))?;
-        paths::check(&path).map_err(|why| wrong(&with_path_hint(why, &path, paths::check)))?;
+        paths::check(&path)
+            .map_err(|why| wrong(&with_hint(why, nearest_path(&path, paths::check))))?;
         Ok(path)
     })?;
     let env_files = env_files.iter().map(|(path, _)| path.as_str());
@@ -268,7 +263,8 @@ fn parse_files<T>(
     }
     let file = |(path, value): (Cow<'_, str>, &RawValue)| {
         let place = format!("{key}[\"{}\"]", cut(&path));
-        check(&path).map_err(|why| format!("`{place}`: {}", with_path_hint(why, &path, check)))?;
+        check(&path)
+            .map_err(|why| format!("`{place}`: {}", with_hint(why, nearest_path(&path, check))))?;
         let parsed = parse(&place, value.get())?;
         Ok((path.into_owned(), parsed))
     };
@@ -283,13 +279,6 @@ fn parse_files<T>(
             "`{key}` has both `{one}` and `{other}`, which are the same file on macOS and Windows"
         )),
         None => Ok(files),
-    }
-}
-
-fn with_path_hint(why: String, path: &str, check: fn(&str) -> Result<(), String>) -> String {
-    match nearest_path(path, check) {
-        Some(near) => format!("{why}; write `{near}`"),
-        None => why,
     }
 }
 
@@ -315,14 +304,19 @@ fn not_json(text: &str, error: &serde_json::Error) -> String {
     let at = lines_before.map(str::len).sum::<usize>() + column.saturating_sub(1);
     let (before, behind) = text.split_at_checked(at).unwrap_or((text, ""));
     let place = format!("at line {line} column {column}");
-    match behind.chars().next() {
-        Some('/' | '#') => format!("comments are not JSON; remove the one {place}"),
-        Some('}' | ']') if before.trim_end().ends_with(',') => {
-            format!("it is not JSON: trailing comma {place}")
-        }
-        Some('\'') => format!("it is not JSON: single quotes {place}; use double quotes"),
-        _ if error.is_eof() => format!("it is not JSON: it ends too early, {place}"),
-        _ => format!("it is not JSON: {error}"),
+    if ["//", "/*", "#"]
+        .iter()
+        .any(|start| behind.starts_with(start))
+    {
+        format!("comments are not JSON; remove the one {place}")
+    } else if behind.starts_with(['}', ']']) && before.trim_end().ends_with(',') {
+        format!("it is not JSON: trailing comma {place}")
+    } else if behind.starts_with('\'') {
+        format!("it is not JSON: single quotes {place}; use double quotes")
+    } else if error.is_eof() {
+        format!("it is not JSON: it ends too early, {place}")
+    } else {
+        format!("it is not JSON: {error}")
     }
 }
 

@@ -50,12 +50,10 @@ pub fn check(path: &str) -> Result<(), String> {
 pub fn check_env_file(path: &str) -> Result<(), String> {
     check(path)?;
     let name = path.rsplit('/').next().unwrap_or(path);
-    let is_env_file = name == ".flaskenv"
-        || [".env", ".dev.vars"].contains(&name)
-        || [".env.", ".dev.vars."]
-            .iter()
-            .any(|start| name.starts_with(start))
-        || name.ends_with(".env");
+    let starts = [".env.", ".dev.vars."];
+    let is_env_file = [".dev.vars", ".flaskenv"].contains(&name)
+        || starts.iter().any(|start| name.starts_with(start))
+        || name.rsplit_once('.').is_some_and(|(_, end)| end == "env");
     match name {
         _ if is_env_file => Ok(()),
         ".envrc" => Err("direnv would run it as a script".to_owned()),

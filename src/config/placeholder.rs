@@ -32,13 +32,6 @@ pub struct Views {
     pub linked: Vec<Piece>,
 }
 
-/// What stands between two braces.
-struct Placeholder {
-    before: Option<char>,
-    piece: Piece,
-    after: Option<char>,
-}
-
 const SEPARATORS: [char; 3] = ['-', '_', '.'];
 
 /// The names of placeholders besides those of services.
@@ -56,11 +49,7 @@ pub fn views(text: &str, services: &[Service]) -> Result<Views, String> {
     let mut rest = text;
     while let Some((literal, behind)) = rest.split_once('{') {
         let (name, behind) = behind.split_once('}').ok_or("`{` has no `}`")?;
-        let Placeholder {
-            before,
-            piece,
-            after,
-        } = placeholder(name, services)?;
+        let (before, piece, after) = placeholder(name, services)?;
         views.main.extend(literal.chars().map(Piece::Char));
         if before.or(after).is_none() {
             views.main.push(piece.clone());
@@ -77,14 +66,14 @@ pub fn views(text: &str, services: &[Service]) -> Result<Views, String> {
     Ok(views)
 }
 
-fn placeholder(name: &str, services: &[Service]) -> Result<Placeholder, String> {
+/// What stands between two braces: a separator, a piece, a separator.
+fn placeholder(
+    name: &str,
+    services: &[Service],
+) -> Result<(Option<char>, Piece, Option<char>), String> {
     let mut names = services.iter().map(|service| &service.name);
     if let Some(service) = names.find(|service| service.as_str() == name) {
-        return Ok(Placeholder {
-            before: None,
-            piece: Piece::Port(service.clone()),
-            after: None,
-        });
+        return Ok((None, Piece::Port(service.clone()), None));
     }
     let before = name.chars().next().filter(|c| SEPARATORS.contains(c));
     let after = name.chars().next_back().filter(|c| SEPARATORS.contains(c));
@@ -112,11 +101,7 @@ fn placeholder(name: &str, services: &[Service]) -> Result<Placeholder, String> 
             "`{{{name}}}` has more than one separator; one may stand before or after `{bare}`"
         ));
     }
-    Ok(Placeholder {
-        before,
-        piece,
-        after,
-    })
+    Ok((before, piece, after))
 }
 
 /// Whether `{name}` is a placeholder that no service may hide.

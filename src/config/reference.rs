@@ -1,10 +1,12 @@
-//! Values as the program judges them, beside `tests/data/values.py`, which judges what they render to.
+//! Random names and values: the program beside `tests/data/values.py`, which judges what they render
+//! to, and beside others that read what is allowed: the `url` crate and a shell.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use proptest::prelude::*;
 use proptest::sample::select;
+use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config as Cases, TestCaseError, TestRunner};
 
 use super::placeholder::views;
@@ -333,11 +335,11 @@ fn texts() -> impl Strategy<Value = String> {
 #[test]
 fn the_program_and_the_reference_allow_the_same_values() {
     let Some(mut python) = Python::start() else {
-        eprintln!("skipped: there is no python3");
+        let _ = writeln!(std::io::stderr(), "skipped: there is no python3");
         return;
     };
     let mut runner = TestRunner::new(Cases {
-        cases: 3000,
+        cases: 1500,
         failure_persistence: None,
         ..Cases::default()
     });
@@ -356,4 +358,109 @@ fn the_program_and_the_reference_allow_the_same_values() {
         allowed > compared / 50,
         "{allowed} of {compared} are allowed, too few to compare"
     );
+}
+
+/// What a setting that the program allows renders to.
+fn allowed(name: &str, text: &str) -> Option<Vec<String>> {
+    let config = serde_json::json!({"services": {"web": 3000, "api": 4000}, "env": {name: text}});
+    Config::parse(&config.to_string()).ok()?;
+    Some(
+        renderings(text)
+            .into_iter()
+            .map(|(value, _)| value)
+            .collect(),
+    )
+}
+
+/// Whether the `url` crate, which reads URLs as browsers do, finds this machine in `item`.
+fn names_this_machine(item: &str) -> bool {
+    let url = match item.strip_prefix("jdbc:").unwrap_or(item) {
+        item if item.contains("://") => item.to_owned(),
+        "::1" => "http://[::1]".to_owned(),
+        item => format!(
+            "http://{}",
+            item.replace("::1:", "[::1]:").replace("[[::1]]", "[::1]")
+        ),
+    };
+    // An invalid `xn--` label names nothing at all.
+    let Ok(url) = url::Url::parse(&url) else {
+        return url.contains("xn--");
+    };
+    match url.host() {
+        // Of other schemes than the web's, the host is text.
+        Some(url::Host::Domain(name)) => {
+            ["localhost", "127.0.0.1"].contains(&name) || name.ends_with(".localhost")
+        }
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        // `postgres:///name`
+        None => url.host_str().is_none() && url.scheme().starts_with("postgres"),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    #[test]
+    fn every_url_and_host_that_is_allowed_is_of_this_machine(text in texts()) {
+        for name in ["APP_URL", "APP_HOST", "PGHOST"] {
+            for value in allowed(name, &text).into_iter().flatten() {
+                prop_assert!(value.split(',').all(names_this_machine), "{} {}", name, value);
+            }
+        }
+    }
+
+    #[test]
+    fn every_value_that_is_allowed_is_one_plain_word(name in names(), text in texts()) {
+        for value in allowed(&name, &text).into_iter().flatten() {
+            let is_plain = |c: char| c.is_ascii_alphanumeric() || "_.:/@%?=&+[],-".contains(c);
+            prop_assert!(value.chars().all(is_plain), "{}", value);
+            prop_assert!(!value.starts_with('-') || name.to_uppercase().contains("SUFFIX"));
+        }
+        for value in allowed("APP_NAME", &text).into_iter().flatten() {
+            let is_in_name = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
+            prop_assert!(value.chars().all(is_in_name), "{}", value);
+        }
+    }
+}
+
+/// Reads a name and a line in turn, evaluates the line, and prints the variable.
+#[cfg(unix)]
+const SHELL: &str = r#"
+while IFS= read -r name && IFS= read -r line; do
+    set -a; eval "$line"; set +a
+    printenv "$name"
+done"#;
+
+#[cfg(unix)]
+#[test]
+fn a_shell_gets_every_value_that_is_allowed_as_it_is() {
+    let mut runner = TestRunner::deterministic();
+    let mut lines = String::new();
+    let mut expected = String::new();
+    for _ in 0..1000 {
+        let text = texts().new_tree(&mut runner).unwrap().current();
+        for name in ["APP_URL", "APP_HOST", "APP_NAME", "APP_PORT"] {
+            for value in allowed(name, &text).into_iter().flatten() {
+                lines.extend([name, "\n", &assignment(name, &value), "\n"]);
+                expected.extend([&*value, "\n"]);
+            }
+        }
+    }
+    assert!(
+        expected.contains('&') && expected.contains('?'),
+        "{expected}"
+    );
+    let mut child = Command::new("sh")
+        .args(["-euc", SHELL])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let writer = std::thread::spawn(move || stdin.write_all(lines.as_bytes()));
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap().unwrap();
+    assert!(output.status.success());
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), expected);
 }

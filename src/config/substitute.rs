@@ -19,20 +19,13 @@ pub fn substitute(template: &str, variables: &[(String, String)]) -> String {
     let mut rest = template;
     while let Some((before, behind)) = rest.split_once("${") {
         text.push_str(before);
-        let variable = variables.iter().find_map(|(name, value)| {
+        let known = variables.iter().find_map(|(name, value)| {
             let behind = behind.strip_prefix(&**name)?.strip_prefix('}')?;
-            Some((value, behind))
+            Some((&**value, behind))
         });
-        match variable {
-            Some((value, behind)) => {
-                text.push_str(value);
-                rest = behind;
-            }
-            None => {
-                text.push_str("${");
-                rest = behind;
-            }
-        }
+        let (value, behind) = known.unwrap_or(("${", behind));
+        text.push_str(value);
+        rest = behind;
     }
     text + rest
 }

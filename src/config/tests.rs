@@ -212,7 +212,7 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     (
         "{\"services\": {\"a\": 8000} /* x */}",
-        "comments are not JSON; remove the one at line 1 column 27",
+        "comments are not JSON; remove the one at line 1 column 26",
     ),
     (
         "{'services': {}}",
@@ -428,7 +428,7 @@ const HINTS: &[(&str, &str, &str)] = &[
     (
         "PGHOST",
         "{worktree}.localhost",
-        "its resolver may ask the DNS for it; write `localhost`",
+        "databases may ask the DNS for it; write `localhost`",
     ),
     (
         "DATABASE_URL",
@@ -460,7 +460,7 @@ const HINTS: &[(&str, &str, &str)] = &[
     (
         "APP_SECRET",
         "x",
-        "end the name in a word such as `PORT`, `URL`, `HOST` or `NAME`",
+        "keep it as a line of your own in the env file",
     ),
     (
         "PREFIX",
@@ -619,7 +619,7 @@ fn every_config_gives_its_ports_urls_and_slot_as_variables() {
 }
 
 #[test]
-fn env_replaces_a_line_of_the_same_name_where_it_stands_and_adds_the_others() {
+fn env_replaces_a_line_of_the_same_name_in_place_and_adds_the_others() {
     let env = r#""env": {
         "COMPOSE_PROJECT_NAME": "shop-{slot}",
         "WEB_PORT": "{api}",

@@ -34,11 +34,9 @@ pub struct Setting {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum LocalValue {
     Ports(Vec<PortNumber>),
-    Hosts(Vec<LocalHost>),
-    Addresses(Vec<Address>),
-    Urls(Vec<LocalUrl>),
+    Endpoints(Vec<Endpoint>),
+    /// Letters, digits, `_` and `-`.
     Name(Vec<Piece>),
-    Digits(Vec<Piece>),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,18 +54,14 @@ enum LocalHost {
     Below(Vec<Piece>),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Address {
-    host: LocalHost,
-    port: PortNumber,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct LocalUrl {
+/// A host, an address or a URL.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Endpoint {
+    /// `http://`
     scheme: String,
-    /// `user:password@`, or empty.
+    /// `user:password@`
     user: Vec<Piece>,
-    /// `None` only in `postgres:///name`.
+    /// `None` in `postgres:///name` alone.
     host: Option<LocalHost>,
     port: Option<PortNumber>,
     /// The path and the query.
@@ -82,58 +76,37 @@ const HOSTS: [&str; 4] = ["localhost", "127.0.0.1", "[::1]", BARE_IPV6];
 /// In a URL, an IPv6 address has brackets.
 const BARE_IPV6: &str = "::1";
 
-const WEB_SCHEMES: [&str; 4] = ["http", "https", "ws", "wss"];
+const WEB_SCHEMES: &str = "http https ws wss";
 
 /// The schemes of databases and queues. Of any other scheme it is not known whether what looks like
 /// the host is the host.
-const DATABASE_SCHEMES: [&str; 14] = [
-    "postgres",
-    "postgresql",
-    "mysql",
-    "mariadb",
-    "mongodb",
-    "redis",
-    "rediss",
-    "amqp",
-    "amqps",
-    "nats",
-    "bolt",
-    "neo4j",
-    "smtp",
-    "smtps",
-];
+const DATABASE_SCHEMES: &str = "postgres postgresql mysql mariadb mongodb redis rediss amqp amqps \
+                                nats bolt neo4j smtp smtps";
 
 /// Those that may name a driver: `postgresql+asyncpg`.
-const WITH_DRIVER: [&str; 4] = ["postgres", "postgresql", "mysql", "mariadb"];
+const WITH_DRIVER: &str = "postgres postgresql mysql mariadb";
 
-const WITH_JDBC: [&str; 3] = ["postgresql", "mysql", "mariadb"];
+const WITH_JDBC: &str = "postgresql mysql mariadb";
 
 /// The keys of a query that name no file, host or program to any driver.
-const QUERY_KEYS: [&str; 23] = [
-    "sslmode",
-    "ssl",
-    "schema",
-    "currentSchema",
-    "application_name",
-    "connect_timeout",
-    "connection_limit",
-    "pool_timeout",
-    "pool_size",
-    "pgbouncer",
-    "charset",
-    "encoding",
-    "serverVersion",
-    "replicaSet",
-    "directConnection",
-    "authSource",
-    "retryWrites",
-    "w",
-    "heartbeat",
-    "db",
-    "prefix",
-    "allowPublicKeyRetrieval",
-    "useSSL",
-];
+const QUERY_KEYS: &str = "sslmode ssl schema currentSchema application_name connect_timeout \
+                          connection_limit pool_timeout pool_size pgbouncer charset encoding \
+                          serverVersion replicaSet directConnection authSource retryWrites w \
+                          heartbeat db prefix allowPublicKeyRetrieval useSSL";
+
+/// Whether `list` has that word.
+fn has(list: &str, word: &str) -> bool {
+    list.split_whitespace().any(|other| other == word)
+}
+
+fn schemes() -> impl Iterator<Item = &'static str> + Clone {
+    WEB_SCHEMES.split(' ').chain(DATABASE_SCHEMES.split(' '))
+}
+
+/// The scheme that `scheme` most likely means.
+pub fn nearest_scheme(scheme: &str) -> Option<&'static str> {
+    nearest(scheme, schemes())
+}
 
 impl Setting {
     /// The setting that reads so, in the first of the `forms` that fits.
@@ -156,10 +129,15 @@ impl Setting {
 
     /// The value in one worktree; `None` if its bundle lacks a service or the slot.
     pub fn render(&self, values: &Values<'_>) -> Option<String> {
-        if values.is_main {
-            self.main.render(values)
+        let value = if values.is_main {
+            &self.main
         } else {
-            self.linked.render(values)
+            &self.linked
+        };
+        match value {
+            LocalValue::Ports(ports) => joined(ports.iter().map(|port| port.render(values))),
+            LocalValue::Endpoints(list) => joined(list.iter().map(|item| item.render(values))),
+            LocalValue::Name(pieces) => render(pieces, values),
         }
     }
 
@@ -171,17 +149,14 @@ impl Setting {
 
 /// What is wrong with a value that has none of the `forms`.
 fn problem(pieces: &[Piece], forms: &[Form], is_main: bool) -> String {
-    if let Some(c) = forbidden_in(pieces, PUNCTUATION) {
-        return format!("{} is not allowed", named(c));
+    if let Err(why) = check_characters(pieces, PUNCTUATION, "") {
+        return why;
     }
-    let resembled = if split_at(pieces, "://").is_some() {
-        Form::Url
-    } else {
-        Form::Address
+    let resembled = match split_at(pieces, "://") {
+        Some(_) => Some(Form::Url),
+        None => pieces.contains(&Piece::Char(':')).then_some(Form::Address),
     };
-    let form = forms
-        .iter()
-        .find(|form| **form == resembled && pieces.contains(&Piece::Char(':')));
+    let form = forms.iter().find(|form| Some(**form) == resembled);
     let form = form.or(forms.first()).expect("every name allows a form");
     form.parse(pieces, is_main)
         .expect_err("no form fits, this one included")
@@ -191,21 +166,19 @@ impl Form {
     fn parse(self, pieces: &[Piece], is_main: bool) -> Result<LocalValue, String> {
         match self {
             Form::Port => list(pieces, port_number).map(LocalValue::Ports),
-            Form::Url => urls(pieces).map(LocalValue::Urls),
-            Form::Address => list(pieces, address).map(LocalValue::Addresses),
-            Form::Host => list(pieces, local_host).map(LocalValue::Hosts),
-            Form::ResolvableHost => list(pieces, resolvable_host).map(LocalValue::Hosts),
+            Form::Url => urls(pieces).map(LocalValue::Endpoints),
+            Form::Address => list(pieces, address).map(LocalValue::Endpoints),
+            Form::Host => list(pieces, host).map(LocalValue::Endpoints),
+            Form::ResolvableHost => list(pieces, resolvable_host).map(LocalValue::Endpoints),
             Form::Name if is_main && pieces.is_empty() => Ok(LocalValue::Name(Vec::new())),
             Form::Name => name(pieces).map(|()| LocalValue::Name(pieces.to_vec())),
-            Form::Suffix => {
-                let bare = pieces.strip_prefix(&[Piece::Char('-')]).unwrap_or(pieces);
-                let is_empty = is_main && pieces.is_empty();
-                if !is_empty {
-                    name(bare)?;
+            Form::Suffix => match pieces {
+                [Piece::Char('-'), bare @ ..] => {
+                    name(bare).map(|()| LocalValue::Name(pieces.to_vec()))
                 }
-                Ok(LocalValue::Name(pieces.to_vec()))
-            }
-            Form::Digits if are_digits(pieces) => Ok(LocalValue::Digits(pieces.to_vec())),
+                _ => Form::Name.parse(pieces, is_main),
+            },
+            Form::Digits if are_digits(pieces) => Ok(LocalValue::Name(pieces.to_vec())),
             Form::Digits => Err(format!("{} is not a number", quoted(pieces))),
         }
     }
@@ -213,37 +186,22 @@ impl Form {
     /// A value of this form for the variable `name`, of the service called `service`.
     pub fn example(self, name: &str, service: &str) -> String {
         let name = name.to_ascii_lowercase();
-        let mut schemes = DATABASE_SCHEMES.into_iter();
         match self {
             Form::Port => format!("{{{service}}}"),
             Form::Url if name.contains("database") || name.starts_with("db_") => {
                 format!("postgres://localhost:{{{service}}}/app{{_worktree}}")
             }
             Form::Url => {
-                let scheme = schemes
-                    .find(|scheme| name.contains(scheme))
-                    .unwrap_or("http");
-                format!("{scheme}://localhost:{{{service}}}")
+                let scheme = DATABASE_SCHEMES
+                    .split(' ')
+                    .find(|scheme| name.contains(scheme));
+                format!("{}://localhost:{{{service}}}", scheme.unwrap_or("http"))
             }
             Form::Address => format!("localhost:{{{service}}}"),
             Form::Host | Form::ResolvableHost => "localhost".to_owned(),
             Form::Name => "app{-worktree}".to_owned(),
             Form::Suffix => "{-worktree}".to_owned(),
             Form::Digits => "{slot}".to_owned(),
-        }
-    }
-}
-
-impl LocalValue {
-    fn render(&self, values: &Values<'_>) -> Option<String> {
-        match self {
-            LocalValue::Ports(ports) => joined(ports.iter().map(|port| port.render(values))),
-            LocalValue::Hosts(hosts) => joined(hosts.iter().map(|host| host.render(values))),
-            LocalValue::Addresses(addresses) => {
-                joined(addresses.iter().map(|address| address.render(values)))
-            }
-            LocalValue::Urls(urls) => joined(urls.iter().map(|url| url.render(values))),
-            LocalValue::Name(pieces) | LocalValue::Digits(pieces) => render(pieces, values),
         }
     }
 }
@@ -257,49 +215,31 @@ impl PortNumber {
     }
 }
 
-impl LocalHost {
+impl Endpoint {
     fn render(&self, values: &Values<'_>) -> Option<String> {
-        match self {
-            LocalHost::Fixed(host) => Some((*host).to_owned()),
-            LocalHost::Below(labels) => Some(render(labels, values)? + ".localhost"),
-        }
-    }
-}
-
-impl Address {
-    fn render(&self, values: &Values<'_>) -> Option<String> {
-        let (host, port) = (self.host.render(values)?, self.port.render(values)?);
-        Some(format!("{host}:{port}"))
-    }
-}
-
-impl LocalUrl {
-    fn render(&self, values: &Values<'_>) -> Option<String> {
-        let mut url = format!("{}://{}", self.scheme, render(&self.user, values)?);
-        if let Some(host) = &self.host {
-            url += &host.render(values)?;
+        let mut text = self.scheme.clone() + &render(&self.user, values)?;
+        match &self.host {
+            Some(LocalHost::Fixed(host)) => text += host,
+            Some(LocalHost::Below(labels)) => text += &(render(labels, values)? + ".localhost"),
+            None => {}
         }
         if let Some(port) = &self.port {
-            url.push(':');
-            url += &port.render(values)?;
+            text = text + ":" + &port.render(values)?;
         }
-        Some(url + &render(&self.resource, values)?)
+        Some(text + &render(&self.resource, values)?)
     }
 }
 
-fn joined(mut items: impl Iterator<Item = Option<String>>) -> Option<String> {
-    let first = items.next()??;
-    items.try_fold(first, |list, item| Some(list + "," + &item?))
+fn joined(items: impl Iterator<Item = Option<String>>) -> Option<String> {
+    Some(items.collect::<Option<Vec<_>>>()?.join(","))
 }
 
 fn list<T>(
     pieces: &[Piece],
     item: impl Fn(&[Piece]) -> Result<T, String>,
 ) -> Result<Vec<T>, String> {
-    pieces
-        .split(|piece| *piece == Piece::Char(','))
-        .map(item)
-        .collect()
+    let items = pieces.split(|piece| *piece == Piece::Char(','));
+    items.map(item).collect()
 }
 
 fn port_number(pieces: &[Piece]) -> Result<PortNumber, String> {
@@ -325,53 +265,65 @@ fn local_host(pieces: &[Piece]) -> Result<LocalHost, String> {
         return Ok(LocalHost::Fixed(host));
     }
     let is_label = |label: &[Piece]| {
-        !label.is_empty() && label[0] != Piece::Char('-') && forbidden_in(label, "-").is_none()
+        let starts_well = label
+            .first()
+            .is_some_and(|first| *first != Piece::Char('-'));
+        starts_well && check_characters(label, "-", "").is_ok()
     };
-    let labels = rsplit_once(pieces, '.')
-        .filter(|(_, last)| literal(last).as_deref() == Some("localhost"))
-        .map(|(labels, _)| labels);
-    if let Some(labels) = labels
+    if let Some((labels, last)) = rsplit_once(pieces, '.')
+        && literal(last).as_deref() == Some("localhost")
         && labels
             .split(|piece| *piece == Piece::Char('.'))
             .all(is_label)
     {
         return Ok(LocalHost::Below(labels.to_vec()));
     }
-    Err(match text.as_deref() {
-        Some("0.0.0.0" | "::" | "[::]") => format!(
-            "{} listens for the whole network, which each user decides in their own line",
-            quoted(pieces)
-        ),
-        _ => format!(
-            "{} is not a host of this machine: `localhost`, `*.localhost`, `127.0.0.1` and `[::1]` are",
-            quoted(pieces)
-        ),
+    let why = match text.as_deref() {
+        Some("0.0.0.0" | "::" | "[::]") => {
+            "listens for the whole network, which each user decides in their own line"
+        }
+        _ => {
+            "is not a host of this machine: `localhost`, `*.localhost`, `127.0.0.1` and `[::1]` are"
+        }
+    };
+    Err(format!("{} {why}", quoted(pieces)))
+}
+
+fn host(pieces: &[Piece]) -> Result<Endpoint, String> {
+    Ok(Endpoint {
+        host: Some(local_host(pieces)?),
+        ..Endpoint::default()
     })
 }
 
-fn resolvable_host(pieces: &[Piece]) -> Result<LocalHost, String> {
-    match local_host(pieces)? {
-        LocalHost::Below(_) => Err(format!(
-            "{} is for browsers: its resolver may ask the DNS for it",
-            quoted(pieces)
+fn resolvable_host(pieces: &[Piece]) -> Result<Endpoint, String> {
+    let endpoint = host(pieces)?;
+    check_resolvable(&endpoint)?;
+    Ok(endpoint)
+}
+
+fn check_resolvable(endpoint: &Endpoint) -> Result<(), String> {
+    match &endpoint.host {
+        Some(LocalHost::Below(labels)) => Err(format!(
+            "`{}.localhost` is for browsers; databases may ask the DNS for it",
+            shown(labels)
         )),
-        host @ LocalHost::Fixed(_) => Ok(host),
+        _ => Ok(()),
     }
 }
 
-fn address(pieces: &[Piece]) -> Result<Address, String> {
+fn address(pieces: &[Piece]) -> Result<Endpoint, String> {
     let (host, port) = rsplit_once(pieces, ':')
         .ok_or_else(|| format!("{} has no `:` before a port", quoted(pieces)))?;
-    Ok(Address {
-        host: local_host(host)?,
-        port: port_number(port)?,
+    Ok(Endpoint {
+        host: Some(local_host(host)?),
+        port: Some(port_number(port)?),
+        ..Endpoint::default()
     })
 }
 
 fn name(pieces: &[Piece]) -> Result<(), String> {
-    if let Some(c) = forbidden_in(pieces, "_-") {
-        return Err(format!("{} is not allowed in a name", named(c)));
-    }
+    check_characters(pieces, "_-", " in a name")?;
     match pieces.first() {
         None => Err("it is empty".to_owned()),
         Some(Piece::Char('-')) => Err("it may not start with `-`".to_owned()),
@@ -389,72 +341,62 @@ fn are_digits(pieces: &[Piece]) -> bool {
 }
 
 /// Web URLs separated by commas, or one URL of a database.
-fn urls(pieces: &[Piece]) -> Result<Vec<LocalUrl>, String> {
-    let (scheme, _) = split_at(pieces, "://")
-        .ok_or_else(|| format!("{} has no scheme such as `http://`", quoted(pieces)))?;
-    if WEB_SCHEMES
-        .iter()
-        .any(|web| literal(scheme).as_deref() == Some(web))
-    {
+fn urls(pieces: &[Piece]) -> Result<Vec<Endpoint>, String> {
+    let (scheme, rest) = split_scheme(pieces)?;
+    if has(WEB_SCHEMES, &scheme) {
         list(pieces, web_url)
     } else {
-        database_url(pieces).map(|url| vec![url])
+        Ok(vec![database_url(&scheme, rest)?])
     }
 }
 
-fn web_url(pieces: &[Piece]) -> Result<LocalUrl, String> {
+fn split_scheme(pieces: &[Piece]) -> Result<(String, &[Piece]), String> {
     let (scheme, rest) = split_at(pieces, "://")
         .ok_or_else(|| format!("{} has no scheme such as `http://`", quoted(pieces)))?;
-    let scheme = literal(scheme)
-        .filter(|scheme| WEB_SCHEMES.contains(&&**scheme))
-        .ok_or_else(|| {
-            format!(
-                "{} is not a web URL, as the first of the list is",
-                quoted(pieces)
-            )
-        })?;
-    let url = url_of(scheme, rest)?;
-    if let Some(c) = forbidden_in(&url.resource, "_.:/@%=&+-") {
-        return Err(format!("{} is not allowed in a web URL", named(c)));
-    }
-    match url.host {
-        Some(_) => Ok(url),
-        None => Err("it has no host".to_owned()),
-    }
+    let scheme = literal(scheme).ok_or("a placeholder is not allowed in a scheme")?;
+    Ok((scheme, rest))
 }
 
-fn database_url(pieces: &[Piece]) -> Result<LocalUrl, String> {
-    let (scheme, rest) = split_at(pieces, "://").expect("the caller has found it");
-    let scheme = literal(scheme).ok_or("a placeholder is not allowed in a scheme")?;
-    let kind = database_scheme(&scheme)?;
-    let url = url_of(scheme.clone(), rest)?;
-    if let Some(LocalHost::Below(labels)) = &url.host {
+fn web_url(pieces: &[Piece]) -> Result<Endpoint, String> {
+    let (scheme, rest) = split_scheme(pieces)?;
+    if !has(WEB_SCHEMES, &scheme) {
+        let url = quoted(pieces);
         return Err(format!(
-            "`{}.localhost` is for browsers: the host of a database is `localhost`, `127.0.0.1` or `[::1]`",
-            shown(labels)
+            "{url} is not a web URL, as the first of the list is"
         ));
     }
+    let url = url_of(&scheme, rest)?;
+    check_characters(&url.resource, "_.:/@%=&+-", " in a web URL")?;
+    if url.host.is_none() {
+        return Err("it has no host".to_owned());
+    }
+    Ok(url)
+}
+
+fn database_url(scheme: &str, rest: &[Piece]) -> Result<Endpoint, String> {
+    let kind = database_scheme(scheme)?;
+    let url = url_of(scheme, rest)?;
+    check_resolvable(&url)?;
     let (path, query) = match split_once(&url.resource, '?') {
         Some((path, query)) => (path, Some(query)),
         None => (url.resource.as_slice(), None),
     };
-    let is_vhost = kind.starts_with("amqp") && literal(path).as_deref() == Some("/%2F");
     let segment = path.strip_prefix(&[Piece::Char('/')]).unwrap_or(path);
-    if let Some(c) = forbidden_in(segment, "_-").filter(|_| !is_vhost) {
-        return Err(format!(
-            "{} is not allowed in the path of a `{kind}` URL, which is one name",
-            named(c)
-        ));
+    if !(kind.starts_with("amqp") && literal(path).as_deref() == Some("/%2F")) {
+        check_characters(
+            segment,
+            "_-",
+            " in the path of a database, which is one name",
+        )?;
     }
     let needs_no_host = kind.starts_with("postgres") && url.port.is_none() && !segment.is_empty();
     if url.host.is_none() && !needs_no_host {
         return Err("it has no host".to_owned());
     }
-    if let Some(query) = query {
-        query
-            .split(|piece| *piece == Piece::Char('&'))
-            .try_for_each(query_parameter)?;
-    }
+    let mut parameters = query
+        .iter()
+        .flat_map(|query| query.split(|piece| *piece == Piece::Char('&')));
+    parameters.try_for_each(check_parameter)?;
     Ok(url)
 }
 
@@ -465,112 +407,92 @@ fn database_scheme(scheme: &str) -> Result<&str, String> {
         Some((kind, driver)) => (kind, Some(driver)),
         None => (bare, None),
     };
-    if !DATABASE_SCHEMES.contains(&kind) {
-        let schemes = WEB_SCHEMES.into_iter().chain(DATABASE_SCHEMES);
-        return Err(format!(
-            "the scheme `{scheme}` is not one of {}",
-            schemes.collect::<Vec<_>>().join(", ")
-        ));
+    if !has(DATABASE_SCHEMES, kind) {
+        let schemes = schemes().collect::<Vec<_>>().join(", ");
+        return Err(format!("the scheme `{scheme}` is not one of {schemes}"));
     }
-    if bare != scheme && !WITH_JDBC.contains(&kind) {
+    if bare != scheme && !has(WITH_JDBC, kind) {
         return Err(format!("`jdbc:` is not allowed before `{kind}`"));
     }
-    let is_driver = |driver: &str| {
-        let is_word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-        !driver.is_empty() && driver.bytes().all(is_word) && driver != "srv"
-    };
+    let is_word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     match driver {
+        None => Ok(kind),
         Some("srv") => Err("`+srv` asks the DNS for the host".to_owned()),
-        Some(driver) if !WITH_DRIVER.contains(&kind) || !is_driver(driver) => {
-            Err(format!("`+{driver}` is not allowed behind `{kind}`"))
+        Some(driver)
+            if has(WITH_DRIVER, kind) && !driver.is_empty() && driver.bytes().all(is_word) =>
+        {
+            Ok(kind)
         }
-        _ => Ok(kind),
+        Some(driver) => Err(format!("`+{driver}` is not allowed behind `{kind}`")),
     }
 }
 
-/// The scheme that `scheme` most likely means.
-pub fn nearest_scheme(scheme: &str) -> Option<&'static str> {
-    nearest(scheme, WEB_SCHEMES.into_iter().chain(DATABASE_SCHEMES))
-}
-
-fn query_parameter(parameter: &[Piece]) -> Result<(), String> {
+fn check_parameter(parameter: &[Piece]) -> Result<(), String> {
     let (key, value) = split_once(parameter, '=')
         .ok_or_else(|| format!("{} in the query is not `key=value`", quoted(parameter)))?;
-    let is_known = |key: &String| QUERY_KEYS.contains(&&**key);
-    if !literal(key).as_ref().is_some_and(is_known) {
+    if !literal(key).is_some_and(|key| has(QUERY_KEYS, &key)) {
         return Err(format!(
             "{} is not allowed as a key of the query",
             quoted(key)
         ));
     }
-    match forbidden_in(value, "_.-") {
-        Some(c) => Err(format!(
-            "{} is not allowed in a value of the query",
-            named(c)
-        )),
-        None => Ok(()),
-    }
+    check_characters(value, "_.-", " in a value of the query")
 }
 
 /// A URL whose scheme is known and whose resource is not checked yet.
-fn url_of(scheme: String, rest: &[Piece]) -> Result<LocalUrl, String> {
+fn url_of(scheme: &str, rest: &[Piece]) -> Result<Endpoint, String> {
     let is_end = |piece: &Piece| matches!(piece, Piece::Char('/' | '?'));
     let end = rest.iter().position(is_end).unwrap_or(rest.len());
     let (authority, resource) = rest.split_at(end);
-    let (user, address) = match rsplit_once(authority, '@') {
-        Some((user, address)) => (&authority[..=user.len()], address),
-        None => (&authority[..0], authority),
-    };
-    if let Some((user, _)) = rsplit_once(user, '@') {
+    let at = authority
+        .iter()
+        .rposition(|piece| *piece == Piece::Char('@'));
+    let (user, address) = authority.split_at(at.map_or(0, |at| at + 1));
+    if let [user @ .., _] = user {
         check_user(user)?;
     }
     let (host, port) = match rsplit_once(address, ':') {
-        Some((host, port)) if address.last() != Some(&Piece::Char(']')) => {
-            (host, Some(port_number(port)?))
-        }
+        Some((host, port)) if address.last() != Some(&Piece::Char(']')) => (host, Some(port)),
         _ => (address, None),
     };
-    let host = match host {
-        [] => None,
-        host => Some(local_host(host)?),
-    };
-    if host == Some(LocalHost::Fixed(BARE_IPV6)) {
+    if literal(host).as_deref() == Some(BARE_IPV6) {
         return Err(format!("`{BARE_IPV6}` has no brackets: `[{BARE_IPV6}]`"));
     }
-    Ok(LocalUrl {
-        scheme,
+    Ok(Endpoint {
+        scheme: format!("{scheme}://"),
         user: user.to_vec(),
-        host,
-        port,
+        host: match host {
+            [] => None,
+            host => Some(local_host(host)?),
+        },
+        port: port.map(port_number).transpose()?,
         resource: resource.to_vec(),
     })
 }
 
 fn check_user(user: &[Piece]) -> Result<(), String> {
-    let (user, password) = split_once(user, ':').unwrap_or((user, &[]));
     if user.first() == Some(&Piece::Char('-')) {
         return Err("the user may not start with `-`".to_owned());
     }
-    match forbidden_in(user, "_.%+-").or(forbidden_in(password, "_.%+-")) {
-        Some(c) => Err(format!("{} is not allowed in a user or password", named(c))),
-        None => Ok(()),
-    }
+    let (user, password) = split_once(user, ':').unwrap_or((user, &[]));
+    check_characters(user, "_.%+-", " in a user")?;
+    check_characters(password, "_.%+-", " in a password")
 }
 
-/// The first character that is no letter, no digit and not in `punctuation`. Every placeholder
+/// Refuses characters that are no letters, no digits and not in `punctuation`. Every placeholder
 /// renders to letters and digits, and `{worktree}` to `-` as well, which all callers allow.
-fn forbidden_in(pieces: &[Piece], punctuation: &str) -> Option<char> {
-    pieces.iter().find_map(|piece| match piece {
-        Piece::Char(c) if c.is_ascii_alphanumeric() || punctuation.contains(*c) => None,
-        Piece::Char(c) => Some(*c),
+fn check_characters(pieces: &[Piece], punctuation: &str, place: &str) -> Result<(), String> {
+    let refused = pieces.iter().find_map(|piece| match piece {
+        Piece::Char(c) if !c.is_ascii_alphanumeric() && !punctuation.contains(*c) => Some(*c),
         _ => None,
-    })
-}
-
-fn named(c: char) -> String {
-    match c {
-        ' ' => "a space".to_owned(),
-        c => format!("`{}`", printable(&c.to_string())),
+    });
+    match refused {
+        None => Ok(()),
+        Some(' ') => Err(format!("a space is not allowed{place}")),
+        Some(c) => Err(format!(
+            "`{}` is not allowed{place}",
+            printable(&c.to_string())
+        )),
     }
 }
 

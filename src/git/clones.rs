@@ -104,7 +104,10 @@ pub fn unshare(common_dir: &Path) -> Result<bool> {
 
 /// Whether the user wants every clone to be shared: `worktreePorts.share` in their own config.
 pub fn are_all_shared(common_dir: &Path) -> Result<bool> {
-    Ok(config::flag(common_dir, Scope::Global, SHARE)? == Some(true))
+    let wishes = config::matching(common_dir, Scope::Global, r"^worktreeports\.share$")?;
+    Ok(wishes
+        .last()
+        .is_some_and(|(_, value)| !config::is_false(value)))
 }
 
 /// Whether the clone is on the list, whatever its own config says.

@@ -7,7 +7,7 @@ use std::process::Output;
 
 use crate::error::{Error, Result};
 use crate::git::access;
-use crate::git::command::{self, git};
+use crate::git::command::git;
 
 /// Which config is meant.
 #[derive(Clone, Copy)]
@@ -16,6 +16,8 @@ pub enum Scope {
     Local,
     /// The user's own.
     Global,
+    /// The one of a worktree alone.
+    Worktree,
     /// All that git reads for a worktree; not to be edited.
     Effective,
 }
@@ -25,8 +27,8 @@ const NOT_FOUND: i32 = 1;
 /// git's exit status where there is nothing to unset.
 const NOTHING_TO_UNSET: i32 = 5;
 
-/// The values of `key`, in order. `directory` is the common dir, or for [`Scope::Effective`] the
-/// root of the worktree.
+/// The values of `key`, in order. `directory` is the common dir, or the root of a worktree if its config
+/// is meant.
 ///
 /// # Errors
 /// The config cannot be read. git itself only warns about a file without read access.
@@ -40,41 +42,21 @@ pub fn values(directory: &Path, scope: Scope, key: &str) -> Result<Vec<OsString>
 /// The settings whose keys match the extended regular expression `pattern`, in order. git prints a
 /// key's section and name in lower case.
 pub fn matching(directory: &Path, scope: Scope, pattern: &str) -> Result<Vec<(String, String)>> {
-    let arguments = ["-z", "--get-regexp", pattern];
-    Ok(settings(&read(directory, scope, pattern, &arguments)?))
-}
-
-/// All settings in the config of one worktree alone.
-pub fn of_worktree(git_dir: &Path) -> Result<Vec<(String, String)>> {
-    let file = git_dir.join("config.worktree");
-    if !file.exists() {
-        return Ok(Vec::new());
-    }
-    let file = file.as_os_str();
-    let arguments = ["config", "-z", "--file"].map(OsStr::new).into_iter();
-    let arguments = arguments
-        .chain([file, OsStr::new("--list")])
-        .collect::<Vec<_>>();
-    Ok(settings(&command::ask(git_dir, &arguments)?))
-}
-
-fn settings(output: &[u8]) -> Vec<(String, String)> {
-    let text = String::from_utf8_lossy(output);
+    let arguments = ["-z", "--includes", "--get-regexp", pattern];
+    let output = read(directory, scope, pattern, &arguments)?;
+    let text = String::from_utf8_lossy(&output);
     let entries = text.split_terminator('\0');
     // A key without a value is a flag that is set.
     let pair = |entry: &str| {
         let (key, value) = entry.split_once('\n').unwrap_or((entry, "true"));
         (key.to_owned(), value.to_owned())
     };
-    entries.map(pair).collect()
+    Ok(entries.map(pair).collect())
 }
 
-/// Whether `key` is true, if it is set at all.
-pub fn flag(directory: &Path, scope: Scope, key: &str) -> Result<Option<bool>> {
-    let arguments = ["-z", "--includes", "--type=bool", "--get-all", key];
-    let output = read(directory, scope, key, &arguments)?;
-    let last = output.split(|&byte| byte == 0).rev().nth(1);
-    Ok(last.map(|value| value == b"true"))
+/// Whether git takes the value of a flag for false. It ignores a word that it does not know.
+pub fn is_false(value: &str) -> bool {
+    ["", "0", "false", "no", "off"].contains(&value.to_ascii_lowercase().as_str())
 }
 
 fn read(directory: &Path, scope: Scope, key: &str, arguments: &[&str]) -> Result<Vec<u8>> {
@@ -158,6 +140,7 @@ fn run(
     match scope {
         Scope::Local => command.arg("--local"),
         Scope::Global => command.arg("--global"),
+        Scope::Worktree => command.arg("--worktree"),
         Scope::Effective => &mut command,
     };
     // A value is bytes, which a pattern need not match in another locale.
@@ -181,6 +164,7 @@ fn could_not(what: &str, key: &str, scope: Scope, why: &str) -> Error {
     let whose = match scope {
         Scope::Local => "the clone's",
         Scope::Global => "the user's",
+        Scope::Worktree => "the worktree's",
         Scope::Effective => "git's",
     };
     // git may warn twice about one file.
@@ -188,4 +172,18 @@ fn could_not(what: &str, key: &str, scope: Scope, why: &str) -> Error {
     Error::new(format!(
         "could not {what} `{key}` in {whose} config with `git config`: {why}"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    #[test]
+    fn only_what_git_takes_for_false_disables_the_hook() {
+        for value in ["false", "No", "off", "0", ""] {
+            assert!(is_false(value), "{value}");
+        }
+        for value in ["true", "yes", "on", "1", "never"] {
+            assert!(!is_false(value), "{value}");
+        }
+    }
 }

@@ -4,15 +4,12 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::git::repository::Found;
-use crate::install::{self, HookProblem};
+use crate::install;
 use crate::session::Session;
 
 /// Every problem of the repository and its worktrees. `program` is the one that checks.
 pub fn problems(found: &Found, program: &Path, session: &Session) -> Result<Vec<Error>> {
     let _ = session;
     let problems = install::problems(found, program)?;
-    let problems = problems.iter().map(HookProblem::told);
-    Ok(problems
-        .map(|(what, mend)| Error::new(what).remedy(mend))
-        .collect())
+    Ok(problems.iter().map(Error::from).collect())
 }

@@ -1,6 +1,6 @@
 //! The env files and templates of one worktree: what is to be done about each, and doing it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use crate::config::file as config_file;

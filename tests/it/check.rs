@@ -27,6 +27,9 @@ fn base_config(sandbox: &Sandbox) -> Config {
     config(&[("cloud", sandbox.port(10))]).step(1)
 }
 
+/// Services that take each other's slots, close below the ephemeral ports. No other test has them.
+const FEW_SLOTS: [(&str, u16); 2] = [("cloud", 32_690), ("near", 32_700)];
+
 #[track_caller]
 fn assert_content(sandbox: &Sandbox) {
     let run = sandbox.run("repo", &["--check"]).exits(0).tells_nothing();
@@ -259,17 +262,18 @@ const SITUATIONS: &[Situation] = &[
     (
         "slots that are lost",
         |sandbox| {
-            let services = [("cloud", sandbox.port(10)), ("near", sandbox.port(11))];
-            sandbox.configure("repo", config(&services).step(1));
-            for at in ["a", "b"] {
+            sandbox.configure("repo", config(&FEW_SLOTS).step(10));
+            for at in ["repo", "a", "b"] {
                 sandbox.run(at, &["--release"]).exits(0);
             }
             sandbox.run("repo", &["--all"]).exits(0);
         },
-        &["so that these slots are lost; set `step` to 2"],
+        &[
+            "only 4 worktrees can have ports at the same time",
+            "set `step` to 11, then",
+        ],
         |sandbox, check| {
-            let services = [("cloud", sandbox.port(10)), ("near", sandbox.port(11))];
-            sandbox.configure("repo", config(&services).step(2));
+            sandbox.configure("repo", config(&FEW_SLOTS).step(11));
             assert!(
                 check
                     .stdout

@@ -7,11 +7,15 @@ use crate::support::{CONFIG, Sandbox, can_bind, config};
 /// A wrong config, and what its error must say.
 const WRONG: &[(&str, &[&str])] = &[
     ("", &["the file is empty"]),
+    ("{ // x\n}", &["comments are not JSON", "line 1 column 3"]),
     ("{", &["is not JSON"]),
     ("[]", &["is not a JSON object"]),
     ("null", &["is not a JSON object"]),
     ("{}", &["`services` is missing"]),
-    (r#"{"services": {"cloud": 8000},}"#, &["is not JSON"]),
+    (
+        r#"{"services": {"cloud": 8000},}"#,
+        &["is not JSON", "trailing comma at line 1 column 30"],
+    ),
     (r#"{"services": {"cloud": 8000}} {}"#, &["is not JSON"]),
     (
         r#"{"services": {"cloud": 8000}, "comment": "x"}"#,
@@ -121,8 +125,12 @@ const WRONG: &[(&str, &[&str])] = &[
         &["`urls.a_url`", "must be a string"],
     ),
     (
-        r#"{"services": {"cloud": 8000}, "urls": {"a_url": "http://localhost:8000"}}"#,
-        &["`urls.a_url`", "`:{service}`"],
+        r#"{"services": {"cloud": 8000}, "urls": {"a_url": "http://localhost:80000"}}"#,
+        &[
+            "`urls.a_url`",
+            "`{service}`",
+            "write `http://localhost:{cloud}`",
+        ],
     ),
     (
         r#"{"services": {"cloud": 8000}, "urls": {"a_url": "http://localhost:{web}"}}"#,
@@ -132,7 +140,8 @@ const WRONG: &[(&str, &[&str])] = &[
         r#"{"services": {"cloud": 8000}, "urls": {"a_url": "http://example.com:{cloud}"}}"#,
         &[
             "`urls.a_url`",
-            "`localhost`, `*.localhost`, `127.0.0.1` or `[::1]`",
+            "`localhost`, `*.localhost`, `127.0.0.1` and `[::1]`",
+            "write `http://localhost:{cloud}`",
         ],
     ),
     (
@@ -285,7 +294,7 @@ fn the_config_is_the_worktrees_else_the_main_worktrees_else_the_default() {
 }
 
 #[test]
-fn a_broken_config_of_the_main_worktree_is_an_error_there_and_a_warning_elsewhere() {
+fn a_broken_main_config_is_an_error_there_and_a_warning_elsewhere() {
     let sandbox = Sandbox::without_hook();
     sandbox.configure("repo", r#"{"services": {}}"#);
     sandbox
@@ -308,7 +317,7 @@ fn a_broken_config_of_the_main_worktree_is_an_error_there_and_a_warning_elsewher
 }
 
 #[test]
-fn a_hostile_branchs_config_can_name_ports_of_this_machine_and_nothing_else() {
+fn a_hostile_branchs_config_names_this_machine_and_nothing_else() {
     let sandbox = Sandbox::without_hook();
     let hostile = [
         "http://localhost.evil.example:{cloud}",

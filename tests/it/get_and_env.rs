@@ -46,7 +46,7 @@ fn a_name_that_is_not_declared_fails_names_those_that_are_and_allocates_nothing(
         "nope",
         "worktree",
         "Web",
-        "NOPE_PORT",
+        "WEB_PORTS",
         "",
         "api_v2",
         "wéb\u{9b}",
@@ -56,7 +56,8 @@ fn a_name_that_is_not_declared_fails_names_those_that_are_and_allocates_nothing(
         assert!(!run.stderr.contains('\u{9b}'), "{run}");
         run.tells_one_error().tells(&[
             "unknown name `",
-            "available: web, api-v2, db, web_url, api_url, slot, WEB_PORT, API_V2_PORT",
+            "available: web, api-v2, db, web_url, api_url, slot, WEB_PORT, API_V2_PORT, DB_PORT, \
+             WEB_URL, API_URL, WORKTREE_SLOT",
         ]);
     }
     assert_eq!(sandbox.stamps_of(""), before);
@@ -113,11 +114,11 @@ fn a_variable_of_env_replaces_the_standard_line_of_its_name_in_its_place() {
     let config = sandbox
         .own_config()
         .env("CLOUD_URL", "http://{worktree}.localhost:{cloud}")
-        .env("WORKTREE_SLOT", "10{slot}")
+        .env("WORKTREE_SLOT", "1{slot}")
         .env("PORT", "{cloud}");
     sandbox.configure("repo", config);
     let run = sandbox.run("a", &["--env"]).exits(0).tells_nothing();
-    let expected = "CLOUD_PORT=@1\nPORT=@1\nCLOUD_URL=http://a.localhost:@1\nWORKTREE_SLOT=101\n";
+    let expected = "CLOUD_PORT=@1\nPORT=@1\nCLOUD_URL=http://a.localhost:@1\nWORKTREE_SLOT=11\n";
     assert_eq!(run.stdout, sandbox.with_ports(expected));
 }
 
@@ -125,7 +126,10 @@ fn a_variable_of_env_replaces_the_standard_line_of_its_name_in_its_place() {
 const HOSTILE: &[(&str, &str)] = &[
     (r#""env": { "PATH": "{web}" }"#, "PATH"),
     (r#""env": { "LD_PRELOAD": "x-{slot}" }"#, "LD_PRELOAD"),
-    (r#""env": { "PGHOST": "{worktree}.localhost" }"#, "PGHOST"),
+    (
+        r#""env": { "DOCKER_HOST": "tcp://{worktree}.localhost:{web}" }"#,
+        "DOCKER_HOST",
+    ),
     (
         r#""env": { "UV_DEFAULT_INDEX": "x{slot}" }"#,
         "UV_DEFAULT_INDEX",
@@ -139,9 +143,8 @@ const HOSTILE: &[(&str, &str)] = &[
     (r#""env": { "A=B_PORT": "{web}" }"#, "A=B_PORT"),
     (r#""env": { "DB_NAME": "$(id)-{slot}" }"#, "DB_NAME"),
     (r#""env": { "DB_NAME": "x\nPATH={slot}" }"#, "DB_NAME"),
-    (r#""env": { "DB_NAME": "-F{slot}" }"#, "DB_NAME"),
-    (r#""env": { "API_PORT": "{web}{slot}" }"#, "API_PORT"),
-    (r#""env": { "API_HOST": "0.0.0.0" }"#, "API_HOST"),
+    (r#""env": { "DB_NAME": "-shop" }"#, "DB_NAME"),
+    (r#""env": { "API_PORT": "{slot}" }"#, "API_PORT"),
     (
         r#""env": { "API_URL": "http://evil.example:{web}" }"#,
         "API_URL",
@@ -187,6 +190,12 @@ const HOSTILE: &[(&str, &str)] = &[
         "NODE_OPTIONS",
     ),
     (r#""env_files": { ".env": {}, ".env": {} }"#, ".env"),
+    (r#""templates": { "../x": "x.template" }"#, "../x"),
+    (
+        r#""templates": { ".git/hooks/x": "x.template" }"#,
+        ".git/hooks/x",
+    ),
+    (r#""templates": { "x": "/etc/passwd" }"#, "/etc/passwd"),
 ];
 
 #[test]
@@ -225,7 +234,7 @@ fn a_broken_config_of_a_worktree_that_has_ports_is_an_error_that_changes_nothing
 }
 
 /// Every character that a value may have and that some reader could act on.
-const PUNCTUATED: &str = "http://u:%24@a-b.localhost:{web}/%7E&./evil&y=1+2:3@";
+const PUNCTUATED: &str = "http://u:%7E@a-c.localhost:{web}/x=1&./evil&y=1+2:3@_";
 
 #[test]
 fn nothing_that_a_value_may_have_is_a_command_to_a_shell() {

@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use crate::support::hooks::{
     COPY, HOOK, NEW, OLD, Prepare, THEIRS, run_config_hook, sandbox_with_git,
 };
-use crate::support::{LOCK, Sandbox, set_mode};
+use crate::support::{LOCK, PROGRAM, Sandbox, set_mode};
 
 /// A state in which a clone may be met.
 struct State {
@@ -445,4 +445,101 @@ fn the_ignored_lines_stay_while_a_worktree_has_a_port_file() {
     sandbox.run("repo", &["--uninstall"]).exits(0);
     let exclude = fs::read_to_string(sandbox.path("repo/.git/info/exclude")).unwrap();
     assert_eq!(exclude, "*.log");
+}
+
+#[test]
+fn a_second_install_says_that_it_is_installed_already() {
+    for git in [OLD, NEW] {
+        let sandbox = sandbox_with_git(git);
+        sandbox
+            .run("repo", &["--install"])
+            .exits(0)
+            .tells(&["installed the hook in `"]);
+        let run = sandbox.run("repo", &["--install"]).exits(0);
+        assert!(
+            run.stderr
+                .starts_with("worktree-ports: already installed in `"),
+            "{run}"
+        );
+        // Whatever is missing is installed, and that is said.
+        for missing in [COPY, if git == OLD { HOOK } else { COPY }] {
+            fs::remove_file(sandbox.path(missing)).unwrap();
+            let run = sandbox.run("repo", &["--install"]).exits(0);
+            assert!(run.stderr.contains("installed the hook in `"), "{run}");
+        }
+        sandbox
+            .run("repo", &["--install"])
+            .exits(0)
+            .tells(&["already installed"]);
+        let share = sandbox.run("repo", &["--install", "--share"]).exits(0);
+        assert!(!share.stderr.contains("already installed"), "{share}");
+    }
+}
+
+#[test]
+fn install_ends_by_telling_how_many_worktrees_have_no_ports_yet() {
+    let sandbox = sandbox_with_git(OLD);
+    sandbox.add("a");
+    sandbox.add("b");
+    let run = sandbox.run("a", &["--install"]).exits(0);
+    let last = run.stderr.lines().last().unwrap();
+    assert!(last.contains("3 worktrees have no ports yet"), "{run}");
+    let all = last.split('`').nth(1).unwrap();
+    symlink(PROGRAM, sandbox.path("bin/worktree-ports-hook")).unwrap();
+    sandbox.shell(all, &[]).exits(0);
+    let run = sandbox.run("a", &["--install"]).exits(0);
+    assert!(!run.stderr.contains("no ports yet"), "{run}");
+}
+
+#[test]
+fn a_hook_file_that_the_config_replaces_is_named() {
+    let sandbox = sandbox_with_git(OLD);
+    sandbox.run("repo", &["--install"]).exits(0);
+    sandbox.pretend_git(NEW);
+    let run = sandbox.run("repo", &["--install"]).exits(0);
+    run.tells(&[
+        "installed the hook in `",
+        ".git/config`",
+        "removed the hook from `",
+        "hooks/post-checkout`",
+    ]);
+    assert!(!sandbox.path(HOOK).exists());
+}
+
+#[test]
+fn in_a_submodule_install_and_all_do_not_send_you_back_and_forth() {
+    let sandbox = sandbox_with_git(OLD);
+    let source = sandbox.path("repo").display().to_string();
+    sandbox.git(".", &["init", "--quiet", "super"]);
+    let add = [
+        "-c",
+        "protocol.file.allow=always",
+        "submodule",
+        "--quiet",
+        "add",
+    ];
+    sandbox.git("super", &[&add[..], &[&source, "sub"]].concat());
+    let run = sandbox.run("super/sub", &["--install"]).exits(0);
+    assert!(!run.stderr.contains("--all"), "{run}");
+    let run = run.tells(&["this is a submodule", "super`"]);
+    let superproject = run.stderr.rsplit('`').nth(1).unwrap();
+    symlink(PROGRAM, sandbox.path("bin/worktree-ports-hook")).unwrap();
+    sandbox.shell(superproject, &[]).exits(0);
+    assert!(
+        sandbox
+            .path("super/.git/worktree-ports/worktree-ports-hook")
+            .exists()
+    );
+
+    // A worktree of the submodule has ports of its own, which the call that is told assigns.
+    sandbox.commit_config("repo");
+    sandbox.git(
+        "super/sub",
+        &["worktree", "add", "--no-checkout", "-q", "../../linked"],
+    );
+    let run = sandbox.run("super/sub", &["--install"]).exits(0);
+    let run = run.tells(&["1 worktree has no ports yet"]);
+    let all = run.stderr.rsplit('`').nth(1).unwrap();
+    sandbox.shell(all, &[]).exits(0);
+    assert!(sandbox.has_port_file("linked"), "{all}");
 }

@@ -146,32 +146,6 @@ fn a_users_section_of_our_name_and_those_after_it_survive_upgrades() {
 }
 
 #[test]
-fn what_version_0_1_0_wrote_into_the_config_is_brought_up_to_date_and_removed() {
-    let sandbox = sandbox_with_git(NEW);
-    let text = fs::read_to_string(sandbox.path(CONFIG)).unwrap();
-    let before = settings(&sandbox);
-    let block = "# >>> worktree-ports >>>\n[hook \"worktree-ports\"]\n\tcommand = f() { :; }; f\n\
-                 \tevent = post-checkout\n# <<< worktree-ports <<<\n";
-    fs::write(sandbox.path(CONFIG), text.trim_end().to_owned() + block).unwrap();
-    assert!(problems(&sandbox).contains("is not the one that this version installs"));
-    sandbox.run("repo", &["--install"]).exits(0);
-    assert!(
-        !fs::read_to_string(sandbox.path(CONFIG))
-            .unwrap()
-            .contains(">>>")
-    );
-    sandbox.add("a");
-    run_config_hook(&sandbox, "a");
-    sandbox.run("repo", &["--uninstall"]).exits(0);
-    assert_eq!(settings(&sandbox), before);
-    assert!(
-        !fs::read_to_string(sandbox.path(CONFIG))
-            .unwrap()
-            .contains("worktree-ports")
-    );
-}
-
-#[test]
 fn what_others_write_into_the_config_meanwhile_is_kept() {
     const KEYS: usize = 40;
     let sandbox = sandbox_with_git(NEW);
@@ -219,10 +193,13 @@ fn what_a_killed_install_leaves_is_told_and_mended() {
     // Between its two writes.
     sandbox.git("repo", &["config", "hook.worktree-ports.command", "true"]);
     sandbox.write(
-        "repo/.git/worktree-ports/.worktree-ports.x1y2z3",
+        "repo/.git/worktree-ports/worktree-ports-hook.worktree-ports.tmp",
         "half a program",
     );
-    sandbox.write("repo/.git/hooks/.worktree-ports.x1y2z3", "half a hook");
+    sandbox.write(
+        "repo/.git/hooks/post-checkout.worktree-ports.tmp",
+        "half a hook",
+    );
     assert!(problems(&sandbox).contains("no hook is installed"));
     sandbox.run("repo", &["--install"]).exits(0);
     assert_eq!(problems(&sandbox), "");
@@ -230,7 +207,7 @@ fn what_a_killed_install_leaves_is_told_and_mended() {
     assert!(
         !left
             .keys()
-            .any(|path| path.to_string_lossy().contains("x1y2z3")),
+            .any(|path| path.to_string_lossy().contains(".worktree-ports.tmp")),
         "{left:?}"
     );
 }
@@ -332,104 +309,171 @@ fn what_is_made_in_a_shared_common_dir_is_open_to_its_group() {
 }
 
 #[test]
-fn a_hook_that_the_user_has_disabled_is_told_and_no_problem() {
+fn what_keeps_the_hook_from_running_is_told_by_install_too() {
+    let own_config = |sandbox: &Sandbox, key, value| {
+        sandbox.git("repo", &["config", "extensions.worktreeConfig", "true"]);
+        sandbox.git("linked", &["config", "--worktree", key, value]);
+    };
     let sandbox = sandbox_with_git(NEW);
+    sandbox.add("linked");
     sandbox.git("repo", &["config", "hook.worktree-ports.enabled", "off"]);
-    let told = "`hook.worktree-ports.enabled` is false";
-    sandbox.run("repo", &["--install"]).exits(0).tells(&[told]);
-    let check = sandbox.run("repo", &["--check"]).exits(0);
-    assert_eq!(check.tells(&[told]).stdout, "");
+    own_config(&sandbox, "hook.post-checkout.enabled", "no");
+    for _ in 0..2 {
+        sandbox.run("repo", &["--install"]).exits(0).tells(&[
+            "`hook.worktree-ports.enabled` is false, so git does not run the hook;",
+            "`hook.post-checkout.enabled` is false in the worktree",
+        ]);
+    }
+    let sandbox = sandbox_with_git(OLD);
+    sandbox.add("linked");
+    own_config(&sandbox, "core.hooksPath", "elsewhere");
+    let run = sandbox.run("repo", &["--install"]).exits(0);
+    run.tells(&[
+        "installed the hook in",
+        "linked` has a `core.hooksPath` of its own",
+    ]);
 }
 
 /// Brings a problem about in an installed clone.
 type Break = fn(&Sandbox);
 
+/// From where `--check` is run, by which git, what breaks the hook, and what is told.
+const BROKEN: &[(&str, &str, Break, &str)] = &[
+    (
+        "repo",
+        OLD,
+        |sandbox| fs::remove_file(sandbox.path(HOOK)).unwrap(),
+        "no hook is installed",
+    ),
+    (
+        "repo",
+        OLD,
+        |sandbox| set_mode(sandbox.path(HOOK), 0o644),
+        "is not executable",
+    ),
+    (
+        "repo",
+        OLD,
+        |sandbox| fs::remove_file(sandbox.path(COPY)).unwrap(),
+        "is missing",
+    ),
+    (
+        "repo",
+        OLD,
+        |sandbox| set_mode(sandbox.path(COPY), 0o644),
+        "is not executable",
+    ),
+    (
+        "repo",
+        OLD,
+        |sandbox| sandbox.write_script(COPY, "#!/bin/sh\n"),
+        "a different build",
+    ),
+    (
+        "repo",
+        OLD,
+        |sandbox| {
+            let script = fs::read_to_string(sandbox.path(HOOK)).unwrap();
+            sandbox.write_script(HOOK, script.replace("|| :", "|| true"));
+        },
+        "is not the one that this version installs",
+    ),
+    (
+        "linked",
+        OLD,
+        |sandbox| {
+            sandbox.write_script(
+                "repo/hooks/post-checkout",
+                "#!/bin/sh\nworktree-ports-hook \"$@\"\n",
+            );
+            sandbox.git("repo", &["config", "core.hooksPath", "hooks"]);
+        },
+        "`core.hooksPath` names",
+    ),
+    (
+        "repo",
+        NEW,
+        |sandbox| {
+            sandbox.git(
+                "repo",
+                &["config", "--remove-section", "hook.worktree-ports"],
+            );
+        },
+        "no hook is installed",
+    ),
+    (
+        "repo",
+        NEW,
+        |sandbox| {
+            sandbox.git(
+                "repo",
+                &["config", "--unset", "hook.worktree-ports.command"],
+            );
+        },
+        "no hook is installed",
+    ),
+    (
+        "repo",
+        NEW,
+        |sandbox| {
+            sandbox.git("repo", &["config", "hook.worktree-ports.command", "true"]);
+        },
+        "is not the one that this version installs",
+    ),
+    (
+        "linked",
+        NEW,
+        |sandbox| {
+            sandbox.git("repo", &["config", "hook.worktree-ports.enabled", "off"]);
+        },
+        "`hook.worktree-ports.enabled` is false",
+    ),
+    (
+        "repo",
+        NEW,
+        |sandbox| {
+            let disable = ["config", "--global", "hook.post-checkout.enabled", "false"];
+            sandbox.git("repo", &disable);
+        },
+        "`hook.post-checkout.enabled` is false",
+    ),
+    (
+        "repo",
+        NEW,
+        |sandbox| {
+            sandbox.git("repo", &["config", "extensions.worktreeConfig", "true"]);
+            let disable = ["config", "--worktree", "hook.post-checkout.enabled", "0"];
+            sandbox.git("linked", &disable);
+        },
+        "is false in the worktree",
+    ),
+    (
+        "repo",
+        OLD,
+        |sandbox| {
+            sandbox.git("repo", &["config", "extensions.worktreeConfig", "true"]);
+            let elsewhere = ["config", "--worktree", "core.hooksPath", "/dev/null"];
+            sandbox.git("linked", &elsewhere);
+        },
+        "has a `core.hooksPath` of its own, `/dev/null`",
+    ),
+    (
+        "repo",
+        OLD,
+        |sandbox| {
+            sandbox.write_script(
+                "repo/hooks/post-checkout",
+                "#!/bin/sh\nworktree-ports-hook \"$@\"\n",
+            );
+            sandbox.git("repo", &["config", "core.hooksPath", "hooks"]);
+        },
+        "`core.hooksPath` names",
+    ),
+];
+
 #[test]
 fn each_problem_of_the_hook_goes_away_with_the_command_that_check_names() {
-    let cases: [(&str, &str, Break, &str); 10] = [
-        (
-            "repo",
-            OLD,
-            |sandbox| fs::remove_file(sandbox.path(HOOK)).unwrap(),
-            "no hook is installed",
-        ),
-        (
-            "repo",
-            OLD,
-            |sandbox| set_mode(sandbox.path(HOOK), 0o644),
-            "is not executable",
-        ),
-        (
-            "repo",
-            OLD,
-            |sandbox| fs::remove_file(sandbox.path(COPY)).unwrap(),
-            "is missing",
-        ),
-        (
-            "repo",
-            OLD,
-            |sandbox| set_mode(sandbox.path(COPY), 0o644),
-            "is not executable",
-        ),
-        (
-            "repo",
-            OLD,
-            |sandbox| sandbox.write_script(COPY, "#!/bin/sh\n"),
-            "another build",
-        ),
-        (
-            "repo",
-            OLD,
-            |sandbox| {
-                let script = fs::read_to_string(sandbox.path(HOOK)).unwrap();
-                sandbox.write_script(HOOK, script.replace("|| :", "|| true"));
-            },
-            "is not the one that this version installs",
-        ),
-        (
-            "linked",
-            OLD,
-            |sandbox| {
-                sandbox.write_script(
-                    "repo/hooks/post-checkout",
-                    "#!/bin/sh\nworktree-ports-hook \"$@\"\n",
-                );
-                sandbox.git("repo", &["config", "core.hooksPath", "hooks"]);
-            },
-            "`core.hooksPath` names",
-        ),
-        (
-            "repo",
-            NEW,
-            |sandbox| {
-                sandbox.git(
-                    "repo",
-                    &["config", "--remove-section", "hook.worktree-ports"],
-                );
-            },
-            "no hook is installed",
-        ),
-        (
-            "repo",
-            NEW,
-            |sandbox| {
-                sandbox.git(
-                    "repo",
-                    &["config", "--unset", "hook.worktree-ports.command"],
-                );
-            },
-            "no hook is installed",
-        ),
-        (
-            "repo",
-            NEW,
-            |sandbox| {
-                sandbox.git("repo", &["config", "hook.worktree-ports.command", "true"]);
-            },
-            "is not the one that this version installs",
-        ),
-    ];
-    for (at, version, bring_about, told) in cases {
+    for (at, version, bring_about, told) in BROKEN {
         let sandbox = sandbox_with_git(version);
         fs::create_dir_all(sandbox.path("bin")).unwrap();
         symlink(PROGRAM, sandbox.path("bin/worktree-ports-hook")).unwrap();
@@ -441,7 +485,8 @@ fn each_problem_of_the_hook_goes_away_with_the_command_that_check_names() {
         let line = found.lines().find(|line| line.contains(told));
         let line = line.unwrap_or_else(|| panic!("no {told:?} in {found}"));
         let (_, mend) = line.split_once("; run `").unwrap();
-        sandbox.shell(mend.strip_suffix('`').unwrap(), &[]).exits(0);
+        let (mend, _) = mend.split_once('`').unwrap();
+        sandbox.shell(mend, &[]).exits(0);
         assert_eq!(sandbox.run(at, &["--check"]).stdout, before, "{told}");
     }
 }

@@ -131,3 +131,101 @@ fn without_git_on_the_path_install_says_that_it_needs_it() {
         .tells(&["git", "on the PATH"]);
     assert_eq!(content_of_repo(&sandbox), before);
 }
+
+#[test]
+#[ignore = "needs root"]
+fn on_a_file_system_that_runs_no_programs_nothing_is_installed() {
+    for git in [OLD, NEW] {
+        let sandbox = sandbox_with_git(git);
+        fs::create_dir(sandbox.path("disk")).unwrap();
+        // Where the program is built may be closed to others, but not to root.
+        let script = r#"set -e; mount -t tmpfs -o noexec none "$1"; cp -R repo "$1/repo"; cd "$1/repo"
+            before=$(find .git | sort)
+            "$2" --install && code=0 || code=$?
+            test "$(find .git | sort)" = "$before" && same=yes || same=no
+            echo "install $code, same $same"
+            "$2" --check | grep -c noexec"#;
+        let mut command = sandbox.command("unshare", ".");
+        command.args(["--mount", "sh", "-c", script, "sh"]);
+        command.arg(sandbox.path("disk")).arg(PROGRAM);
+        let run = Sandbox::finish(command);
+        assert!(run.stdout.ends_with("install 1, same yes\n1\n"), "{run}");
+        run.tells(&["runs no programs (noexec)", "mount it without `noexec`"]);
+    }
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn a_refused_chmod_is_an_error_that_leaves_what_was_there() {
+    let starts: [Prepare; 2] = [
+        |_| {},
+        // Only the hook file is missing.
+        |sandbox| {
+            sandbox.run("repo", &["--install"]).exits(0);
+            fs::remove_file(sandbox.path(HOOK)).unwrap();
+        },
+    ];
+    for git in [OLD, NEW] {
+        for prepare in starts {
+            let sandbox = sandbox_with_git(git);
+            if git == OLD {
+                prepare(&sandbox);
+            }
+            let before = content_of_repo(&sandbox);
+            let mut strace = sandbox.command("strace", "repo");
+            strace.args(["-f", "-o", "/dev/null", "-e", "trace=chmod,fchmod,fchmodat"]);
+            strace.args(["-e", "inject=chmod,fchmod,fchmodat:error=EPERM"]);
+            strace.args([PROGRAM, "--install"]);
+            let run = Sandbox::finish(strace).exits(1);
+            run.tells_one_error()
+                .tells(&["could not make `", "executable"]);
+            assert_eq!(content_of_repo(&sandbox), before);
+        }
+    }
+}
+
+#[test]
+fn a_list_of_clones_that_cannot_be_written_leaves_nothing_half_done() {
+    for git in [OLD, NEW] {
+        let sandbox = sandbox_with_git(git);
+        let before = content_of_repo(&sandbox);
+        let mut install = sandbox.command(PROGRAM, "repo");
+        install.args(["--install", "--share"]);
+        install.env_remove("HOME").env_remove("XDG_CONFIG_HOME");
+        let run = Sandbox::finish(install).exits(1);
+        run.tells_one_error().tells(&["`worktreePorts.repository`"]);
+        assert_eq!(content_of_repo(&sandbox), before, "{git}");
+
+        // A config of the user's that is locked, and one that cannot be parsed.
+        sandbox.write("home/.gitconfig.lock", "");
+        sandbox.run("repo", &["--install", "--share"]).exits(1);
+        assert_eq!(content_of_repo(&sandbox), before, "{git}");
+        fs::remove_file(sandbox.path("home/.gitconfig.lock")).unwrap();
+
+        // The other way round: one on the list stays on it.
+        sandbox.run("repo", &["--install", "--share"]).exits(0);
+        let before = content_of_repo(&sandbox);
+        sandbox.write("home/.gitconfig.lock", "");
+        sandbox.run("repo", &["--install", "--no-share"]).exits(1);
+        assert_eq!(content_of_repo(&sandbox), before, "{git}");
+    }
+}
+
+#[test]
+fn a_hook_that_cannot_be_installed_is_not_shared_either() {
+    let sandbox = sandbox_with_git(NEW);
+    sandbox.pretend_git(OLD);
+    sandbox.run("repo", &["--install"]).exits(0);
+    sandbox.pretend_git(NEW);
+    let nobody = nobody_beside(&sandbox, "repo/.git/hooks");
+    let before = content_of_repo(&sandbox);
+    nobody.run("repo", &["--install", "--share"]).exits(1);
+    assert_eq!(content_of_repo(&sandbox), before);
+    let list = [
+        "config",
+        "--global",
+        "--get-all",
+        "worktreePorts.repository",
+    ];
+    assert_eq!(sandbox.try_git("repo", &list).stdout, "");
+}

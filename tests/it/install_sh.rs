@@ -12,7 +12,7 @@ fn install_sh(sandbox: &Sandbox, at: &str, arguments: &[&str]) -> Run {
     sandbox.write_script(
         "bin/cargo",
         format!(
-            "#!/bin/sh\nprintf '%s\\n' \"$@\" >'{}'\n\
+            "#!/bin/sh\nprintf '%s\\n' \"$PWD\" \"$@\" >'{}'\n\
              echo '{{\"reason\":\"compiler-artifact\",\"executable\":\"{PROGRAM}\",\"fresh\":false}}'\n\
              echo '{{\"reason\":\"build-finished\",\"success\":true}}'\n",
             sandbox.path("cargo-arguments").display()
@@ -40,7 +40,8 @@ fn install_sh_installs_from_its_own_directory_and_wires_up_the_clone() {
         assert_eq!(
             told,
             [
-                b"install\n--locked\n--path\n",
+                directory,
+                b"\ninstall\n--locked\n--path\n",
                 directory,
                 b"\n--message-format=json-render-diagnostics\n"
             ]

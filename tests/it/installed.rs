@@ -74,7 +74,8 @@ fn git_goes_on_and_one_line_says_what_to_run_whatever_becomes_of_the_program() {
             assert_eq!(lines.len(), 1, "{what}: {run}");
             assert!(lines[0].contains(told), "{what}: {run}");
             assert!(
-                lines[0].contains("run `worktree-ports-hook --install`"),
+                lines[0].contains("run `worktree-ports-hook -C ")
+                    && lines[0].contains("--install`"),
                 "{what}: {run}"
             );
             assert!(!sandbox.has_port_file("a"));
@@ -174,7 +175,7 @@ fn our_block_of_an_older_version_is_brought_up_to_date() {
     let before = [
         format!("#!/bin/sh\n{THEIRS}\n"),
         format!("#!/bin/sh\n{THEIRS}; : worktree-ports-hook\n"),
-        "#!/bin/sh\n# The hook of worktree-ports alone: `worktree-ports-hook --uninstall` deletes this file.\n"
+        "#!/bin/sh\n# Installed by `worktree-ports-hook --install`; `worktree-ports-hook --uninstall` deletes this file.\n"
             .to_owned(),
     ];
     for before in before {

@@ -15,8 +15,7 @@ use crate::support::{CONFIG, PORT_FILE, PROGRAM, PortBlock, Run, Sandbox, fetche
 
 const README: &str = include_str!("../../README.md");
 
-/// Every block of the README, by its mark. Those of `recipe` are run by the module `recipes`, those
-/// of `snippet` are compared with what `--install` prints.
+/// Every block of the README, by its mark. Those of `recipe` are run by the module `recipes`.
 const BLOCKS: &[&str] = &[
     "transcript: top",
     "shell: install",
@@ -41,10 +40,6 @@ const BLOCKS: &[&str] = &[
     "recipe: direnv",
     "recipe: env-file",
     "recipe: ci",
-    "snippet: husky",
-    "snippet: lefthook",
-    "snippet: simple-git-hooks",
-    "snippet: pre-commit",
 ];
 
 /// The block of the README behind the mark `<!-- MARK -->`.
@@ -358,53 +353,6 @@ fn every_config_in_the_readme_is_valid() {
         // The main worktree has the base ports, whatever listens on them.
         sandbox.run("repo", &["--env"]).exits(0).tells_nothing();
     }
-}
-
-#[test]
-fn the_examples_are_the_configs_that_write_what_public_projects_scripts_write() {
-    const PROJECTS: &str = include_str!("../../src/config/projects.rs");
-    for project in ["fastapi_and_vite", "kilo_cloud"] {
-        let (_, of_project) = PROJECTS.split_once(&format!("fn {project}()")).unwrap();
-        let config = of_project.split("r#\"").nth(1).unwrap();
-        let config = config.split("\"#").next().unwrap();
-        // As text, since the order of the members counts.
-        let squeezed = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-        assert_eq!(
-            squeezed(block(&format!("config: {project}"))),
-            squeezed(config)
-        );
-    }
-}
-
-#[test]
-fn the_table_of_last_words_has_all_of_them_and_a_value_that_each_accepts() {
-    let sandbox = Sandbox::without_hook();
-    let config = |name: &str, value: &str| {
-        let ports = "\"web\": 3000, \"api\": 4000";
-        sandbox.configure(
-            "repo",
-            format!("{{ \"services\": {{ {ports} }}, \"env\": {{ \"{name}\": \"{value}\" }} }}"),
-        );
-        sandbox.run("repo", &["--env"])
-    };
-    let mut listed = BTreeSet::new();
-    for row in table("| last word of the name | value |") {
-        let in_code = |cell: &'static str| cell.split('`').skip(1).step_by(2);
-        let value = in_code(row[1]).filter(|code| code.contains('{')).last();
-        let value = value.unwrap();
-        for word in in_code(row[0]) {
-            config(&format!("X_{word}"), value).exits(0).tells_nothing();
-            listed.insert(word.to_owned());
-        }
-    }
-    let refused = config("X_QQQQQQQQ", "{web}").exits(1).stderr;
-    let (_, available) = refused.split_once("available: ").unwrap();
-    let available = available.split(';').next().unwrap();
-    let available: BTreeSet<String> = available
-        .split(", ")
-        .map(|word| word.trim_matches('`').to_owned())
-        .collect();
-    assert_eq!(listed, available);
 }
 
 #[test]

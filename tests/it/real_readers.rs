@@ -9,9 +9,9 @@ use crate::support::{Run, Sandbox, fetched};
 const PRINTED: &str = "$WEB_PORT $COMPOSE_PROJECT_NAME $API_URL";
 
 /// What stands behind the port in the URL: every character that may.
-const QUERY: &str = "/a_b.c/%7Ed?e=f&g=h+i:%40[j]";
+const QUERY: &str = "/a_b.c/%7Ed:@e=f&g=h+i-j";
 
-/// A sandbox with a hook, whose worktrees get a block in two files. `query` is that of its URL.
+/// A sandbox with a hook, whose worktrees get a block in two files. `query` is the path of its URL.
 fn sandbox(query: &str) -> Sandbox {
     let sandbox = Sandbox::new();
     let url = format!("http://{{worktree}}.localhost:{{cloud}}{query}");

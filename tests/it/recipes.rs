@@ -12,10 +12,7 @@ use crate::support::{CONFIG, Config, PORT_FILE, Run, Sandbox};
 fn shop_config(sandbox: &Sandbox) -> Config {
     sandbox
         .config(&["web", "api", "postgres"])
-        .url(
-            "web_url",
-            "http://shop-1.localhost:{web}/a_b.c/%7Ed?e=f+g:%40[i]",
-        )
+        .url("web_url", "http://shop-1.localhost:{web}/a_b.c/%7Ed:@e=f+g")
         .url("api_url", "http://[::1]:{api}")
         .url(
             "database_url",

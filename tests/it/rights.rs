@@ -3,7 +3,8 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
-use crate::support::{FIRST_CHECKOUT, LOCK, Nobody, PORT_FILE, Sandbox, set_mode};
+use crate::support::hooks::{NEW, OLD, sandbox_with_git};
+use crate::support::{FIRST_CHECKOUT, LOCK, Nobody, PORT_FILE, PROGRAM, Sandbox, set_mode};
 
 #[test]
 #[ignore = "needs root"]
@@ -178,4 +179,30 @@ fn a_read_only_lock_file_still_locks() {
     held.unlock().unwrap();
     nobody.run_hook("a").exits(0);
     assert_eq!(sandbox.ports("a"), [sandbox.port(1)]);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn what_root_installs_in_a_users_clone_stays_theirs() {
+    for git in [OLD, NEW] {
+        let sandbox = sandbox_with_git(git);
+        sandbox.give_to("65534:65533", "repo");
+        let config = sandbox.path("repo/.git/config");
+        set_mode(&config, 0o640);
+        for arguments in [
+            &["--install", "--share"] as &[&str],
+            &["--install", "--no-share"],
+            &["--uninstall"],
+        ] {
+            let mut command = sandbox.command("sh", "repo");
+            command
+                .args(["-c", "umask 077; exec \"$@\"", "sh", PROGRAM])
+                .args(arguments);
+            command.env("SUDO_UID", "65534");
+            Sandbox::finish(command).exits(0);
+            let now = fs::metadata(&config).unwrap();
+            let access = (now.uid(), now.gid(), now.mode() & 0o7777);
+            assert_eq!(access, (65534, 65533, 0o640), "{arguments:?}");
+        }
+    }
 }

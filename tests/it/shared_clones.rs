@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use crate::check::{command_of, run_as_printed};
-use crate::support::hooks::{NEW, sandbox_with_git};
+use crate::support::hooks::{NEW, OLD, sandbox_with_git};
 use crate::support::processes::Waiter;
 use crate::support::{CONFIG, Config, Nobody, PROGRAM, Run, Sandbox, config, set_mode, strace};
 
@@ -653,4 +653,55 @@ fn a_list_that_cannot_be_read_or_written_is_an_error_of_share_and_of_uninstall()
     sandbox.write("home/.gitconfig", "[broken\n");
     // git itself does nothing at all with such a config.
     nobody.run("repo", &["--install", "--share"]).exits(1);
+}
+
+#[test]
+fn a_user_who_wants_it_once_shares_every_clone_by_install() {
+    let sandbox = sandbox_with_git(NEW);
+    let wish = ["config", "--global", "worktreePorts.share"];
+    let wishes = |value| sandbox.git("repo", &[&wish[..], &[value]].concat());
+    wishes("false");
+    sandbox.run("repo", &["--install"]).exits(0);
+    assert!(listed(&sandbox).is_empty() && !asks(&sandbox, "repo"));
+    wishes("true");
+    let run = sandbox.run("repo", &["--install"]).exits(0);
+    run.tells(&["now shares its ports"]);
+    assert!(listed(&sandbox) == ["repo/.git"] && asks(&sandbox, "repo"));
+    let run = sandbox.run("repo", &["--install"]).exits(0);
+    run.tells(&["already installed"]);
+    sandbox.run("repo", &["--install", "--no-share"]).exits(0);
+    assert!(listed(&sandbox).is_empty() && !asks(&sandbox, "repo"));
+    // In a file that the user's config includes, too.
+    sandbox.git(
+        "repo",
+        &["config", "--global", "--unset", "worktreePorts.share"],
+    );
+    sandbox.write("home/more", "[worktreePorts]\n\tshare\n");
+    sandbox.git("repo", &["config", "--global", "include.path", "more"]);
+    sandbox.run("repo", &["--install"]).exits(0);
+    assert_eq!(listed(&sandbox), ["repo/.git"]);
+}
+
+#[test]
+fn a_git_that_finds_no_bare_repository_by_itself_is_told_where_it_is() {
+    for git in [OLD, NEW] {
+        let sandbox = sandbox_with_git(git);
+        sandbox.commit_config("repo");
+        sandbox.git(".", &["clone", "--quiet", "--bare", "repo", "bare.git"]);
+        sandbox.git("bare.git", &["worktree", "add", "-q", "../a"]);
+        let explicit = ["config", "--global", "safe.bareRepository", "explicit"];
+        sandbox.git(".", &explicit);
+        for at in ["a", "bare.git"] {
+            sandbox.run(at, &["--install", "--share"]).exits(0);
+            assert_eq!(listed(&sandbox), ["bare.git"]);
+            let check = sandbox.run(at, &["--check"]);
+            assert!(!check.stdout.contains("could not"), "{check}");
+            sandbox.run(at, &["--install", "--no-share"]).exits(0);
+            sandbox.run(at, &["--install", "--share"]).exits(0);
+            sandbox.run(at, &["--uninstall"]).exits(0);
+            assert!(listed(&sandbox).is_empty());
+            let config = fs::read_to_string(sandbox.path("bare.git/config")).unwrap();
+            assert!(!config.contains("orktree"), "{config}");
+        }
+    }
 }

@@ -16,6 +16,7 @@ fn config(services: &[(&str, u16)], step: u32) -> Config {
         urls: Vec::new(),
         env: Vec::new(),
         env_files: Vec::new(),
+        templates: Vec::new(),
     }
 }
 

@@ -1,1 +1,452 @@
+//! Tests of `config::value`: what values render to, and what is refused.
 
+use crate::config::{Config, Values};
+use crate::ports::Slot;
+
+/// What the variable `name` with the value `text` is in the main worktree, and in `fix-cart`.
+fn rendered(name: &str, text: &str) -> Result<[String; 2], String> {
+    let config = serde_json::json!({
+        "services": {"web": 3000, "api": 4000},
+        "step": 10,
+        "env_files": {".env": {name: text}},
+    });
+    let config = Config::parse(&config.to_string())?;
+    let value = |slot, label, is_main| {
+        let bundle = config.bundle(Slot(slot)).unwrap();
+        let values = Values {
+            bundle: &bundle,
+            label,
+            is_main,
+        };
+        let files = config.env_files(&values);
+        files[0].lines[0].1.clone()
+    };
+    Ok([value(0, "main", true), value(1, "fix-cart", false)])
+}
+
+#[test]
+fn the_main_worktree_keeps_its_own_names() {
+    let table = [
+        ("APP_NAME", "shop{-slot}", "shop", "shop-1"),
+        ("APP_NAME", "shop{_worktree}", "shop", "shop_fix_cart"),
+        ("APP_NAME", "{worktree_}shop", "shop", "fix_cart_shop"),
+        (
+            "APP_NAME",
+            "shop{-worktree}_test",
+            "shop_test",
+            "shop-fix-cart_test",
+        ),
+        ("APP_NAME", "{slot-}{worktree-}x", "x", "1-fix-cart-x"),
+        ("APP_NAME", "shop-{slot}", "shop-0", "shop-1"),
+        ("APP_NAME", "{worktree}", "main", "fix-cart"),
+        ("APP_NAME", "{slot_}", "", "1_"),
+        ("APP_NAME", "shop-{web}", "shop-3000", "shop-3010"),
+        ("DB_SUFFIX", "{-worktree}", "", "-fix-cart"),
+        ("DB_SUFFIX", "-x", "-x", "-x"),
+        (
+            "WEB_URL",
+            "http://{worktree.}localhost:{web}",
+            "http://localhost:3000",
+            "http://fix-cart.localhost:3010",
+        ),
+        (
+            "WEB_URL",
+            "https://a{.worktree}.localhost/",
+            "https://a.localhost/",
+            "https://a.fix-cart.localhost/",
+        ),
+        (
+            "WEB_URL",
+            "http://localhost:{web}/{worktree.}x",
+            "http://localhost:3000/x",
+            "http://localhost:3010/fix-cart.x",
+        ),
+        (
+            "DATABASE_URL",
+            "postgres://u:p@localhost:5434/shop{_worktree}",
+            "postgres://u:p@localhost:5434/shop",
+            "postgres://u:p@localhost:5434/shop_fix_cart",
+        ),
+        (
+            "DATABASE_URL",
+            "postgresql:///shop{_slot}?schema={worktree}",
+            "postgresql:///shop?schema=main",
+            "postgresql:///shop_1?schema=fix-cart",
+        ),
+        ("REDIS_DB", "{slot}", "0", "1"),
+        ("PORT_OFFSET", "{slot}0", "00", "10"),
+    ];
+    for (name, text, main, linked) in table {
+        assert_eq!(
+            rendered(name, text),
+            Ok([main, linked].map(str::to_owned)),
+            "{text}"
+        );
+    }
+}
+
+/// Values that say the same everywhere but for the ports.
+#[test]
+fn each_form_renders_as_it_was_written() {
+    let values = [
+        ("PORT", "{web}"),
+        ("PORT", "3001"),
+        ("PORT", "08080"),
+        ("PORTS", "{web},{api},5432"),
+        ("APP_HOST", "localhost"),
+        ("APP_HOST", "::1"),
+        ("APP_HOSTS", "127.0.0.1,[::1],a.b-c.localhost"),
+        ("APP_HOST", "localhost:{web}"),
+        ("BROKERS", "localhost:9092,127.0.0.1:{api},[::1]:{web}"),
+        ("PGHOST", "localhost,127.0.0.1"),
+        ("VITE_API", "{api}"),
+        ("VITE_API", "http://127.0.0.1:{api}"),
+        ("API_URL", "http://localhost"),
+        ("API_URL", "ws://u:p%40@[::1]:{api}/a_b.c/%7E:@d=e&f+g-h"),
+        ("API_URL", "https://:@localhost"),
+        ("CORS_ORIGINS", "http://localhost:{web},https://a.localhost"),
+        (
+            "DATABASE_URL",
+            "jdbc:postgresql://localhost:{web}/x?currentSchema=a.b&ssl=",
+        ),
+        ("DATABASE_URL", "postgresql+asyncpg://127.0.0.1/x-y_Z"),
+        (
+            "DATABASE_URL",
+            "mysql+pymysql://u@localhost:3306/x?charset=utf8mb4",
+        ),
+        ("AMQP_URL", "amqp://guest:guest@localhost:{web}/%2F"),
+        ("REDIS_URL", "redis://:secret@localhost:{web}/0?db=1"),
+        ("SMTP_URL", "smtp://localhost:{web}"),
+        ("NEO4J_URI", "bolt://localhost:{web}"),
+        (
+            "MONGO_URL",
+            "mongodb://localhost:{web}/?replicaSet=rs0&directConnection=true",
+        ),
+        ("PGUSER", "postgres"),
+    ];
+    for (name, text) in values {
+        let with_ports = |web, api| text.replace("{web}", web).replace("{api}", api);
+        let expected = [with_ports("3000", "4000"), with_ports("3010", "4010")];
+        assert_eq!(rendered(name, text), Ok(expected), "{name}");
+    }
+}
+
+/// URLs that a reader may take to name another machine, a file or a program.
+const HOSTILE_URLS: &[&str] = &[
+    // Another host, seen or hidden.
+    "http://evil.example:{web}",
+    "http://localhost.evil.example:{web}",
+    "http://localhost@evil.example:{web}",
+    "http://a@b@localhost:{web}",
+    "http://localhost:{web}@evil.example/",
+    "http://localhost:{web}.evil.example/",
+    "http://evil.example/@localhost:{web}",
+    "http://evil.example?@localhost:{web}",
+    "http://evil.example#@localhost:{web}",
+    "http://evil.example\\@localhost:{web}",
+    "http:\\\\evil.example\\@localhost:{web}",
+    "http://[evil]@localhost:{web}",
+    "http://localhost{.worktree}:{web}",
+    "http://localhost.{worktree}:{web}",
+    "http://{worktree}:{web}",
+    "http://{worktree}.evil.example:{web}",
+    "http://127.0.0.{slot}:{web}",
+    "http://127.1:{web}",
+    "http://127.0.0.1.:{web}",
+    "http://2130706433:{web}",
+    "http://0x7f.1:{web}",
+    "http://0177.0.0.1:{web}",
+    "http://0.0.0.0:{web}",
+    "http://0:{web}",
+    "http://[::]:{web}",
+    "http://[::1%25eth0]:{web}",
+    "http://[0:0:0:0:0:0:0:1]:{web}",
+    "http://[::ffff:127.0.0.1]:{web}",
+    "http://[::1].localhost:{web}",
+    "http://[::1]x:{web}",
+    "http://::1:{web}",
+    "http://localhost.:{web}",
+    "http://.localhost:{web}",
+    "http://a..localhost:{web}",
+    "http://alocalhost:{web}",
+    "http://-a.localhost:{web}",
+    "http://a_b.localhost:{web}",
+    "http://LOCALHOST:{web}",
+    "http://loc%61lhost:{web}",
+    "http://localhost%2Eevil.example:{web}",
+    "http://localhost%00.evil.example:{web}",
+    "http://evil%2f.localhost:{web}",
+    "http://\u{ff4c}ocalhost:{web}",
+    "http://a\u{3002}localhost:{web}",
+    "http://evil\u{2215}.localhost:{web}",
+    "http:///evil.example",
+    "http:/localhost:{web}",
+    "http:localhost:{web}",
+    "//localhost:{web}",
+    "://localhost:{web}",
+    "/evil",
+    "./evil",
+    "localhost:{web}",
+    // What a port may not be.
+    "http://localhost:{slot}",
+    "http://localhost:{worktree}",
+    "http://localhost:8{web}",
+    "http://localhost:{web}0",
+    "http://localhost:{web}{slot}",
+    "http://localhost:0",
+    "http://localhost:65536",
+    "http://localhost:-1",
+    "http://localhost:",
+    "http://localhost:{web}:80",
+    "http://localhost{web}",
+    // What a shell or a reader of env files acts on.
+    "http://localhost:{web}/?x",
+    "http://localhost:{web}/[a-z]",
+    "http://localhost:{web}/*",
+    "http://localhost:{web}/~",
+    "http://localhost:{web}/$(id)",
+    "http://localhost:{web}/`id`",
+    "http://localhost:{web}/;id",
+    "http://localhost:{web}/|id",
+    "http://localhost:{web}/'",
+    "http://localhost:{web}/\"",
+    "http://localhost:{web}/\\",
+    "http://localhost:{web}/!x",
+    "http://localhost:{web}/^",
+    "http://localhost:{web}/<x>",
+    "http://localhost:{web}#x",
+    "http://localhost:{web}/ x",
+    " http://localhost:{web}",
+    "http://localhost:{web}\n",
+    "http://localhost:{web}\r\nPATH=x",
+    "http://localhost:{web}/\0",
+    "http://localhost:{web}/\u{1b}[2J",
+    "http://localhost:{web}/\u{202e}",
+    "http://localhost:{web}/\u{fc}",
+    // Lists.
+    "http://localhost:{web},",
+    ",http://localhost:{web}",
+    "http://localhost:{web},http://evil.example",
+    "http://localhost:{web},evil.example://localhost:{api}",
+    "http://localhost:{web},postgres://localhost/x",
+    "http://u,v@localhost:{web}",
+    "postgres://localhost:{web},localhost:{api}/x",
+    "postgres://localhost:{web}/x,http://localhost:{web}",
+    "postgres://app:pw@localhost:{web},evil.example://localhost:{api}/x",
+    "mongodb://localhost:{web},evil.example:27017/x",
+    // Schemes whose host is no host, or that run or read something.
+    "HTTP://localhost:{web}",
+    "1http://localhost:{web}",
+    "http{slot}://localhost:{web}",
+    "file://localhost/etc/passwd",
+    "file:///etc/passwd",
+    "javascript://localhost:{web}/%0aalert",
+    "data://localhost:{web}",
+    "ipv4://localhost/10.6.6.6",
+    "dns://localhost/evil.example",
+    "cloudinary://a:b@localhost",
+    "gopher://localhost:{web}/_x",
+    "ftp://localhost:{web}/",
+    "unix://localhost:{web}/x",
+    "socket://localhost:{web}",
+    "ssh://localhost:{web}",
+    "git://localhost:{web}/x",
+    "ext::sh",
+    "qemu+ext://localhost:{web}/system?command=./x",
+    "qemu+ssh://localhost:{web}/system?command=./x",
+    "sqlite://localhost:{web}/x",
+    "pdo-sqlite://localhost/x",
+    "mssql+pyodbc://localhost:{web}/?odbc_connect=x",
+    "odbc://localhost/x",
+    "snowflake://localhost/x",
+    "mongodb+srv://localhost/x",
+    "mysql+srv://localhost/x",
+    "postgres+srv://localhost/x",
+    "redis+sentinel://localhost/x",
+    "amqp+ssl://localhost/x",
+    "smtp+starttls://localhost",
+    "postgresql+psycopg2+x://localhost/x",
+    "postgresql+://localhost/x",
+    "postgresql+Psycopg://localhost/x",
+    "jdbc://localhost:{web}",
+    "jdbc:localhost:{web}",
+    "JDBC:mysql://localhost:{web}",
+    "jdbc:jdbc:mysql://localhost:{web}",
+    "jdbc:mysql:replication://localhost:{web}",
+    "jdbc:mysql:loadbalance://localhost:{web}",
+    "jdbc:h2://localhost/x",
+    "jdbc:postgres://localhost/x",
+    "jdbc:redis://localhost/x",
+    "jdbc:http://localhost/x",
+    "view-source:http://localhost:{web}",
+    // A database's host, path and query.
+    "postgres://{worktree}.localhost:{web}/x",
+    "postgres://a.localhost/x",
+    "postgres://::1/x",
+    "postgres:///",
+    "postgres://",
+    "postgres://:{web}/x",
+    "mysql:///x",
+    "redis:///0",
+    "postgres://%2Ftmp/x",
+    "postgres://%2Fvar%2Frun:{web}/x",
+    "postgres:///x?host=/tmp",
+    "postgres://localhost/a/b",
+    "postgres://localhost//x",
+    "postgres://localhost/x%3Bhost%3Devil.example",
+    "postgres://localhost/x;host=evil.example",
+    "postgres://localhost/%2F",
+    "redis://localhost/%2F",
+    "amqp://localhost/%2Fx",
+    "amqp://localhost/%2f",
+    "postgres://localhost/../x",
+    "postgres://localhost/@evil.example",
+    "postgres://localhost/x@evil.example/y",
+    "postgres://localhost/x?",
+    "postgres://localhost/x?ssl",
+    "postgres://localhost/x?ssl=true&",
+    "postgres://localhost/x?&ssl=true",
+    "postgres://localhost/x?ssl=true?host=evil.example",
+    "postgres://localhost/x?host=evil.example",
+    "postgres://localhost/x?%68ost=evil.example",
+    "postgres://localhost/x?HOST=evil.example",
+    "postgres://localhost/x?SSLMODE=disable",
+    "postgres://localhost/x?hostaddr=6.6.6.6",
+    "postgres://localhost/x?port=80",
+    "postgres://localhost/x?service=x",
+    "postgres://localhost/x?servicefile=x",
+    "postgres://localhost/x?passfile=x",
+    "postgres://localhost/x?dsn=hostaddr%3D6.6.6.6",
+    "postgres://localhost/x?conninfo=x",
+    "postgres://localhost/x?options=-csearch_path",
+    "postgres://localhost/x?sslcert=.%2Fc.pem&sslkey=%2Fproc%2Fself%2Fcwd%2Fevil.so:k",
+    "postgres://localhost/x?sslrootcert=x",
+    "postgres://localhost/x?{worktree}=evil.example",
+    "postgres://localhost/x?{slot}=1",
+    "postgres://localhost/x?schema=a%2Fb",
+    "postgres://localhost/x?schema=a/b",
+    "postgres://localhost/x?schema=a=b",
+    "postgres://localhost/x?schema={web},evil",
+    "jdbc:postgresql://localhost/x?socketFactory=x",
+    "jdbc:mysql://localhost/x?socksProxyHost=evil.example",
+    "jdbc:mysql://localhost/x?autoDeserialize=true",
+    "jdbc:mysql://localhost/x?allowLoadLocalInfile=true",
+    "mysql://localhost/x?unix_socket=x",
+    "mysql://localhost/x?read_default_file=x",
+    "mongodb://localhost/?proxyHost=evil.example",
+    "mongodb://localhost/?tlsCAFile=x",
+    "mssql://localhost/x?driver=x",
+    "smtp://u:p@localhost:{web}/?sendmail=true&path=./evil.sh",
+    "smtp://localhost/?proxy=http%3A%2F%2Fevil.example",
+    // Users.
+    "http://-u@localhost",
+    "http://u:p:q@localhost",
+    "http://u/p@localhost",
+    "http://u&x@localhost",
+    "postgres://u?x@localhost/x",
+    "postgres://u=x@localhost/x",
+];
+
+#[test]
+fn no_url_names_another_machine_a_file_or_a_program() {
+    for text in HOSTILE_URLS {
+        for name in [
+            "DATABASE_URL",
+            "CORS_ORIGINS",
+            "LIBVIRT_DEFAULT_URI",
+            "SMTP_URL",
+            "VITE_X",
+        ] {
+            // In a name for browsers, an address is fine.
+            if name == "VITE_X" && *text == "localhost:{web}" {
+                continue;
+            }
+            assert!(rendered(name, text).is_err(), "{name}={text}");
+        }
+        let config =
+            serde_json::json!({"services": {"web": 3000, "api": 4000}, "urls": {"a_url": text}});
+        assert!(Config::parse(&config.to_string()).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn no_other_value_leaves_its_form() {
+    let refused = [
+        ("PORT", "{slot}"),
+        ("PORT", "1{slot}"),
+        ("PORT", "{worktree}"),
+        ("PORT", "{web}{api}"),
+        ("PORT", "{web}/tcp"),
+        ("PORT", "0"),
+        ("PORT", "65536"),
+        ("PORT", "100000"),
+        ("PORT", "0x50"),
+        ("PORT", "+80"),
+        ("PORT", "\u{0663}000"),
+        ("PORT", "localhost:{web}"),
+        ("PORTS", ""),
+        ("PORTS", "{web},"),
+        ("PORTS", "{web}, {api}"),
+        ("PORTS", "{web}-{api}"),
+        ("APP_HOST", ""),
+        ("APP_HOST", "0.0.0.0"),
+        ("APP_HOST", "::"),
+        ("APP_HOST", "0.0.0.0:{web}"),
+        ("APP_HOST", "-F{slot}.localhost"),
+        ("APP_HOST", "-oProxyCommand=x"),
+        ("APP_HOST", "evil.example"),
+        ("APP_HOST", "{worktree}"),
+        ("APP_HOST", "localhost,evil.example"),
+        ("APP_HOST", "localhost,"),
+        ("APP_HOST", "u@localhost"),
+        ("APP_HOST", "unix:/localhost"),
+        ("APP_HOST", "/tmp"),
+        ("APP_HOST", "@x"),
+        ("APP_HOST", "localhost:{web}/x"),
+        ("PGHOST", "{worktree}.localhost"),
+        ("PGHOST", "localhost,a.localhost"),
+        ("PGHOST", "localhost:{web}"),
+        ("PGHOST", "/tmp"),
+        ("PGHOST", "@x"),
+        ("VITE_X", "x"),
+        ("VITE_X", "/api"),
+        ("APP_NAME", ""),
+        ("APP_NAME", "-x"),
+        ("APP_NAME", "{-slot}"),
+        ("APP_NAME", "../x"),
+        ("APP_NAME", "a/b"),
+        ("APP_NAME", "a.b"),
+        ("APP_NAME", "x{.slot}"),
+        ("APP_NAME", "a,b"),
+        ("APP_NAME", "a:b"),
+        ("APP_NAME", "a b"),
+        ("APP_NAME", "a\n"),
+        ("APP_NAME", "a\u{fc}"),
+        ("APP_NAME", "$(id)"),
+        ("APP_NAME", "~"),
+        ("DB_SUFFIX", "-"),
+        ("DB_SUFFIX", "--x"),
+        ("DB_SUFFIX", ""),
+        ("APP_SLOT", "x"),
+        ("APP_SLOT", "{worktree}"),
+        ("APP_SLOT", "{-slot}"),
+        ("APP_SLOT", "-1"),
+        ("GCC_EXEC_PREFIX", "e{slot}"),
+        ("CONDA_PREFIX", "x"),
+        ("QEMU_LD_PREFIX", "x"),
+        ("UV_INDEX", "wheels"),
+        ("CATALINA_BASE", "localhost"),
+        ("SDL_DYNAMIC_API", "localhost"),
+        ("AIRFLOW__CORE__SQL_ALCHEMY_CONN_CMD", "localhost"),
+        (
+            "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_LINKER",
+            "http://localhost:1/evil",
+        ),
+        ("HYDRA_HOST_FILE", "localhost"),
+        ("GIT_PROXY_URL", "http://localhost:{web}"),
+        ("GIT_SSH_HOST", "localhost"),
+    ];
+    for (name, text) in refused {
+        assert!(rendered(name, text).is_err(), "{name}={text}");
+    }
+}

@@ -1,0 +1,102 @@
+//! What to do by hand if somebody else's hook is in the way; pure. Followed to the letter, it works.
+
+use std::path::Path;
+
+use crate::error::{quoted, shell_word};
+use crate::install::PROGRAM;
+use crate::install::managers::LINE;
+use crate::install::plan::Obstacle;
+use crate::install::seen::{HookPlace, HooksDirState};
+
+/// Instructions for a person, and the text that they are about.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Instructions {
+    pub told: String,
+    /// For stdout: lines for a config, a line or a whole file for a hook, or commands for a shell.
+    pub printed: String,
+}
+
+/// What makes the hook of `place` call us.
+pub fn instructions(place: &HookPlace, obstacle: Obstacle) -> Instructions {
+    let path = place.path();
+    let hook = quoted(&path);
+    let is_in_worktree = path.starts_with(&place.at) && !place.is_own_dir;
+    let commit = if is_in_worktree {
+        ", and commit it for the other worktrees"
+    } else {
+        ""
+    };
+    let (told, printed) = match obstacle {
+        Obstacle::Managed(manager) => {
+            let add_to = manager.config_in(&place.at).unwrap_or(path);
+            let told = format!(
+                "the hook belongs to {}; add this to {}, then run its own install:",
+                manager.name,
+                quoted(&add_to)
+            );
+            (told, manager.snippet.to_owned())
+        }
+        Obstacle::NoFile if place.hooks_dir_state == HooksDirState::NotADirectory => (
+            format!(
+                "`core.hooksPath` names {}, which is not a directory, so git runs no hooks; remove \
+                 that setting from git's config, then install again:",
+                quoted(&place.hooks_dir)
+            ),
+            format!("{PROGRAM} -C {} --install\n", shell_word(&place.at)),
+        ),
+        Obstacle::NoFile => {
+            let make = match place.hooks_dir_state {
+                HooksDirState::Missing => {
+                    format!("run `mkdir -p {}`, ", shell_word(&place.hooks_dir))
+                }
+                _ => String::new(),
+            };
+            let told = format!(
+                "`core.hooksPath` names a directory without a `post-checkout`; {make}write this file \
+                 to {hook} and run `chmod +x {}`{commit}:",
+                shell_word(&path)
+            );
+            (told, format!("#!/bin/sh\n{LINE}"))
+        }
+        Obstacle::Script => (
+            format!(
+                "{hook} is not ours to change; add this line to it, below the first line{commit}:"
+            ),
+            LINE.to_owned(),
+        ),
+        Obstacle::NotShell => (
+            format!(
+                "{hook} is not a plain shell script, so no line can be added to it; git 2.54 or later \
+                 needs none, and with an older git these commands put a script in its place that \
+                 runs {PROGRAM}, then the hook{commit}:"
+            ),
+            wrap(&path),
+        ),
+        Obstacle::NotAHook => (
+            format!("git cannot run {hook}; remove it, then install again:"),
+            format!(
+                "rm -r {0}\nworktree-ports-hook -C {1} --install\n",
+                shell_word(&path),
+                shell_word(&place.at)
+            ),
+        ),
+    };
+    Instructions { told, printed }
+}
+
+/// Commands that put a shell script in the place of a hook, which then runs the hook under its old
+/// name. A relative link still leads to its target from there.
+fn wrap(hook: &Path) -> String {
+    let mut moved = hook.as_os_str().to_owned();
+    moved.push(".own");
+    let (hook, moved) = (shell_word(hook), shell_word(Path::new(&moved)));
+    format!(
+        "mv {hook} {moved}\n\
+         cat > {hook} <<'EOF'\n\
+         #!/bin/sh\n\
+         {LINE}\
+         exec \"${{0%/*}}/post-checkout.own\" \"$@\"\n\
+         EOF\n\
+         chmod +x {hook}\n"
+    )
+}

@@ -1,0 +1,134 @@
+//! Our block in a hook file: put in, brought up to date, and taken out again to the byte; pure.
+
+/// Our own hook file: two lines that say whose it is, then the block that others' scripts get too.
+pub const HOOK_FILE: &str = include_str!("../../hooks/post-checkout");
+
+/// The lines around everything of ours in a file that others write too.
+const BEGIN: &str = "# >>> worktree-ports >>>\n";
+const END: &str = "# <<< worktree-ports <<<\n";
+
+/// The lines of [`HOOK_FILE`] before the block, and the block with its marks.
+fn head_and_block() -> (&'static str, &'static str) {
+    let start = HOOK_FILE.find(BEGIN).expect("the hook file has our marks");
+    HOOK_FILE.split_at(start)
+}
+
+/// Whether our block, of whatever version, stands in `script`.
+pub fn has_block(script: &[u8]) -> bool {
+    split_at_block(script).is_some()
+}
+
+/// The text before our first block and the text after it. A mark without its partner is no block.
+fn split_at_block(script: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut begin = None;
+    let mut at = 0;
+    for line in script.split_inclusive(|&byte| byte == b'\n') {
+        // An editor may have changed the line ends, or taken the last one away.
+        let mark = line.trim_ascii_end();
+        if mark == BEGIN.trim_end().as_bytes() {
+            begin = Some(at);
+        }
+        at += line.len();
+        if mark == END.trim_end().as_bytes()
+            && let Some(begin) = begin
+        {
+            return Some((&script[..begin], &script[at..]));
+        }
+    }
+    None
+}
+
+/// A shell script with our block right after its first line, or with its block brought up to date;
+/// `None` if it is not a shell script.
+pub fn with_block(script: &[u8]) -> Option<Vec<u8>> {
+    let (before, after) = match split_at_block(script) {
+        Some(parts) => parts,
+        None if is_shell_script(script) => {
+            let end_of_shebang = script.iter().position(|&byte| byte == b'\n')? + 1;
+            script.split_at(end_of_shebang)
+        }
+        None => return None,
+    };
+    Some([before, head_and_block().1.as_bytes(), after].concat())
+}
+
+/// `script` without our block; itself where it has none.
+pub fn without_block(script: &[u8]) -> Vec<u8> {
+    match split_at_block(script) {
+        Some((before, after)) => without_block(&[before, after].concat()),
+        None => script.to_owned(),
+    }
+}
+
+/// Whether a hook file is ours and nobody else's.
+pub fn is_ours_alone(script: &[u8]) -> bool {
+    has_block(script) && without_block(script) == head_and_block().0.as_bytes()
+}
+
+/// A hook file without us; `None` if nothing is left of it, as of our own.
+pub fn without_us(script: &[u8]) -> Option<Vec<u8>> {
+    let rest = without_block(script);
+    let (shebang, whose) = head_and_block().0.split_once('\n')?;
+    // What another program added to our own file is theirs, and the line that calls it ours goes.
+    match rest.strip_prefix([shebang, "\n", whose].concat().as_bytes()) {
+        Some([]) => None,
+        Some(added) => Some([shebang.as_bytes(), b"\n", added].concat()),
+        None => Some(rest),
+    }
+}
+
+/// Whether a shell reads the whole of `script`, and lines can be put in after the first.
+pub fn is_shell_script(script: &[u8]) -> bool {
+    let Ok(script) = str::from_utf8(script) else {
+        // Names in another encoding are common in comments and messages.
+        return is_shell_script(String::from_utf8_lossy(script).as_bytes());
+    };
+    let Some((shebang, rest)) = script.split_once('\n') else {
+        return false;
+    };
+    !rest.contains('\0') && is_shell_shebang(shebang) && !is_polyglot(rest)
+}
+
+fn is_shell_shebang(line: &str) -> bool {
+    let Some(command) = line.strip_prefix("#!") else {
+        return false;
+    };
+    // A carriage return would be part of the interpreter's name.
+    let mut words = command
+        .split([' ', '\t'])
+        .filter(|word| !word.is_empty() && !word.starts_with('-'))
+        .map(|word| word.rsplit('/').next().unwrap_or_default());
+    let interpreter = match words.next() {
+        Some("env") => words.next(),
+        interpreter => interpreter,
+    };
+    matches!(
+        interpreter,
+        Some("sh" | "ash" | "bash" | "dash" | "ksh" | "mksh" | "zsh")
+    )
+}
+
+/// Whether another language reads the script too: the shell's first command hands the file to it,
+/// or what the shell takes for a comment or a word opens a comment or a string there.
+fn is_polyglot(after_shebang: &str) -> bool {
+    for line in after_shebang.lines().map(str::trim) {
+        let is_comment = line.starts_with('#');
+        if is_comment && (line.starts_with("#|") || line.ends_with('\\')) {
+            return true;
+        }
+        if !is_comment && !line.is_empty() {
+            let is_plain = |c: char| c.is_ascii_alphanumeric() || "_.[($!{/:".contains(c);
+            let is_handed_on = ["exec", "eval"].iter().any(|word| line.contains(word))
+                && ["$0", "${0}"].iter().any(|name| line.contains(name));
+            return !line.starts_with(is_plain)
+                || [":'", ":\"", "//", "/*", "(*", "{-"]
+                    .iter()
+                    .any(|start| line.starts_with(start))
+                || is_handed_on;
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,130 @@
+//! The copy of the program that the hook of a clone runs, and the files that git or the hook runs,
+//! each made ready under a temporary name.
+
+use std::env::consts::EXE_SUFFIX;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, ErrorKind, Result, quoted};
+use crate::files::dir::Dir;
+use crate::files::staged::{Access, Staged, remove_leftover, temporary};
+use crate::git::access;
+use crate::git::repository::DIRECTORY;
+use crate::install::{HOOK, PROGRAM};
+
+/// What the clone has of the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProgramCopy {
+    Missing,
+    NotExecutable,
+    /// It is not the program that looks.
+    Differs,
+    Same,
+}
+
+/// The name of the copy in our directory.
+pub fn name() -> String {
+    format!("{PROGRAM}{EXE_SUFFIX}")
+}
+
+/// The program that the hook of the clone runs.
+pub fn path(common_dir: &Path) -> PathBuf {
+    common_dir.join(DIRECTORY).join(name())
+}
+
+/// Compares the copy in the clone with `program` byte by byte: asking it for its version would be to
+/// run it.
+pub fn look(common_dir: &Path, program: &Path) -> Result<ProgramCopy> {
+    let copy = path(common_dir);
+    match read(&copy) {
+        Err(error) if error.kind() == ErrorKind::Absent => Ok(ProgramCopy::Missing),
+        Err(error) => Err(error),
+        Ok(_) if !access::can_run(&copy) => Ok(ProgramCopy::NotExecutable),
+        // Somebody else owns the target of a link.
+        Ok(bytes) if !copy.is_symlink() && bytes == read(program)? => Ok(ProgramCopy::Same),
+        Ok(_) => Ok(ProgramCopy::Differs),
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "programs are larger than what a branch may have read"
+)]
+pub fn read(program: &Path) -> Result<Vec<u8>> {
+    fs::read(program).map_err(Error::could_not("read the program", program))
+}
+
+/// Opens the directory `name` in the common dir, and makes it if it is missing.
+pub fn open_dir(common_dir: &Path, name: &str) -> Result<Dir> {
+    let directory = common_dir.join(name);
+    let open = || access::create_dir(common_dir, &directory).and_then(|()| Dir::open(&directory));
+    open().map_err(Error::could_not("open the directory", &directory))
+}
+
+/// Makes the file `name` ready, which those may run who can enter the common dir.
+pub fn stage<'d>(
+    common_dir: &Path,
+    dir: &'d Dir,
+    name: &str,
+    content: &[u8],
+) -> Result<Staged<'d>> {
+    let path = dir.path_of(name);
+    let stage = || {
+        let common = Dir::open(common_dir)?.stat()?;
+        Staged::prepare(
+            dir,
+            name,
+            content,
+            Access::Shared(common, common.mode & 0o777),
+        )
+    };
+    let staged = stage().map_err(Error::could_not("write", &path))?;
+    if access::can_run(&dir.path_of(&temporary(name))) {
+        return Ok(staged);
+    }
+    let what = format!("could not make {} executable", quoted(&path));
+    Err(Error::new(what).remedy(format!(
+        "move the clone to a file system that allows `chmod +x`, or run `{PROGRAM}` by hand in each \
+         new worktree"
+    )))
+}
+
+/// Gives the program its own name. Windows does not replace one that runs, but renames it.
+pub fn place(dir: &Dir, staged: Staged<'_>) -> Result<()> {
+    let place = || {
+        if cfg!(windows) && dir.has(&name()) {
+            dir.rename(&name(), &temporary(&temporary(&name())))?;
+        }
+        staged.commit()
+    };
+    place().map_err(Error::could_not("write", dir.path_of(&name())))
+}
+
+/// Removes the program; whether there was one. On Windows one that runs is only renamed, and
+/// [`remove_leftovers`] removes it later.
+pub fn remove(common_dir: &Path) -> Result<bool> {
+    let remove = || -> io::Result<bool> {
+        let dir = match Dir::open(&common_dir.join(DIRECTORY)) {
+            Err(error) if ErrorKind::of(&error) == ErrorKind::Absent => return Ok(false),
+            dir => dir?,
+        };
+        dir.remove(&name()).or_else(|error| {
+            if !cfg!(windows) {
+                return Err(error);
+            }
+            dir.rename(&name(), &temporary(&temporary(&name())))
+                .map(|()| true)
+        })
+    };
+    remove().map_err(Error::could_not("remove", path(common_dir)))
+}
+
+/// Removes what a killed `--install` has left under temporary names: under the lock, none of it is
+/// in use.
+pub fn remove_leftovers(common_dir: &Path) {
+    for (directory, name) in [(DIRECTORY, &*name()), ("hooks", HOOK)] {
+        // On Windows a program that still runs stays until the next time.
+        let _ = Dir::open(&common_dir.join(directory)).and_then(|dir| remove_leftover(&dir, name));
+    }
+}

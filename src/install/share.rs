@@ -1,0 +1,72 @@
+//! Putting a clone on the user's list of clones whose ports are kept apart.
+
+use crate::config::file as config_file;
+use crate::error::{Result, quoted};
+use crate::git::clones;
+use crate::git::repository::Repository;
+use crate::narrator::Narrator;
+use crate::ports::{Port, Slot};
+
+/// Puts the clone on the list or takes it off, as `asked` on the command line or else in the user's
+/// config. Returns whether the clone is on the list if it was not before, or the other way round.
+pub fn share(
+    repository: &Repository,
+    asked: Option<bool>,
+    narrator: &Narrator,
+) -> Result<Option<bool>> {
+    let common_dir = &repository.common_dir;
+    let is_wanted = || -> Result<bool> {
+        // A clone that was made anew in the place of a shared one is on the list already.
+        Ok(clones::are_all_shared(common_dir)? || clones::is_listed(common_dir)?)
+    };
+    // Without a list that can be read, a clone that nobody asked to share is not shared.
+    let asked = asked.or_else(|| narrator.or_warn(is_wanted()).filter(|is_wanted| *is_wanted));
+    let has_changed = match asked {
+        Some(true) => clones::share(common_dir)?,
+        Some(false) => clones::unshare(common_dir)?,
+        None => false,
+    };
+    Ok(asked.filter(|_| has_changed))
+}
+
+/// Takes back what [`share`] did.
+pub fn undo(repository: &Repository, sharing: Option<bool>) -> Result<()> {
+    match sharing {
+        Some(true) => clones::unshare(&repository.common_dir).map(drop),
+        Some(false) => clones::share(&repository.common_dir).map(drop),
+        None => Ok(()),
+    }
+}
+
+/// Warns about other clones on the list whose main worktree has the same port in slot 0: both have
+/// it by right.
+pub fn warn_about_slot_0(repository: &Repository, narrator: &Narrator) -> Result<()> {
+    let own = narrator
+        .or_warn(ports_of_main(repository))
+        .unwrap_or_default();
+    for other in clones::others(&repository.common_dir, narrator)? {
+        let opened = clones::open(&other, &repository.common_dir);
+        let ports = narrator.or_warn(opened.and_then(|other| ports_of_main(&other)));
+        let ports = ports.unwrap_or_default();
+        let shared = own.iter().filter(|port| ports.contains(port));
+        let shared: Vec<String> = shared.map(Port::to_string).collect();
+        if !shared.is_empty() {
+            narrator.warn(format_args!(
+                "the main worktree of {} has port {} too; give one of the two repositories other \
+                 base ports in `{}`",
+                quoted(&other),
+                shared.join(", "),
+                config_file::NAME
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn ports_of_main(repository: &Repository) -> Result<Vec<Port>> {
+    let Some(main) = repository.main_worktree()? else {
+        return Ok(Vec::new());
+    };
+    let config = config_file::of(&main, repository)?.config;
+    Ok(config.ports(Slot::MAIN).unwrap_or_default())
+}
