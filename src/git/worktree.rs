@@ -152,6 +152,10 @@ impl Worktree {
             .root
             .identity()
             .map_err(Error::could_not("read", self.path()))?;
+        // Whoever asked for this path does not know of the one that the worktree was moved to.
+        if identity_at(self.path()).ok() != Some(root) {
+            return Err(misplaced(self.path(), self.git_dir.path(), &Place::Unknown));
+        }
         match entries::locate(self.git_dir.path())? {
             Place::At(registered) if identity_at(&registered).is_ok_and(|it| it == root) => Ok(()),
             place => Err(misplaced(self.path(), self.git_dir.path(), &place)),
