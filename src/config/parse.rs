@@ -20,6 +20,9 @@ const NAME_LIMIT: usize = 32;
 /// How many env files there may be, and how many templates.
 const FILES_LIMIT: usize = 16;
 
+/// The longest value that a message shows whole, in bytes.
+const LONGEST_HINT: usize = 200;
+
 /// The keys of a config.
 pub const KEYS: [&str; 7] = [
     "services",
@@ -205,7 +208,7 @@ fn parse_setting(
 
 /// What is wrong, and what to write instead.
 fn with_hint(why: String, hint: Option<String>) -> String {
-    match hint {
+    match hint.filter(|hint| hint.len() <= LONGEST_HINT) {
         Some(hint) => format!("{why}; write `{hint}`"),
         None => why,
     }

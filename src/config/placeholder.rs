@@ -1,7 +1,7 @@
 //! `shop{-worktree}`: a text with placeholders, as it reads in the main worktree and in the others.
 
 use crate::config::Service;
-use crate::config::nearest::suggestion;
+use crate::config::nearest::{cut, suggestion};
 use crate::ports::{Bundle, ServiceName};
 
 /// What values are rendered from.
@@ -75,6 +75,7 @@ fn placeholder(
     if let Some(service) = names.find(|service| service.as_str() == name) {
         return Ok((None, Piece::Port(service.clone()), None));
     }
+    let shown = cut(name);
     let before = name.chars().next().filter(|c| SEPARATORS.contains(c));
     let after = name.chars().next_back().filter(|c| SEPARATORS.contains(c));
     let bare = name.trim_matches(SEPARATORS);
@@ -85,7 +86,7 @@ fn placeholder(
         },
         _ if services.iter().any(|service| service.name.as_str() == bare) => {
             return Err(format!(
-                "`{{{name}}}` has a separator, which only `slot` and `worktree` may have"
+                "`{{{shown}}}` has a separator, which only `slot` and `worktree` may have"
             ));
         }
         _ => {
@@ -98,7 +99,7 @@ fn placeholder(
     };
     if name.len() - bare.len() > 1 {
         return Err(format!(
-            "`{{{name}}}` has more than one separator; one may stand before or after `{bare}`"
+            "`{{{shown}}}` has more than one separator; one may stand before or after `{bare}`"
         ));
     }
     Ok((before, piece, after))
@@ -126,7 +127,7 @@ pub fn render(pieces: &[Piece], values: &Values<'_>) -> Option<String> {
     Some(text)
 }
 
-/// The pieces as a message shows them.
+/// The start of the pieces, for a message.
 pub fn shown(pieces: &[Piece]) -> String {
     let piece = |piece: &Piece| match piece {
         Piece::Char(c) => c.to_string(),
@@ -134,7 +135,7 @@ pub fn shown(pieces: &[Piece]) -> String {
         Piece::Slot => "{slot}".to_owned(),
         Piece::Worktree { .. } => "{worktree}".to_owned(),
     };
-    pieces.iter().map(piece).collect()
+    cut(&pieces.iter().map(piece).collect::<String>()).into_owned()
 }
 
 /// The text of pieces that are characters alone.

@@ -144,7 +144,7 @@ fn names() -> impl Strategy<Value = String> {
     ];
     prop_oneof![
         8 => prop::collection::vec(select(WORDS), 1..5).prop_map(|words| words.join("_")),
-        2 => select(&["APP_PORT", "APP_URL", "APP_HOST", "APP_NAME", "DB_SUFFIX", "APP_SLOT", "VITE_API", "DB", "PGHOST"][..])
+        6 => select(&["APP_PORT", "APP_URL", "APP_HOST", "APP_NAME", "DB_SUFFIX", "APP_SLOT", "VITE_API", "DB", "PGHOST"][..])
             .prop_map(str::to_owned),
         1 => "[A-Za-z0-9_.-]{1,66}",
     ]
@@ -339,7 +339,7 @@ fn the_program_and_the_reference_allow_the_same_values() {
         return;
     };
     let mut runner = TestRunner::new(Cases {
-        cases: 1500,
+        cases: 1000,
         failure_persistence: None,
         ..Cases::default()
     });
@@ -358,6 +358,32 @@ fn the_program_and_the_reference_allow_the_same_values() {
         allowed > compared / 50,
         "{allowed} of {compared} are allowed, too few to compare"
     );
+}
+
+/// A web URL and one of a database, and in each every two parts replaced by all others.
+#[test]
+fn the_program_and_the_reference_allow_the_same_parts_of_urls() {
+    let Some(mut python) = Python::start() else {
+        return;
+    };
+    let choices = [SCHEMES, USERS, LOCAL, PORTS, PATHS, QUERIES];
+    for base in [
+        ["http", "", "localhost", ":{web}", "/x", ""],
+        ["postgres", "u:p@", "localhost", ":{web}", "/x", "?ssl="],
+    ] {
+        for (i, j) in (0..6).flat_map(|j| (0..j).map(move |i| (i, j))) {
+            for (one, other) in choices[i]
+                .iter()
+                .flat_map(|one| choices[j].iter().map(move |other| (one, other)))
+            {
+                let mut parts = base;
+                (parts[i], parts[j]) = (one, other);
+                let [scheme, user, host, port, path, query] = parts;
+                let url = format!("{scheme}://{user}{host}{port}{path}{query}");
+                compare(&mut python, "APP_URL", &url).unwrap();
+            }
+        }
+    }
 }
 
 /// What a setting that the program allows renders to.

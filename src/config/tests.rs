@@ -154,6 +154,33 @@ fn a_long_value_is_cut_in_the_message() {
 }
 
 #[test]
+fn no_part_of_a_value_makes_a_message_long() {
+    let long = "a".repeat(5000);
+    let texts = [
+        format!("{long}!"),
+        format!("{long}://localhost"),
+        format!("redis+{long}://localhost"),
+        format!("http://{long}"),
+        format!("http://localhost:{long}"),
+        format!("http://localhost/{long}?"),
+        format!("postgres://{long}.localhost/x"),
+        format!("postgres://localhost/x?{long}=y"),
+        format!("postgres://localhost/x?{long}"),
+        format!("a{{worktree.}}localhost{long}"),
+        format!("{{{long}}}"),
+        format!("{{{}slot}}", "-".repeat(5000)),
+        format!("{{{}web}}", "-".repeat(5000)),
+    ];
+    for text in &texts {
+        for name in ["APP_URL", "APP_HOST", "APP_PORT", "APP_SLOT", "PGHOST"] {
+            let env = serde_json::json!({"env": {name: text}}).to_string();
+            let why = with(&env[1..env.len() - 1]).unwrap_err();
+            assert!(why.len() < 700, "{why}");
+        }
+    }
+}
+
+#[test]
 fn a_byte_order_mark_is_no_part_of_the_config() {
     let text = "\u{feff}{\"services\": {\"a\": 8000}}";
     assert!(parse(text).is_ok());

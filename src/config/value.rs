@@ -1,7 +1,7 @@
 //! What a value may be: ports, local hosts, addresses and URLs, or a plain name. The types have no
 //! room for anything else, so whatever a branch's config says, it renders to one of these.
 
-use crate::config::nearest::nearest;
+use crate::config::nearest::{cut, nearest};
 use crate::config::placeholder::{
     Piece, Values, Views, literal, render, rsplit_once, shown, split_at, split_once,
 };
@@ -409,7 +409,10 @@ fn database_scheme(scheme: &str) -> Result<&str, String> {
     };
     if !has(DATABASE_SCHEMES, kind) {
         let schemes = schemes().collect::<Vec<_>>().join(", ");
-        return Err(format!("the scheme `{scheme}` is not one of {schemes}"));
+        return Err(format!(
+            "the scheme `{}` is not one of {schemes}",
+            cut(scheme)
+        ));
     }
     if bare != scheme && !has(WITH_JDBC, kind) {
         return Err(format!("`jdbc:` is not allowed before `{kind}`"));
@@ -423,7 +426,7 @@ fn database_scheme(scheme: &str) -> Result<&str, String> {
         {
             Ok(kind)
         }
-        Some(driver) => Err(format!("`+{driver}` is not allowed behind `{kind}`")),
+        Some(driver) => Err(format!("`+{}` is not allowed behind `{kind}`", cut(driver))),
     }
 }
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::system;
 use crate::error::ErrorKind;
 
-pub use super::system::{is_executable, is_open_for_writing};
+pub use super::system::is_open_for_writing;
 
 /// How large most of git's one-line files are, in bytes.
 const USUAL_SIZE: usize = 255;
@@ -260,7 +260,9 @@ fn unreadable(error: io::Error) -> io::Result<PlainFile> {
     match ErrorKind::of(&error) {
         ErrorKind::Shortage => Err(error),
         ErrorKind::Absent => Ok(PlainFile::Missing),
-        ErrorKind::Refused | ErrorKind::Other => Ok(PlainFile::Unreadable(error)),
+        ErrorKind::Refused | ErrorKind::Misplaced | ErrorKind::Other => {
+            Ok(PlainFile::Unreadable(error))
+        }
     }
 }
 

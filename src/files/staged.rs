@@ -195,11 +195,6 @@ impl Original {
         Ok(now.is_ok_and(|now| now.stat.identity == self.stat.identity && now.bytes == self.bytes))
     }
 
-    /// The permission bits.
-    pub fn mode(&self) -> u32 {
-        self.stat.mode
-    }
-
     pub fn file(&self) -> &File {
         &self.file
     }

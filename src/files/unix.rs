@@ -209,8 +209,3 @@ pub fn is_open_for_writing(file: &File) -> bool {
 pub fn is_open_for_writing(_file: &File) -> bool {
     false
 }
-
-/// Whether somebody may run the file at `path`.
-pub fn is_executable(path: &Path) -> bool {
-    rustix::fs::stat(path).is_ok_and(|stat| stat.st_mode & 0o111 != 0)
-}

@@ -127,8 +127,3 @@ pub fn keep_access(_new: &File, _old: &File) -> io::Result<()> {
 pub fn is_open_for_writing(_file: &File) -> bool {
     false
 }
-
-/// Windows goes by the name.
-pub fn is_executable(_path: &Path) -> bool {
-    true
-}

@@ -155,6 +155,17 @@ impl Repository {
         }
     }
 
+    /// Whether `.git` has an index, as only that of a main worktree has, and yet says that it is bare:
+    /// `git init` with a `GIT_DIR` in `worktrees/` sets `core.bare`.
+    pub fn is_bare_by_accident(&self) -> Result<bool> {
+        if !self.common_dir.ends_with(".git") || !self.common_dir.join("index").exists() {
+            return Ok(false);
+        }
+        let arguments = ["config", "--type=bool", "--get", "core.bare"];
+        let says = command::ask_whether(&self.common_dir, &arguments)?;
+        Ok(says.is_some_and(|it| it.starts_with(b"true")))
+    }
+
     /// Whether it has a main worktree, to which slot 0 belongs.
     pub fn has_main(&self) -> bool {
         self.main != Main::None

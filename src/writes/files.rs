@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use crate::config::file as config_file;
 use crate::config::{EnvFile, Template, substitute};
 use crate::error::{Error, Result, quoted, shell_word};
 use crate::files::staged::{Access, Original, Patience, Staged, remove_leftover, temporary};
@@ -15,6 +14,7 @@ use crate::state::port_file;
 use crate::state::record::WrittenFiles;
 use crate::writes::env_text;
 use crate::writes::exclude;
+use crate::writes::seed::{Seed, Seeds};
 use crate::writes::target::{LIMIT, Target, Way};
 
 /// What is to be written for a worktree. Paths are relative to its root.
@@ -28,7 +28,7 @@ pub struct Wanted {
     pub variables: Vec<(String, String)>,
 }
 
-/// How files are treated that a call may or may not touch.
+/// What a call may do with files.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Manners {
     /// Whether a file that is missing is made.
@@ -41,9 +41,12 @@ pub struct Manners {
 
 /// What a file is to be.
 enum Aim<'a> {
+    /// It has a block of these variables.
     Block(&'a [(String, String)]),
     NoBlock,
+    /// It is made from this template.
     From(&'a str),
+    /// It was made from a template, and is to go.
     Gone,
 }
 
@@ -52,36 +55,16 @@ enum Change {
     Nothing,
     /// Nothing, as it is not there.
     Absent,
-    /// Nothing can: this directory is not there.
-    NoDirectory(PathBuf),
-    Make {
-        target: Target,
-        text: String,
-        seed: Seed,
-    },
-    Replace {
-        target: Target,
-        original: Original,
-        text: String,
-    },
-    Remove {
-        target: Target,
-        original: Original,
-    },
-}
-
-/// What an env file that is missing starts as.
-#[derive(Default)]
-struct Seed {
-    text: String,
-    /// The main worktree's file, whose access it gets.
-    of_main: Option<Original>,
+    Make(String, Seed),
+    Replace(Original, String),
+    Remove(Original),
 }
 
 /// A file, and what is to be done about it.
 struct Planned<'a> {
     path: &'a str,
     aim: Aim<'a>,
+    way: Option<Way>,
     change: Result<Change>,
 }
 
@@ -102,6 +85,9 @@ pub struct PlannedFiles<'a> {
     planned: Vec<Planned<'a>>,
 }
 
+/// Files under their temporary names, in the order in which they were planned.
+pub type StagedFiles<'a> = Vec<Result<Option<Staged<'a>>>>;
+
 /// What was done.
 #[derive(Default)]
 pub struct Done {
@@ -111,7 +97,7 @@ pub struct Done {
     pub removed: Vec<String>,
     /// What the record is to name.
     pub written: WrittenFiles,
-    /// Whether a file that held our block or was made by us could not be brought up to date.
+    /// Whether a file that has our block or was made by us could not be brought up to date.
     pub has_failed: bool,
 }
 
@@ -126,391 +112,439 @@ impl<'a> Files<'a> {
         let blocks = env_files
             .iter()
             .map(|file| (&*file.path, Aim::Block(&file.lines)));
-        let rendered = templates
+        let made = templates
             .iter()
             .map(|template| (&*template.target, Aim::From(&template.source)));
-        let wanted: BTreeSet<&str> = self.wanted.paths().collect();
+        let mut aims: Vec<_> = blocks.chain(made).collect();
+        let wanted: BTreeSet<&str> = aims.iter().map(|(path, _)| *path).collect();
         let left = self.written.env_files.keys();
         let left = left.map(|path| (&**path, Aim::NoBlock));
         let gone = self.written.templates.keys();
         let gone = gone.map(|path| (&**path, Aim::Gone));
-        let unwanted = left.chain(gone).filter(|(path, _)| !wanted.contains(path));
-        blocks.chain(rendered).chain(unwanted).collect()
+        aims.extend(left.chain(gone).filter(|(path, _)| !wanted.contains(path)));
+        aims
     }
 
     /// The files that are not as they should be, each with the reason if it cannot be brought up to
-    /// date. git is not asked, and a file to be made has no seed yet.
+    /// date. git is not asked, and nobody is waited for.
     pub fn outdated(&self) -> Vec<(&'a str, Option<Error>)> {
-        let planned = self.aims().into_iter().filter_map(|(path, aim)| {
-            match self.plan(path, &aim, None) {
-                Ok(Change::Nothing | Change::Absent | Change::NoDirectory(_)) => match aim {
-                    Aim::Block(_) | Aim::From(_) => None,
-                    // The record still names it.
-                    Aim::NoBlock | Aim::Gone => Some((path, None)),
-                },
-                Ok(_) => Some((path, None)),
-                Err(error) => Some((path, Some(error))),
+        let aims = self.aims().into_iter();
+        let planned = aims.map(|(path, aim)| self.plan(path, aim, None));
+        planned.filter_map(Planned::outdated).collect()
+    }
+
+    /// As [`Files::outdated`], but git is asked too, and it is known what a file to be made starts as.
+    /// A file is among them if git tracks it, even one that is as it should be.
+    pub fn problems(&self, repository: &Repository) -> Result<Vec<(&'a str, Option<Error>)>> {
+        let mut planned = self.plan_with_git(repository, None)?;
+        let paths: Vec<&str> = planned.iter().map(|file| file.path).collect();
+        let tracked = self.worktree.tracked(&paths)?;
+        for file in &mut planned {
+            if let (Aim::Block(_) | Aim::From(_), Ok(Change::Nothing), Some(Way::To(target))) =
+                (&file.aim, &file.change, &file.way)
+                && let Some(problem) = self.problem_of_git(file, target, &tracked)
+                && tracked.contains(file.path)
+            {
+                file.change = Err(problem);
             }
+        }
+        Ok(planned.into_iter().filter_map(Planned::outdated).collect())
+    }
+
+    /// The variables that lines of the user's in the env files define too, because their values span
+    /// lines, each with the path of the file.
+    pub fn spanning(&self) -> Vec<(&'a str, &'a str)> {
+        let names = self.wanted.env_files.iter().flat_map(|file| {
+            let original = match Target::find(self.worktree, &file.path) {
+                Ok(Way::To(target)) => target.read(None).ok().flatten(),
+                _ => None,
+            };
+            let bytes = original.map_or(Vec::new(), |original| original.bytes);
+            let names = env_text::spanning(&String::from_utf8_lossy(&bytes), &file.lines);
+            names.into_iter().map(|name| (&*file.path, name))
         });
-        planned.collect()
+        names.collect()
     }
 
     /// Whether the config lacks a variable that is written in a file, or a file.
     pub fn would_take_away(&self) -> bool {
+        let lacks = |text: &str, lines: &[(String, String)]| {
+            let mut names = env_text::names_in_blocks(text).into_iter();
+            names.any(|name| !lines.iter().any(|(own, _)| *own == name))
+        };
         self.aims().iter().any(|(path, aim)| match aim {
             Aim::NoBlock | Aim::Gone => true,
             Aim::From(_) => false,
-            Aim::Block(lines) => self.original(path).is_some_and(|text| {
-                let mut names = env_text::names_in_blocks(&text).into_iter();
-                names.any(|name| !lines.iter().any(|(own, _)| *own == name))
-            }),
+            Aim::Block(lines) => match Target::find(self.worktree, path) {
+                Ok(Way::To(target)) => {
+                    let original = target.read(None).ok().flatten();
+                    original.is_some_and(|it| lacks(&String::from_utf8_lossy(&it.bytes), lines))
+                }
+                _ => false,
+            },
         })
     }
 
     /// Whether the file at `path` has our block, or was made from a template.
-    fn holds_ours(&self, path: &str, aim: &Aim<'_>) -> bool {
+    fn has_ours(&self, path: &str, aim: &Aim<'_>) -> bool {
         match aim {
             Aim::From(_) | Aim::Gone => self.written.templates.contains_key(path),
-            Aim::Block(_) | Aim::NoBlock => matches!(
-                Target::find(self.worktree, path),
-                Ok(Way::To(target)) if target.has_mark()
-            ),
+            Aim::Block(_) | Aim::NoBlock => {
+                matches!(Target::find(self.worktree, path), Ok(Way::To(it)) if it.has_mark())
+            }
         }
     }
 
-    fn original(&self, path: &str) -> Option<String> {
-        let Ok(Way::To(target)) = Target::find(self.worktree, path) else {
-            return None;
-        };
-        let original = target.read(None).ok()??;
-        String::from_utf8(original.bytes).ok()
+    /// The files of which a kill has left a temporary one.
+    fn leftovers(&self) -> Vec<(String, Target)> {
+        let aims = self.aims();
+        let paths = aims.iter().map(|(path, _)| *path).chain([port_file::NAME]);
+        paths
+            .filter_map(|path| match Target::find(self.worktree, path) {
+                Ok(Way::To(it)) if it.dir.has(&temporary(&it.name)) => Some((temporary(path), it)),
+                _ => None,
+            })
+            .collect()
     }
 
-    /// The files of which a kill has left a temporary one.
     pub fn has_leftovers(&self) -> bool {
-        self.aims().iter().any(|(path, _)| {
-            matches!(Target::find(self.worktree, path), Ok(Way::To(target)) if target.dir.has(&temporary(&target.name)))
-        })
+        !self.leftovers().is_empty()
     }
 
     /// Removes what a kill has left under temporary names, unless it is git's.
     pub fn remove_leftovers(&self, _held: &Held) -> Result<()> {
-        let mut targets = Vec::new();
-        for (path, _) in self.aims() {
-            if let Ok(Way::To(target)) = Target::find(self.worktree, path) {
-                targets.push((temporary(path), target));
-            }
-        }
-        let port_file = Target::find(self.worktree, port_file::NAME)?;
-        if let Way::To(target) = port_file {
-            targets.push((temporary(port_file::NAME), target));
-        }
-        targets.retain(|(_, target)| target.dir.has(&temporary(&target.name)));
-        let paths: Vec<&str> = targets.iter().map(|(path, _)| &**path).collect();
+        let leftovers = self.leftovers();
+        let paths: Vec<&str> = leftovers.iter().map(|(path, _)| &**path).collect();
         let tracked = self.worktree.tracked(&paths)?;
-        for (path, target) in &targets {
+        for (path, target) in &leftovers {
             if !tracked.contains(&**path) {
-                let path = self.worktree.root.path_of(path);
                 remove_leftover(&target.dir, &target.name)
-                    .map_err(Error::could_not("remove", &path))?;
+                    .map_err(Error::could_not("remove", self.worktree.root.path_of(path)))?;
             }
         }
         Ok(())
     }
 
     /// What is to be done about one file; with `patience` if it is about to be done.
-    fn plan(&self, path: &str, aim: &Aim<'_>, patience: Option<&Patience>) -> Result<Change> {
-        let target = match Target::find(self.worktree, path) {
-            Ok(Way::To(target)) => target,
-            Ok(Way::NoDirectory(directory)) => return Ok(Change::NoDirectory(directory)),
+    fn plan(&self, path: &'a str, aim: Aim<'a>, patience: Option<&Patience>) -> Planned<'a> {
+        let (way, change) = match Target::find(self.worktree, path) {
+            Ok(Way::NoDirectory(directory)) => {
+                (Some(Way::NoDirectory(directory)), Ok(Change::Absent))
+            }
+            Ok(Way::To(target)) => {
+                let change = self.change(path, &aim, &target, patience);
+                (Some(Way::To(target)), change)
+            }
             // What is in another repository or behind a link is not ours.
-            Err(_) if matches!(aim, Aim::NoBlock | Aim::Gone) => return Ok(Change::Nothing),
+            Err(_) if matches!(aim, Aim::NoBlock | Aim::Gone) => (None, Ok(Change::Absent)),
             Err(error) => {
-                let path = self.worktree.root.path_of(path);
-                return Err(
-                    error.within(&format!("could not write the ports to {}", quoted(&path)))
-                );
+                let path = quoted(&self.worktree.root.path_of(path));
+                (
+                    None,
+                    Err(error.within(&format!("could not write the ports to {path}"))),
+                )
             }
         };
-        match aim {
-            Aim::Block(lines) => self.plan_block(target, lines, patience),
-            Aim::NoBlock => self.plan_removal_of_block(path, target, patience),
-            Aim::From(source) => self.plan_template(path, target, source, patience),
-            Aim::Gone => {
-                let Ok(Some(original)) = target.read(patience) else {
-                    return Ok(Change::Nothing);
-                };
-                Ok(if self.is_as_made(path, &original) {
-                    Change::Remove { target, original }
-                } else {
-                    Change::Nothing
-                })
-            }
+        Planned {
+            path,
+            aim,
+            way,
+            change,
         }
     }
 
-    fn plan_block(
+    fn change(
         &self,
-        target: Target,
-        lines: &[(String, String)],
+        path: &str,
+        aim: &Aim<'_>,
+        target: &Target,
         patience: Option<&Patience>,
     ) -> Result<Change> {
-        let Some(original) = target.read(patience)? else {
-            return Ok(if self.manners.makes_files {
-                let (text, seed) = (String::new(), Seed::default());
-                Change::Make { target, text, seed }
-            } else {
-                Change::Absent
-            });
+        let original = match target.read(patience) {
+            // Nothing of ours is in it.
+            Err(_) if matches!(aim, Aim::Gone) => return Ok(Change::Absent),
+            Err(_) if matches!(aim, Aim::NoBlock) && !target.has_mark() => {
+                return Ok(Change::Absent);
+            }
+            original => original?,
         };
-        let old = target.text(&original)?;
-        let text = self.with_block(&target, old, lines)?;
-        if text == old {
-            return Ok(Change::Nothing);
+        let Some(original) = original else {
+            let is_made = matches!(aim, Aim::Block(_) | Aim::From(_)) && self.manners.makes_files;
+            return match aim {
+                Aim::From(source) if is_made => {
+                    Ok(Change::Make(self.made_from(source)?, Seed::default()))
+                }
+                _ if is_made => Ok(Change::Make(String::new(), Seed::default())),
+                _ => Ok(Change::Absent),
+            };
+        };
+        match aim {
+            Aim::Block(lines) => {
+                let old = target.text(&original)?;
+                let new = self.with_block(target, old, lines)?;
+                Ok(if new == old {
+                    Change::Nothing
+                } else {
+                    Change::Replace(original, new)
+                })
+            }
+            Aim::NoBlock => {
+                let old = target.text(&original)?;
+                let new = env_text::without(old).map_err(|half| target.half_block(&half))?;
+                let made_from = self.written.env_files.get(path).and_then(Option::as_ref);
+                let is_as_made = made_from.is_some_and(|id| is_blob(new.as_bytes(), id));
+                Ok(if new == old {
+                    Change::Nothing
+                } else if new.is_empty() || self.manners.removes_unchanged && is_as_made {
+                    Change::Remove(original)
+                } else {
+                    Change::Replace(original, new)
+                })
+            }
+            Aim::From(source) => {
+                let text = self.made_from(source)?;
+                if original.bytes == text.as_bytes() {
+                    return Ok(Change::Nothing);
+                }
+                self.check_as_made(path, target, &original)?;
+                Ok(Change::Replace(original, text))
+            }
+            Aim::Gone => Ok(if self.check_as_made(path, target, &original).is_ok() {
+                Change::Remove(original)
+            } else {
+                Change::Nothing
+            }),
         }
-        Ok(Change::Replace {
-            target,
-            original,
-            text,
-        })
     }
 
     fn with_block(&self, target: &Target, old: &str, lines: &[(String, String)]) -> Result<String> {
-        let with = env_text::with(old, &self.wanted.label, lines);
-        let with = with.map_err(|half| half_block(target, half.line))?;
-        if with.len() > LIMIT {
+        let new = env_text::with(old, &self.wanted.label, lines)
+            .map_err(|half| target.half_block(&half))?;
+        if new.len() > LIMIT {
             let cause = format!(
                 "with the block it would be larger than {} KiB",
                 LIMIT / 1024
             );
             return Err(target.left_alone(cause).remedy("make it smaller"));
         }
-        Ok(with)
+        Ok(new)
     }
 
-    fn plan_removal_of_block(
-        &self,
-        path: &str,
-        target: Target,
-        patience: Option<&Patience>,
-    ) -> Result<Change> {
-        let original = match target.read(patience) {
-            Err(_) if !target.has_mark() => return Ok(Change::Nothing),
-            original => original?,
+    /// Fails unless what is at `path` is what we made from its template last.
+    fn check_as_made(&self, path: &str, target: &Target, original: &Original) -> Result<()> {
+        let cause = match self.written.templates.get(path) {
+            Some(id) if is_blob(&original.bytes, id) => return Ok(()),
+            Some(_) => "it was changed since it was made from its template",
+            None => "a file that was not made from its template is there",
         };
-        let Some(original) = original else {
-            return Ok(Change::Nothing);
-        };
-        let old = target.text(&original)?;
-        let text = env_text::without(old).map_err(|half| half_block(&target, half.line))?;
-        if text == old {
-            return Ok(Change::Nothing);
-        }
-        let made_from = self.written.env_files.get(path).and_then(Option::as_ref);
-        let is_unchanged = self.manners.removes_unchanged
-            && made_from.is_some_and(|id| is_blob(text.as_bytes(), id));
-        Ok(if text.is_empty() || is_unchanged {
-            Change::Remove { target, original }
-        } else {
-            Change::Replace {
-                target,
-                original,
-                text,
-            }
-        })
+        let remedy = format!("delete it and run `{}`", self.worktree.by_hand());
+        Err(target.left_alone(cause).remedy(remedy))
     }
 
-    fn plan_template(
-        &self,
-        path: &str,
-        target: Target,
-        source: &str,
-        patience: Option<&Patience>,
-    ) -> Result<Change> {
-        let text = substitute(&self.template(source)?, &self.wanted.variables);
-        let Some(original) = target.read(patience)? else {
-            return Ok(if self.manners.makes_files {
-                let seed = Seed::default();
-                Change::Make { target, text, seed }
-            } else {
-                Change::Absent
-            });
-        };
-        if original.bytes == text.as_bytes() {
-            return Ok(Change::Nothing);
-        }
-        if !self.is_as_made(path, &original) {
-            let cause = match self.written.templates.get(path) {
-                Some(_) => "it was changed since it was made from its template",
-                None => "a file that was not made from its template is there",
-            };
-            let remedy = format!("delete it and run `{}`", self.worktree.by_hand());
-            return Err(target.left_alone(cause).remedy(remedy));
-        }
-        Ok(Change::Replace {
-            target,
-            original,
-            text,
-        })
-    }
-
-    /// Whether what is at `path` is what we made from its template last.
-    fn is_as_made(&self, path: &str, original: &Original) -> bool {
-        let recorded = self.written.templates.get(path);
-        recorded.is_some_and(|id| is_blob(&original.bytes, id))
-    }
-
-    fn template(&self, source: &str) -> Result<String> {
+    /// The text that the template `source` gives.
+    fn made_from(&self, source: &str) -> Result<String> {
         let path = self.worktree.root.path_of(source);
+        let missing = || Error::at("read the template", &path, "it is not there");
         let Way::To(template) = Target::find(self.worktree, source)? else {
-            return Err(Error::at("read the template", &path, "it is not there"));
+            return Err(missing());
         };
-        let original = template.read(None)?;
-        let original =
-            original.ok_or_else(|| Error::at("read the template", &path, "it is not there"))?;
-        template.text(&original).map(str::to_owned)
+        let original = template.read(None)?.ok_or_else(missing)?;
+        Ok(substitute(
+            template.text(&original)?,
+            &self.wanted.variables,
+        ))
     }
 
-    /// Plans all files under the lock, and asks git which of them it tracks.
+    /// Plans all files under the lock, asks git which of them it tracks, and finds what those that are
+    /// missing start as.
     pub fn plan_all(
         &'a self,
         _held: &Held,
         repository: &'a Repository,
     ) -> Result<PlannedFiles<'a>> {
-        let mut planned = Vec::new();
-        for (path, aim) in self.aims() {
-            let change = self.plan(path, &aim, Some(&self.session.patience));
-            planned.push(Planned { path, aim, change });
-        }
-        let mut files = PlannedFiles {
+        Ok(PlannedFiles {
             files: self,
             repository,
-            planned,
-        };
-        files.ask_git()?;
-        files.fill_seeds()?;
-        Ok(files)
-    }
-}
-
-impl Wanted {
-    fn paths(&self) -> impl Iterator<Item = &str> {
-        let env_files = self.env_files.iter().map(|file| &*file.path);
-        env_files.chain(self.templates.iter().map(|template| &*template.target))
-    }
-}
-
-fn half_block(target: &Target, line: usize) -> Error {
-    target
-        .left_alone(format!(
-            "line {line} is one mark of a block, and the other one is missing"
-        ))
-        .remedy("delete what is left of that block")
-}
-
-impl PlannedFiles<'_> {
-    /// Turns what would be written over something of git's into an error.
-    fn ask_git(&mut self) -> Result<()> {
-        let worktree = self.files.worktree;
-        let mut asked: BTreeSet<String> = BTreeSet::new();
-        for planned in &self.planned {
-            let Some(target) = planned.target() else {
-                continue;
-            };
-            asked.insert(planned.path.to_owned());
-            asked.extend(directories_above(planned.path).map(str::to_owned));
-            if target.dir.has(&temporary(&target.name)) {
-                asked.insert(temporary(planned.path));
-            }
-            if let Aim::From(source) = planned.aim {
-                asked.insert(source.to_owned());
-            }
-        }
-        let asked: Vec<&str> = asked.iter().map(String::as_str).collect();
-        let tracked = worktree.tracked(&asked)?;
-        let root = shell_word(worktree.path());
-        for planned in &mut self.planned {
-            let Some(target) = planned.target() else {
-                continue;
-            };
-            let path = planned.path;
-            let in_submodule = directories_above(path).find(|above| tracked.contains(above));
-            let problem = if tracked.contains(path) {
-                target.left_alone("git tracks it").remedy(format!(
-                    "run `git -C {root} rm --cached {path}`, commit, and run `{}`, or name a file that git ignores, such as `.env.local`",
-                    worktree.by_hand()
-                ))
-            } else if let Some(submodule) = in_submodule {
-                let submodule = quoted(&worktree.root.path_of(submodule));
-                target
-                    .left_alone(format!("{submodule} is a submodule"))
-                    .remedy("take the file out of the config")
-            } else if tracked.contains(&*temporary(path)) {
-                let temporary = temporary(path);
-                target
-                    .left_alone(format!(
-                        "git tracks `{temporary}`, which it is written as first"
-                    ))
-                    .remedy(format!(
-                        "run `git -C {root} rm {temporary}` and commit that"
-                    ))
-            } else if let Aim::From(source) = planned.aim
-                && !tracked.contains(source)
-            {
-                let source = quoted(&worktree.root.path_of(source));
-                target
-                    .left_alone(format!("git does not track its template {source}"))
-                    .remedy(format!(
-                        "run `git -C {root} add` for the template, and commit it"
-                    ))
-            } else {
-                continue;
-            };
-            planned.change = Err(problem);
-        }
-        Ok(())
+            planned: self.plan_with_git(repository, Some(&self.session.patience))?,
+        })
     }
 
-    /// Decides what the env files that are missing start as.
-    fn fill_seeds(&mut self) -> Result<()> {
-        let mut main = None;
-        for planned in &mut self.planned {
-            let Aim::Block(lines) = planned.aim else {
+    fn plan_with_git(
+        &self,
+        repository: &Repository,
+        patience: Option<&Patience>,
+    ) -> Result<Vec<Planned<'a>>> {
+        let aims = self.aims().into_iter();
+        let mut planned: Vec<_> = aims
+            .map(|(path, aim)| self.plan(path, aim, patience))
+            .collect();
+        self.ask_git(&mut planned)?;
+        let mut seeds = None;
+        for file in &mut planned {
+            let (Aim::Block(lines), Ok(Change::Make(..)), Some(Way::To(target))) =
+                (&file.aim, &file.change, &file.way)
+            else {
                 continue;
             };
-            let Ok(Change::Make { target, .. }) = &planned.change else {
-                continue;
-            };
-            if main.is_none() {
-                main = Some(MainFiles::of(self.files, self.repository)?);
+            if seeds.is_none() {
+                seeds = Some(Seeds::of(
+                    self.worktree,
+                    repository,
+                    &self.session.patience,
+                )?);
             }
-            let seed = main
-                .as_ref()
-                .expect("it was just filled")
-                .seed(planned.path, target);
-            let seeded = seed.and_then(|seed| {
-                let text = self.files.with_block(target, &seed.text, lines)?;
-                Ok((text, seed))
+            let seeds = seeds.as_ref().expect("it was just made");
+            file.change = seeds.seed(file.path, target).and_then(|seed| {
+                let text = self.with_block(target, &seed.text, lines)?;
+                Ok(Change::Make(text, seed))
             });
-            let change = std::mem::replace(&mut planned.change, Ok(Change::Nothing));
-            planned.change = match (change, seeded) {
-                (Ok(Change::Make { target, .. }), Ok((text, seed))) => {
-                    Ok(Change::Make { target, text, seed })
-                }
-                (_, Err(error)) => Err(error),
-                (change, Ok(_)) => change,
-            };
+        }
+        Ok(planned)
+    }
+
+    /// Turns what would be written over something of git's into an error.
+    fn ask_git(&self, planned: &mut [Planned<'_>]) -> Result<()> {
+        let asked = planned.iter().filter_map(|file| {
+            let target = file.target()?;
+            let has_leftover = target.dir.has(&temporary(&target.name));
+            let own = [file.path.to_owned()].into_iter();
+            let above = directories_above(file.path).map(str::to_owned);
+            let source = file.source().map(str::to_owned);
+            let leftover = has_leftover.then(|| temporary(file.path));
+            Some(own.chain(above).chain(source).chain(leftover))
+        });
+        let asked: BTreeSet<String> = asked.flatten().collect();
+        let asked: Vec<&str> = asked.iter().map(String::as_str).collect();
+        let tracked = self.worktree.tracked(&asked)?;
+        for file in planned {
+            if let Some(target) = file.target()
+                && let Some(problem) = self.problem_of_git(file, target, &tracked)
+            {
+                file.change = Err(problem);
+            }
         }
         Ok(())
     }
 
+    fn problem_of_git(
+        &self,
+        file: &Planned<'_>,
+        target: &Target,
+        tracked: &BTreeSet<&str>,
+    ) -> Option<Error> {
+        let path = file.path;
+        let leftover = temporary(path);
+        let root = shell_word(self.worktree.path());
+        let by_hand = self.worktree.by_hand();
+        let is_submodule = |above: &&str| tracked.contains(above);
+        let (cause, remedy) = if tracked.contains(path) {
+            (
+                "git tracks it".to_owned(),
+                format!(
+                    "run `git -C {root} rm --cached {path}`, commit, and run `{by_hand}`, or name a file that git ignores, such as `.env.local`"
+                ),
+            )
+        } else if let Some(submodule) = directories_above(path).find(is_submodule) {
+            let submodule = quoted(&self.worktree.root.path_of(submodule));
+            (
+                format!("{submodule} is a submodule"),
+                "take the file out of the config".to_owned(),
+            )
+        } else if tracked.contains(&*leftover) {
+            (
+                format!("git tracks `{leftover}`, under which it is written first"),
+                format!("run `git -C {root} rm {leftover}` and commit that"),
+            )
+        } else if let Some(source) = file.source().filter(|source| !tracked.contains(source)) {
+            (
+                format!("git does not track its template `{source}`"),
+                format!("run `git -C {root} add {source}`, commit, and run `{by_hand}`"),
+            )
+        } else {
+            return None;
+        };
+        Some(target.left_alone(cause).remedy(remedy))
+    }
+}
+
+impl<'a> Planned<'a> {
+    /// Its path, if it is not as it should be, with the reason if it cannot be brought up to date.
+    fn outdated(self) -> Option<(&'a str, Option<Error>)> {
+        match self.change {
+            // The record still names it.
+            Ok(_) if matches!(self.aim, Aim::NoBlock | Aim::Gone) => Some((self.path, None)),
+            Ok(Change::Nothing | Change::Absent) => None,
+            Ok(_) => Some((self.path, None)),
+            Err(error) => Some((self.path, Some(error))),
+        }
+    }
+
+    /// The place of a file that is to be changed.
+    fn target(&self) -> Option<&Target> {
+        match (&self.change, &self.way) {
+            (Ok(Change::Make(..) | Change::Replace(..) | Change::Remove(_)), Some(Way::To(it))) => {
+                Some(it)
+            }
+            _ => None,
+        }
+    }
+
+    /// Its template.
+    fn source(&self) -> Option<&str> {
+        match self.aim {
+            Aim::From(source) => Some(source),
+            _ => None,
+        }
+    }
+
+    /// Writes it under its temporary name.
+    fn stage(&self) -> Result<Option<Staged<'_>>> {
+        let Some(target) = self.target() else {
+            return Ok(None);
+        };
+        let (dir, name) = (&target.dir, &*target.name);
+        let staged = match &self.change {
+            Ok(Change::Make(text, seed)) => {
+                let like = seed.of_main.as_ref().map(Original::file);
+                let access = like.map_or(Access::New, Access::Like);
+                Staged::prepare(dir, name, text.as_bytes(), access)
+            }
+            Ok(Change::Replace(original, text)) => original.stage(dir, name, text.as_bytes()),
+            _ => return Ok(None),
+        };
+        staged.map(Some).map_err(target.could_not())
+    }
+
+    /// Does it; `false` if what is there is not what was planned for.
+    fn commit(&self, staged: Option<Staged<'_>>, patience: &Patience) -> Result<bool> {
+        let change = self.change.as_ref().map_err(Error::clone)?;
+        let Some(target) = self.target() else {
+            return Ok(true);
+        };
+        let (dir, name) = (&target.dir, &*target.name);
+        let is_unchanged = |original: &Original| original.is_unchanged(dir, name, patience);
+        let commit = || match (change, staged) {
+            (Change::Make(..), Some(staged)) => staged.commit_new(),
+            (Change::Replace(original, _), Some(staged)) => {
+                Ok(is_unchanged(original)? && staged.commit().map(|()| true)?)
+            }
+            (Change::Remove(original), _) => {
+                Ok(is_unchanged(original)? && (dir.remove(name)? | remove_leftover(dir, name)?))
+            }
+            _ => Ok(true),
+        };
+        commit().map_err(target.could_not())
+    }
+}
+
+impl<'a> PlannedFiles<'a> {
     /// Why a file with our block, or one that was made from a template, cannot be brought up to date:
     /// its programs would keep ports that others could get.
-    pub fn obstacle(&self, staged: &[Result<Option<Staged<'_>>>]) -> Option<Error> {
+    pub fn obstacle(&self, staged: &StagedFiles<'_>) -> Option<Error> {
         let mut both = self.planned.iter().zip(staged);
-        both.find_map(|(planned, staged)| {
-            let error = planned.change.as_ref().err().or(staged.as_ref().err())?;
-            (self.files.holds_ours(planned.path, &planned.aim)).then(|| error.clone())
+        both.find_map(|(file, staged)| {
+            let error = file.change.as_ref().err().or(staged.as_ref().err())?;
+            (self.files.has_ours(file.path, &file.aim)).then(|| error.clone())
         })
     }
 
@@ -521,18 +555,18 @@ impl PlannedFiles<'_> {
         } = self.files;
         let hidden = exclude::hidden(&worktree.common_dir)?;
         let mut paths = Vec::new();
-        for planned in &self.planned {
-            if !matches!(planned.change, Ok(Change::Make { .. })) || hidden.contains(planned.path) {
+        for file in &self.planned {
+            if !matches!(file.change, Ok(Change::Make(..))) || hidden.contains(file.path) {
                 continue;
             }
             // All worktrees have one list, and a checkout overwrites an ignored file silently.
-            match self.shown_elsewhere(planned.path)? {
-                None => paths.push(planned.path),
+            match self.shown_elsewhere(file.path)? {
+                None => paths.push(file.path),
                 Some(other) => session.narrator.tell(format_args!(
                     "git shows {}: to hide it would hide {} too, which git does not ignore; add `/{}` to `.gitignore`",
-                    quoted(&worktree.root.path_of(planned.path)),
+                    quoted(&worktree.root.path_of(file.path)),
                     quoted(&other),
-                    planned.path
+                    file.path
                 )),
             }
         }
@@ -544,12 +578,10 @@ impl PlannedFiles<'_> {
 
     /// The file at `path` in another worktree, if git shows it there.
     fn shown_elsewhere(&self, path: &str) -> Result<Option<PathBuf>> {
-        for other in self.repository.live_worktrees()? {
-            let Ok(other) = other else { continue };
-            let is_own =
-                other.git_dir.identity().ok() == self.files.worktree.git_dir.identity().ok();
-            let there = || matches!(Target::find(&other, path), Ok(Way::To(target)) if target.dir.has(&target.name));
-            if !is_own && there() && other.shows_untracked(path)? {
+        let is_there = |worktree: &Worktree| matches!(Target::find(worktree, path), Ok(Way::To(it)) if it.dir.has(&it.name));
+        for other in self.repository.live_worktrees()?.flatten() {
+            // Here it is about to be made, so it is not there.
+            if is_there(&other) && other.shows_untracked(path)? {
                 return Ok(Some(other.root.path_of(path)));
             }
         }
@@ -557,29 +589,66 @@ impl PlannedFiles<'_> {
     }
 
     /// Writes every file under its temporary name.
-    pub fn stage(&self) -> Vec<Result<Option<Staged<'_>>>> {
-        let changes = self.planned.iter().map(|planned| planned.change.as_ref());
-        changes
-            .map(|change| change.map_or(Ok(None), Change::stage))
-            .collect()
+    pub fn stage(&self) -> StagedFiles<'_> {
+        self.planned.iter().map(Planned::stage).collect()
     }
 
     /// Gives every file its name, and removes those that are to go. What cannot be done for one file
     /// is a warning, and done for the others.
-    pub fn commit(&self, staged: Vec<Result<Option<Staged<'_>>>>) -> Done {
+    pub fn commit(&self, staged: StagedFiles<'_>) -> Done {
+        let Files {
+            worktree,
+            manners,
+            session,
+            ..
+        } = self.files;
         let mut done = Done::default();
-        for (planned, staged) in self.planned.iter().zip(staged) {
-            self.commit_one(planned, staged, &mut done);
+        for (file, staged) in self.planned.iter().zip(staged) {
+            match self.carry_out(file, staged) {
+                Ok(again) => self.note(again.as_ref().unwrap_or(file), &mut done),
+                Err(error) => {
+                    if manners.tells_obstacles || file.change.is_ok() {
+                        let again = format!("run `{}`", worktree.by_hand());
+                        session.narrator.warn(error.remedy_or(&again));
+                    }
+                    if self.files.has_ours(file.path, &file.aim) {
+                        done.has_failed = true;
+                        done.written.name_as(self.files.written, file.path);
+                    }
+                }
+            }
         }
         done
     }
 
-    fn commit_one(
+    /// Carries out what was planned or, if the file has changed since, what is planned anew; the
+    /// second plan, if it was that.
+    fn carry_out(
         &self,
-        planned: &Planned<'_>,
+        file: &Planned<'a>,
         staged: Result<Option<Staged<'_>>>,
-        done: &mut Done,
-    ) {
+    ) -> Result<Option<Planned<'a>>> {
+        let patience = &self.files.session.patience;
+        if file.commit(staged?, patience)? {
+            return Ok(None);
+        }
+        let mut aims = self.files.aims().into_iter();
+        let again = aims.find(|(path, _)| *path == file.path);
+        if let Some((path, aim)) = again {
+            let again = self.files.plan(path, aim, Some(patience));
+            // It vanished, and it is not known what it would start as.
+            let is_made = matches!(again.change, Ok(Change::Make(..)));
+            if !is_made && again.commit(again.stage()?, patience)? {
+                return Ok(Some(again));
+            }
+        }
+        let path = self.files.worktree.root.path_of(file.path);
+        let cause = "another program changed it twice in the meantime";
+        Err(Error::at("write the ports to", &path, cause))
+    }
+
+    /// Notes what was done about `file`.
+    fn note(&self, file: &Planned<'_>, done: &mut Done) {
         let Files {
             worktree,
             written,
@@ -587,100 +656,57 @@ impl PlannedFiles<'_> {
             session,
             ..
         } = self.files;
-        let Planned { path, aim, .. } = planned;
-        let recorded_env = written.env_files.get(*path);
-        let recorded_blob = written.templates.get(*path);
-        let outcome = self.carry_out(planned, staged);
-        if let Err(error) = &outcome {
-            if manners.tells_obstacles || planned.change.is_ok() {
-                let error = error.clone();
-                session
-                    .narrator
-                    .warn(error.remedy_or(&format!("run `{}`", worktree.by_hand())));
-            }
-            if self.files.holds_ours(path, aim) {
-                done.has_failed = true;
-                done.written.keep(path, recorded_env, recorded_blob, aim);
-            }
-            return;
-        }
-        let again = outcome.ok().flatten();
-        let Some(change) = again.as_ref().or(planned.change.as_ref().ok()) else {
-            return;
-        };
-        match (change, aim) {
-            (Change::NoDirectory(directory), Aim::Block(_) | Aim::From(_)) => {
-                if manners.tells_obstacles {
-                    session.narrator.tell(format_args!(
-                        "{} is not written: there is no directory {}",
-                        quoted(&worktree.root.path_of(path)),
-                        quoted(directory)
-                    ));
-                }
-            }
-            (Change::Absent | Change::NoDirectory(_), _) => {}
-            (Change::Nothing, Aim::Block(_) | Aim::From(_)) => {
-                done.written
-                    .keep(path, recorded_env.or(Some(&None)), recorded_blob, aim);
-            }
-            (Change::Nothing, Aim::NoBlock | Aim::Gone) => {}
-            (Change::Make { text, seed, .. }, Aim::Block(lines)) => {
-                let note = seed
-                    .of_main
-                    .as_ref()
-                    .map_or("", |_| " (from the main worktree)");
-                done.told.push(format!("{path}{note}"));
+        let path = file.path.to_owned();
+        match (&file.aim, &file.change) {
+            (Aim::Block(_), Ok(Change::Make(_, seed))) => {
                 let id = self.repository.blob_id(seed.text.as_bytes());
-                done.written.env_files.insert((*path).to_owned(), Some(id));
-                self.warn_of_spanning(path, text, lines);
+                done.written.env_files.insert(path.clone(), Some(id));
             }
-            (Change::Replace { text, .. }, Aim::Block(lines)) => {
-                done.told.push((*path).to_owned());
+            (Aim::Block(_), Ok(Change::Nothing | Change::Replace(..))) => {
+                let made_from = written.env_files.get(&path).cloned();
                 done.written
-                    .keep(path, recorded_env.or(Some(&None)), None, aim);
-                self.warn_of_spanning(path, text, lines);
+                    .env_files
+                    .insert(path.clone(), made_from.flatten());
             }
-            (Change::Make { text, .. } | Change::Replace { text, .. }, Aim::From(_)) => {
-                done.told.push((*path).to_owned());
+            (Aim::From(_), Ok(Change::Make(text, _) | Change::Replace(_, text))) => {
                 let id = self.repository.blob_id(text.as_bytes());
-                done.written.templates.insert((*path).to_owned(), id);
+                done.written.templates.insert(path.clone(), id);
             }
-            (Change::Make { .. } | Change::Replace { .. } | Change::Remove { .. }, _) => {
-                done.removed.push((*path).to_owned());
+            (Aim::From(_), Ok(Change::Nothing)) => done.written.name_as(written, &path),
+            _ => {}
+        }
+        if let (Aim::Block(lines), Ok(Change::Make(text, _) | Change::Replace(_, text))) =
+            (&file.aim, &file.change)
+        {
+            for name in env_text::spanning(text, lines) {
+                session.narrator.warn(format_args!(
+                    "`{name}` in {} is also set by lines of yours that were left, because the value spans them: delete those lines",
+                    quoted(&worktree.root.path_of(&path))
+                ));
             }
         }
-    }
-
-    fn warn_of_spanning(&self, path: &str, text: &str, lines: &[(String, String)]) {
-        for name in env_text::spanning(text, lines) {
-            self.files.session.narrator.warn(format_args!(
-                "`{name}` in {} is also set by lines of yours that were left, because the value spans them: delete those lines",
-                quoted(&self.files.worktree.root.path_of(path))
-            ));
+        match (&file.aim, &file.change, &file.way) {
+            (Aim::Block(_) | Aim::From(_), _, Some(Way::NoDirectory(directory)))
+                if manners.tells_obstacles =>
+            {
+                session.narrator.tell(format_args!(
+                    "{} is not written: there is no directory {}",
+                    quoted(&worktree.root.path_of(&path)),
+                    quoted(directory)
+                ));
+            }
+            (Aim::Block(_) | Aim::From(_), Ok(Change::Make(_, seed)), _) => {
+                let from_main = if seed.of_main.is_some() {
+                    " (from the main worktree)"
+                } else {
+                    ""
+                };
+                done.told.push(path + from_main);
+            }
+            (Aim::Block(_) | Aim::From(_), Ok(Change::Replace(..)), _) => done.told.push(path),
+            (_, Ok(Change::Replace(..) | Change::Remove(_)), _) => done.removed.push(path),
+            _ => {}
         }
-    }
-
-    /// Carries out what was planned or, if the file has changed since, what is planned anew; what
-    /// was done in the second case.
-    fn carry_out(
-        &self,
-        planned: &Planned<'_>,
-        staged: Result<Option<Staged<'_>>>,
-    ) -> Result<Option<Change>> {
-        let patience = &self.files.session.patience;
-        let change = planned.change.as_ref().map_err(Error::clone)?;
-        if change.commit(staged?, patience)? {
-            return Ok(None);
-        }
-        let again = self
-            .files
-            .plan(planned.path, &planned.aim, Some(patience))?;
-        if !matches!(again, Change::Make { .. }) && again.commit(again.stage()?, patience)? {
-            return Ok(Some(again));
-        }
-        let path = self.files.worktree.root.path_of(planned.path);
-        let cause = "another program changed it twice in the meantime";
-        Err(Error::at("write the ports to", &path, cause))
     }
 }
 
@@ -696,174 +722,18 @@ impl WrittenFiles {
         self
     }
 
-    /// Goes on naming a file as it is recorded.
-    fn keep(
-        &mut self,
-        path: &str,
-        made_from: Option<&Option<String>>,
-        blob: Option<&String>,
-        aim: &Aim<'_>,
-    ) {
-        match (aim, made_from, blob) {
-            (Aim::Block(_) | Aim::NoBlock, Some(made_from), _) => {
-                self.env_files.insert(path.to_owned(), made_from.clone());
-            }
-            (Aim::From(_) | Aim::Gone, _, Some(blob)) => {
-                self.templates.insert(path.to_owned(), blob.clone());
-            }
-            _ => {}
-        }
-    }
-}
-
-impl Change {
-    fn target(&self) -> Option<&Target> {
-        match self {
-            Change::Nothing | Change::Absent | Change::NoDirectory(_) => None,
-            Change::Make { target, .. }
-            | Change::Replace { target, .. }
-            | Change::Remove { target, .. } => Some(target),
-        }
-    }
-
-    fn stage(&self) -> Result<Option<Staged<'_>>> {
-        let (target, staged) = match self {
-            Change::Make { target, text, seed } => {
-                let like = seed.of_main.as_ref().map(Original::file);
-                let access = like.map_or(Access::New, Access::Like);
-                let staged = Staged::prepare(&target.dir, &target.name, text.as_bytes(), access);
-                (target, staged)
-            }
-            Change::Replace {
-                target,
-                original,
-                text,
-            } => {
-                let staged = original.stage(&target.dir, &target.name, text.as_bytes());
-                (target, staged)
-            }
-            _ => return Ok(None),
-        };
-        staged.map(Some).map_err(target.could_not())
-    }
-
-    /// Does it; `false` if what is there is not what was planned for.
-    fn commit(&self, staged: Option<Staged<'_>>, patience: &Patience) -> Result<bool> {
-        let Some(target) = self.target() else {
-            return Ok(true);
-        };
-        let (dir, name) = (&target.dir, &*target.name);
-        let commit = || match (self, staged) {
-            (Change::Make { .. }, Some(staged)) => staged.commit_new(),
-            (Change::Replace { original, .. }, Some(staged)) => {
-                let is_unchanged = original.is_unchanged(dir, name, patience)?;
-                if is_unchanged {
-                    staged.commit()?;
-                }
-                Ok(is_unchanged)
-            }
-            (Change::Remove { original, .. }, _) => {
-                let is_unchanged = original.is_unchanged(dir, name, patience)?;
-                Ok(is_unchanged && (dir.remove(name)? | remove_leftover(dir, name)?))
-            }
-            _ => Ok(true),
-        };
-        commit().map_err(target.could_not())
-    }
-}
-
-impl Planned<'_> {
-    fn target(&self) -> Option<&Target> {
-        self.change.as_ref().ok()?.target()
+    /// Names the file at `path` as `other` does.
+    fn name_as(&mut self, other: &WrittenFiles, path: &str) {
+        let env_file = other.env_files.get_key_value(path).into_iter();
+        self.env_files
+            .extend(env_file.map(|(path, id)| (path.clone(), id.clone())));
+        let template = other.templates.get_key_value(path).into_iter();
+        self.templates
+            .extend(template.map(|(path, id)| (path.clone(), id.clone())));
     }
 }
 
 /// The directories above a path, from the root down.
 fn directories_above(path: &str) -> impl Iterator<Item = &str> {
     path.match_indices('/').map(|(end, _)| &path[..end])
-}
-
-/// The main worktree, from whose files those of a linked one start.
-struct MainFiles<'a> {
-    files: &'a Files<'a>,
-    /// Its root, and the env files that its own config names.
-    main: Option<(Worktree, Vec<String>)>,
-}
-
-impl<'a> MainFiles<'a> {
-    fn of(files: &'a Files<'a>, repository: &Repository) -> Result<MainFiles<'a>> {
-        let main = match repository.main_worktree()? {
-            Some(main) if !files.worktree.is_main() => {
-                let config = config_file::load(&main)?;
-                let named = config.into_iter().flat_map(|config| config.env_files);
-                let named = named.map(|(path, _)| path).collect();
-                Some((main, named))
-            }
-            _ => None,
-        };
-        Ok(MainFiles { files, main })
-    }
-
-    /// What the env file at `path`, which is missing, starts as: the main worktree's, if that one's
-    /// config names it too, so that a branch cannot choose which of its secrets it gets; else an
-    /// example beside it.
-    fn seed(&self, path: &str, target: &Target) -> Result<Seed> {
-        let patience = Some(&self.files.session.patience);
-        if let Some((main, named)) = &self.main
-            && named.iter().any(|name| name == path)
-            && let Some(seed) = seed_from_main(main, path, patience)
-                .map_err(|error| self.cannot_take(main, path, &error))?
-        {
-            return Ok(seed);
-        }
-        for suffix in ["example", "sample", "template", "dist"] {
-            let name = format!("{}.{suffix}", target.name);
-            if let Ok(example) = Original::read(&target.dir, &name, LIMIT, patience)
-                && let Ok(text) = String::from_utf8(example.bytes)
-            {
-                let of_main = None;
-                return Ok(Seed { text, of_main });
-            }
-        }
-        Ok(Seed::default())
-    }
-
-    fn cannot_take(&self, main: &Worktree, path: &str, error: &Error) -> Error {
-        let worktree = self.files.worktree;
-        let [from, to] = [main, worktree].map(|it| shell_word(&it.root.path_of(path)));
-        Error::at(
-            "start the env file",
-            &worktree.root.path_of(path),
-            format!("the main worktree's cannot be copied: {}", error.parts().0),
-        )
-        .remedy(format!(
-            "copy it by hand (`cp {from} {to}`) and run `{}`",
-            worktree.by_hand()
-        ))
-    }
-}
-
-/// The main worktree's file at `path` as it would be without us; `None` if there is none, or git
-/// tracks it.
-fn seed_from_main(
-    main: &Worktree,
-    path: &str,
-    patience: Option<&Patience>,
-) -> Result<Option<Seed>> {
-    let Way::To(there) = Target::find(main, path)? else {
-        return Ok(None);
-    };
-    let Some(original) = there.read(patience)? else {
-        return Ok(None);
-    };
-    if main.tracks(path)? {
-        return Ok(None);
-    }
-    let text = env_text::without(there.text(&original)?);
-    let text = text.map_err(|half| half_block(&there, half.line))?;
-    // What holds nothing but our block was not there before us.
-    Ok((!text.is_empty()).then_some(Seed {
-        text,
-        of_main: Some(original),
-    }))
 }

@@ -6,4 +6,5 @@ pub mod block;
 pub mod env_text;
 pub mod exclude;
 pub mod files;
+mod seed;
 mod target;

@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind, Result, quoted, shell_word};
 use crate::files::dir::{Dir, Kind};
 use crate::files::staged::{Original, Patience};
 use crate::git::worktree::Worktree;
-use crate::writes::block;
+use crate::writes::block::{self, HalfBlock};
 
 /// How much of a file is read, in bytes.
 pub const LIMIT: usize = 256 * 1024;
@@ -111,6 +111,15 @@ impl Target {
             Ok(PlainFile::Missing | PlainFile::NotRegular(_)) => false,
             Ok(PlainFile::Unreadable(_)) | Err(_) => true,
         }
+    }
+
+    /// The error of a file with half a block in it.
+    pub fn half_block(&self, half: &HalfBlock) -> Error {
+        self.left_alone(format!(
+            "line {} is one mark of a block, and the other one is missing",
+            half.line
+        ))
+        .remedy("delete what is left of that block")
     }
 
     /// The error of a file that is not written, and why.

@@ -31,8 +31,12 @@ pub use sandbox::Sandbox;
 pub use tools::{fetched, tool};
 pub use users::{Nobody, is_root, set_mode};
 
-/// The program under test.
-pub const PROGRAM: &str = env!("CARGO_BIN_EXE_worktree-ports-hook");
+/// The program under test: the one that was built with the tests, or the one that
+/// `WORKTREE_PORTS_PROGRAM` named when they were compiled.
+pub const PROGRAM: &str = match option_env!("WORKTREE_PORTS_PROGRAM") {
+    Some(program) => program,
+    None => env!("CARGO_BIN_EXE_worktree-ports-hook"),
+};
 
 pub const PORT_FILE: &str = ".worktree-ports.json";
 pub const TEMPORARY: &str = ".worktree-ports.json.worktree-ports.tmp";

@@ -1,0 +1,113 @@
+//! What an env file that is missing starts as: what it would have been without this program.
+
+use crate::config::file as config_file;
+use crate::error::{Error, Result, shell_word};
+use crate::files::staged::{Original, Patience};
+use crate::git::repository::Repository;
+use crate::git::worktree::Worktree;
+use crate::writes::env_text;
+use crate::writes::target::{LIMIT, Target, Way};
+
+/// The text that an env file starts as.
+#[derive(Default)]
+pub struct Seed {
+    pub text: String,
+    /// The main worktree's file, whose access it gets.
+    pub of_main: Option<Original>,
+}
+
+/// Where env files start from.
+pub struct Seeds<'a> {
+    worktree: &'a Worktree,
+    /// The main worktree, if this is another one, and the env files that its own config names.
+    main: Option<(Worktree, Result<Vec<String>>)>,
+    patience: &'a Patience,
+}
+
+impl<'a> Seeds<'a> {
+    pub fn of(
+        worktree: &'a Worktree,
+        repository: &Repository,
+        patience: &'a Patience,
+    ) -> Result<Seeds<'a>> {
+        let main = repository.main_worktree()?.filter(|_| !worktree.is_main());
+        let main = main.map(|main| {
+            let named = config_file::load(&main).map(|config| {
+                let files = config.into_iter().flat_map(|config| config.env_files);
+                files.map(|(path, _)| path).collect()
+            });
+            (main, named)
+        });
+        Ok(Seeds {
+            worktree,
+            main,
+            patience,
+        })
+    }
+
+    /// What the env file at `path` starts as: the main worktree's, if that one's config names it too,
+    /// so that a branch cannot choose which of its secrets it gets; else an example beside it.
+    ///
+    /// # Errors
+    /// The main worktree's cannot be taken. Then nothing must be made: a setup script that copies it
+    /// if it is missing would find ours.
+    pub fn seed(&self, path: &str, target: &Target) -> Result<Seed> {
+        if let Some((main, named)) = &self.main
+            && let Some(seed) = self
+                .seed_from(main, named, path)
+                .map_err(|error| self.cannot_take(main, path, &error))?
+        {
+            return Ok(seed);
+        }
+        let examples = ["example", "sample", "template", "dist"].into_iter();
+        let text = examples.into_iter().find_map(|suffix| {
+            let name = format!("{}.{suffix}", target.name);
+            let example = Original::read(&target.dir, &name, LIMIT, None).ok()?;
+            String::from_utf8(example.bytes).ok()
+        });
+        Ok(Seed {
+            text: text.unwrap_or_default(),
+            of_main: None,
+        })
+    }
+
+    /// The file of `main` at `path` as it would be without us; `None` if it has none, or its config
+    /// does not name it, or git tracks it.
+    fn seed_from(
+        &self,
+        main: &Worktree,
+        named: &Result<Vec<String>>,
+        path: &str,
+    ) -> Result<Option<Seed>> {
+        let Way::To(there) = Target::find(main, path)? else {
+            return Ok(None);
+        };
+        if !there.dir.has(&there.name) {
+            return Ok(None);
+        }
+        let named = named.as_ref().map_err(Error::clone)?;
+        if !named.iter().any(|name| name == path) || main.tracks(path)? {
+            return Ok(None);
+        }
+        let Some(original) = there.read(Some(self.patience))? else {
+            return Ok(None);
+        };
+        let text = env_text::without(there.text(&original)?);
+        let text = text.map_err(|half| there.half_block(&half))?;
+        // What holds nothing but our block was not there before us.
+        Ok((!text.is_empty()).then_some(Seed {
+            text,
+            of_main: Some(original),
+        }))
+    }
+
+    fn cannot_take(&self, main: &Worktree, path: &str, error: &Error) -> Error {
+        let own = self.worktree.root.path_of(path);
+        let cause = format!("the main worktree's cannot be copied: {}", error.parts().0);
+        let [from, to] = [&main.root.path_of(path), &own].map(|path| shell_word(path));
+        Error::at("make the env file", &own, cause).remedy(format!(
+            "copy it by hand (`cp {from} {to}`) and run `{}`",
+            self.worktree.by_hand()
+        ))
+    }
+}
