@@ -135,23 +135,25 @@ impl Worktree {
 
     /// The bare call for this worktree, as a person would type it anywhere.
     pub fn by_hand(&self) -> String {
-        format!("worktree-ports-hook -C {}", shell_word(self.path()))
+        by_hand(self.path())
     }
 
-    /// Fails unless git's entry for this worktree names this root. What would be written into a
-    /// directory that was copied or moved by hand, no other worktree would find.
+    /// Fails unless git's entry for this worktree names this root, and its path still leads there. What
+    /// would be written into a directory that was copied or moved by hand, no other worktree would
+    /// find; and git is asked by the path.
     pub fn check_registered(&self) -> Result<()> {
+        let root = self
+            .root
+            .identity()
+            .map_err(Error::could_not("read", self.path()))?;
+        let is_there = identity_at(self.path()).is_ok_and(|it| it == root);
         // Another worktree may have taken its place.
-        if !self.is_in_place()? {
+        if !is_there || !self.is_in_place()? {
             return Err(misplaced(self.path(), self.git_dir.path(), &Place::Unknown));
         }
         if self.is_main() {
             return Ok(());
         }
-        let root = self
-            .root
-            .identity()
-            .map_err(Error::could_not("read", self.path()))?;
         match entries::locate(self.git_dir.path())? {
             Place::At(registered) if identity_at(&registered).is_ok_and(|it| it == root) => Ok(()),
             place => Err(misplaced(self.path(), self.git_dir.path(), &place)),
@@ -172,6 +174,11 @@ impl Worktree {
             matches!(head, crate::files::dir::PlainFile::Read { bytes, .. } if !bytes.starts_with(b"ref:")),
         )
     }
+}
+
+/// The bare call for the worktree at `root`, as a person would type it anywhere.
+pub fn by_hand(root: &Path) -> String {
+    format!("worktree-ports-hook -C {}", shell_word(root))
 }
 
 /// Whether the `.git` in `root` is `git_dir`, or a file that names it.
@@ -196,7 +203,7 @@ pub fn leads_to(root: &Dir, git_dir: &Path) -> Result<bool> {
 pub fn misplaced(directory: &Path, git_dir: &Path, registered: &Place) -> Error {
     let leads_back =
         |root: &Path| Dir::open(root).is_ok_and(|it| leads_to(&it, git_dir).unwrap_or(true));
-    match registered {
+    let error = match registered {
         // `git worktree repair` in a copy would take the entry away from the original.
         Place::At(root) if leads_back(root) => Error::new(format!(
             "{} is a copy of the worktree at {}, not a worktree of its own",
@@ -229,7 +236,8 @@ pub fn misplaced(directory: &Path, git_dir: &Path, registered: &Place) -> Error 
                 error,
             )
         }
-    }
+    };
+    error.of_kind(ErrorKind::Misplaced)
 }
 
 /// Whether another worktree of the repository is where git registers `entry`: one that was moved
