@@ -142,6 +142,45 @@ fn the_table_at_the_top_is_what_the_quick_start_gives_three_worktrees() {
 }
 
 #[test]
+fn a_server_is_started_on_the_port_of_its_worktree() {
+    let follower = Follower::of_quick_start();
+    follower.run("git worktree add ../fix-cart");
+    let python = "#!/bin/sh\necho \"$*\"\n";
+    follower.sandbox.write_script("bin/python3", python);
+    let bin = follower.sandbox.path("bin");
+    let serve = block("shell: serve");
+    let printed = follower.run(&format!("PATH='{}':$PATH\n{serve}", bin.display()));
+    assert_eq!(printed, follower.with_own_ports("-m http.server 3010\n"));
+}
+
+#[test]
+fn the_table_of_placeholders_shows_what_they_are() {
+    let follower = Follower::of_quick_start();
+    let readme = readme();
+    let rows = readme.table("| placeholder | main worktree | worktree `fix-cart`, slot 1 |");
+    assert_eq!(rows.len(), 4);
+    follower.run("git worktree add ../fix-cart");
+    for row in rows {
+        let [placeholder, main, linked] = [0, 1, 2].map(|i| row[i].trim_matches('`'));
+        let variable = match placeholder {
+            _ if placeholder.contains("://") => "A_URL",
+            "{web}" => "A_PORT",
+            _ => "A_NAME",
+        };
+        let config = follower
+            .sandbox
+            .config(&["web"])
+            .step(10)
+            .env(variable, placeholder);
+        for (name, expected) in [("repo", main), ("fix-cart", linked)] {
+            follower.sandbox.configure(name, &config);
+            let get = follower.sandbox.run(name, &["--get", variable]).exits(0);
+            assert_eq!(get.stdout.trim_end(), follower.with_own_ports(expected));
+        }
+    }
+}
+
+#[test]
 #[ignore = "needs docker-compose"]
 fn the_quick_start_gives_docker_compose_the_ports_of_the_worktree() {
     let follower = Follower::of_quick_start();
