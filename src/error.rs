@@ -16,6 +16,8 @@ pub enum ErrorKind {
     Refused,
     /// Nothing is there, or nothing can be.
     Absent,
+    /// A directory is not the worktree that its `.git` names: it was copied or moved.
+    Misplaced,
     /// Anything else.
     Other,
 }

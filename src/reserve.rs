@@ -199,6 +199,9 @@ fn transact(
     let in_force = config_file::of(worktree, repository)?;
 
     let reservations = locked.gather(repository, Some(worktree), session)?;
+    for doubt in reservations.doubts() {
+        narrator.warn(doubt);
+    }
     let others = reservations.others_than(None);
     let own = match &before {
         FileState::Own(own) => Some(own),

@@ -11,7 +11,7 @@ use crate::git::entries::Place;
 use crate::git::lock::Held;
 use crate::git::repository::Repository;
 use crate::git::worktree::{Entry, Worktree, is_anothers};
-use crate::narrator::Narrator;
+use crate::narrator::{Narrator, while_slow};
 use crate::ports::{Port, Slot};
 use crate::state::port_file;
 use crate::state::record::Recorded;
@@ -60,12 +60,15 @@ pub struct Reservations<'held> {
     /// Slots are each repository's own: those of other clones are not among them.
     slots: Vec<(Slot, usize)>,
     has_main: bool,
+    /// What of the repository itself could not be read, or not all of it.
+    doubts: Vec<Error>,
     held: PhantomData<&'held Held>,
 }
 
 impl<'held> Reservations<'held> {
     /// Gathers what is reserved for the worktrees of `repository`, but for `own`, and for those of the
-    /// `clones` that it shares its ports with. Warns of what cannot be read in the repository itself.
+    /// `clones` that it shares its ports with. What cannot be read in the repository itself is among the
+    /// [doubts](Reservations::doubts).
     ///
     /// # Errors
     /// The worktrees cannot be listed, a shortage of our own, or a shared clone that cannot be read.
@@ -81,18 +84,19 @@ impl<'held> Reservations<'held> {
             ports: HoldersByPort::new(),
             slots: Vec::new(),
             has_main: repository.has_main(),
+            doubts: Vec::new(),
             held: PhantomData,
         };
         for entry in repository.worktrees()? {
             if !own.is_some_and(|own| entry.is_of(own)) {
-                reservations.add(entry, repository, None, narrator)?;
+                reservations.add(entry, repository, None)?;
             }
         }
         for clone in clones {
             let line = format!("reading the worktrees of {}", quoted(&clone.common_dir));
-            narrator.while_slow(&line, || {
+            while_slow(&line, || {
                 clone.worktrees()?.into_iter().try_for_each(|entry| {
-                    reservations.add(entry, clone, Some(clone.common_dir.clone()), narrator)
+                    reservations.add(entry, clone, Some(clone.common_dir.clone()))
                 })
             })?;
         }
@@ -102,23 +106,18 @@ impl<'held> Reservations<'held> {
 
     /// Reads the files of a worktree. A port file stands alone if it is intact and the worktree is the
     /// one that the entry describes; otherwise the record counts too.
-    fn add(
-        &mut self,
-        entry: Entry,
-        repository: &Repository,
-        clone: Option<PathBuf>,
-        narrator: &Narrator,
-    ) -> Result<()> {
+    fn add(&mut self, entry: Entry, repository: &Repository, clone: Option<PathBuf>) -> Result<()> {
         let index = self.holders.len();
         let is_own_repository = clone.is_none();
         let id = entry.id();
-        // What cannot be read is a warning in the repository itself, whose user can see to it. Another
+        // What cannot be read is a doubt in the repository itself, whose user can see to it. Another
         // clone's ports must be known.
-        let tolerate = |error: Error| match error.kind() {
+        let mut doubts = Vec::new();
+        let mut tolerate = |error: Error| match error.kind() {
             ErrorKind::Shortage => Err(error),
             _ if !is_own_repository => Err(error.within("the ports of a shared clone are unknown")),
             _ => {
-                narrator.warn(error);
+                doubts.push(error);
                 Ok(())
             }
         };
@@ -161,12 +160,6 @@ impl<'held> Reservations<'held> {
             if let Some(doubt) = unknown_ports(&entry, &claims, is_recorded) {
                 tolerate(doubt)?;
             }
-            if let (Some(Doubt::Partial(why)), Some(root)) = (&claims.doubt, entry.root()) {
-                narrator.warn(format_args!(
-                    "{} {why}",
-                    quoted(&root.join(port_file::NAME))
-                ));
-            }
         }
 
         let mut slot_of_main = Vec::new();
@@ -183,6 +176,13 @@ impl<'held> Reservations<'held> {
             }
         }
         drop(id);
+        if let (false, Some(Doubt::Partial(why)), Some(root)) =
+            (is_alone, &claims.doubt, entry.root())
+        {
+            let path = quoted(&root.join(port_file::NAME));
+            doubts.push(Error::new(format!("{path} {why}")));
+        }
+        self.doubts.append(&mut doubts);
         self.holders.push(Holder {
             is_gone: opened.is_none() && entry.root().is_some(),
             entry,
@@ -212,6 +212,19 @@ impl<'held> Reservations<'held> {
             held: PhantomData,
             ..self
         }
+    }
+
+    /// What of the repository itself could not be read, or not all of it.
+    pub fn doubts(&self) -> &[Error] {
+        &self.doubts
+    }
+
+    /// What was at the port file's path of each holder; it is not there any more afterwards.
+    pub fn take_port_files(&mut self) -> Vec<PlainFile> {
+        let holders = self.holders.iter_mut();
+        holders
+            .map(|holder| std::mem::replace(&mut holder.port_file, PlainFile::Missing))
+            .collect()
     }
 
     /// Every worktree that was looked at, the main one first.

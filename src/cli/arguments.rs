@@ -3,8 +3,11 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{ArgGroup, CommandFactory, Parser, ValueHint};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, ArgGroup, CommandFactory, Parser, ValueHint};
 use clap_complete::Shell;
+
+use crate::config::nearest::nearest;
 
 /// Give every git worktree its own ports
 ///
@@ -147,7 +150,7 @@ struct Arguments {
     man: bool,
 }
 
-const USAGE: &str = "\
+pub const USAGE: &str = "\
 worktree-ports-hook [-C PATH] [MODE]
        worktree-ports-hook [-C PATH] --exec COMMAND [ARGUMENT]...";
 
@@ -170,7 +173,7 @@ const ALL_WORKTREES: &str = "All worktrees";
 const THIS_CLONE: &str = "This clone";
 const THIS_PROGRAM: &str = "This program";
 
-const AFTER_HELP: &str = "\
+pub const AFTER_HELP: &str = "\
 Examples:
   This worktree
     worktree-ports-hook --exec npm run dev      run with PORT, WEB_PORT, ... set
@@ -189,6 +192,11 @@ Examples:
 Environment:
   WORKTREE_PORTS_LOCK_TIMEOUT  seconds to wait for another process (default 60)
   NO_COLOR                     if set, --list prints no colors
+
+Files:
+  .worktree-ports.json         the ports of a worktree, at its root
+  .worktree-ports.config.json  services and what is made from their ports
+  .git/worktree-ports/         the program that the hook runs, and the lock
 
 Exit status:
   0    done
@@ -267,18 +275,20 @@ impl Arguments {
 /// They are wrong, or ask for the help, which is then what the error prints.
 pub fn parse(arguments: Vec<OsString>) -> Result<(PathBuf, Mode), clap::Error> {
     let (arguments, command) = split_at_exec(arguments);
-    let arguments = Arguments::try_parse_from(arguments)?;
+    let arguments =
+        Arguments::try_parse_from(arguments).map_err(|error| match word_in(&error) {
+            Some(word) => unknown_word(&word),
+            None => error,
+        })?;
     if (arguments.share || arguments.no_share) && !arguments.install {
         return Err(Arguments::command().error(
-            clap::error::ErrorKind::MissingRequiredArgument,
+            ErrorKind::MissingRequiredArgument,
             "--share and --no-share need --install",
         ));
     }
     if arguments.exec && command.is_empty() {
-        return Err(Arguments::command().error(
-            clap::error::ErrorKind::MissingRequiredArgument,
-            "--exec needs a command",
-        ));
+        return Err(Arguments::command()
+            .error(ErrorKind::MissingRequiredArgument, "--exec needs a command"));
     }
     let here = PathBuf::from(".");
     let directory = [here].iter().chain(&arguments.directory).collect();
@@ -299,19 +309,37 @@ fn split_at_exec(mut arguments: Vec<OsString>) -> (Vec<OsString>, Vec<OsString>)
     (arguments, command)
 }
 
-/// What a shell reads to complete this program's options.
-pub fn completions(shell: Shell) -> String {
-    let mut command = Arguments::command();
-    let name = command.get_name().to_owned();
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut command, name, &mut script);
-    String::from_utf8(script).expect("options have names in ASCII")
+/// The word without a dash that clap does not know, as there are no subcommands.
+fn word_in(error: &clap::Error) -> Option<String> {
+    match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(word))
+            if error.kind() == ErrorKind::UnknownArgument && !word.starts_with('-') =>
+        {
+            Some(word.clone())
+        }
+        _ => None,
+    }
 }
 
-/// The manual page, as roff.
-pub fn man() -> String {
-    let mut page = Vec::new();
-    let written = clap_mangen::Man::new(Arguments::command()).render(&mut page);
-    written.expect("memory can be written to");
-    String::from_utf8(page).expect("the help is UTF-8")
+/// The error of a word that is no option, with the one that it most likely stands for.
+fn unknown_word(word: &str) -> clap::Error {
+    const OTHER_WORDS: [(&str, &str); 3] = [("ls", "list"), ("run", "exec"), ("status", "list")];
+    let command = Arguments::command();
+    let options: Vec<&str> = command.get_arguments().filter_map(Arg::get_long).collect();
+    let other = OTHER_WORDS.iter().find(|(other, _)| *other == word);
+    let meant = match other {
+        Some((_, option)) => Some(*option),
+        None => nearest(word, options.into_iter()),
+    };
+    let what = format!("unexpected word '{word}'");
+    let message = match meant {
+        Some(option) => format!("{what}\n\n  tip: use '--{option}'"),
+        None => format!("{what}; every mode is an option"),
+    };
+    Arguments::command().error(ErrorKind::UnknownArgument, message)
+}
+
+/// The options, as clap knows them.
+pub fn command() -> clap::Command {
+    Arguments::command()
 }

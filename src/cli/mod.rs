@@ -1,6 +1,9 @@
 //! The command line: git's three arguments, or a person's options.
 
+mod all;
 mod arguments;
+mod completions;
+mod man;
 
 use std::env;
 use std::ffi::OsString;
@@ -10,20 +13,19 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use crate::allocate::adopt;
 use crate::allocate::plan::Request;
-use crate::cli::arguments::{Mode, completions, man};
+use crate::cli::arguments::Mode;
 use crate::config::file as config_file;
 use crate::config::nearest::nearest;
-use crate::error::{Error, Result, printable, quoted};
+use crate::error::{Error, ErrorKind, Result, quoted};
 use crate::git::repository::{self, Found, Owner, Repository};
 use crate::git::worktree::Worktree;
 use crate::hook;
 use crate::install::{self, InstallRequest, Installed};
 use crate::narrator::Narrator;
 use crate::release::{self, Released};
-use crate::report::render::{self, Look};
-use crate::report::{check, status};
+use crate::report::table::{self, TableStyle};
+use crate::report::{check, facts, render, status};
 use crate::reserve::{self, Outcome};
 use crate::session::Session;
 use crate::state::port_file::{self, FileState};
@@ -143,15 +145,24 @@ fn serve(mode: Mode, directory: &Path, session: &Session) -> Result<Exit> {
     match mode {
         Mode::Install { share } => return install(directory, share, session),
         Mode::Uninstall => return install::uninstall(directory, session).map(|()| Exit::Done),
-        Mode::Completions(shell) => return answer(&completions(shell)).map(|()| Exit::Done),
-        Mode::Man => return answer(&man()).map(|()| Exit::Done),
+        Mode::Completions(shell) => {
+            return answer(&completions::script(shell)).map(|()| Exit::Done);
+        }
+        Mode::Man => return answer(&man::page()).map(|()| Exit::Done),
         _ => {}
     }
-    let found = repository::find_outermost(directory)?;
+    let found = repository::find_outermost(directory);
+    if let (Mode::Check, Err(error)) = (&mode, &found)
+        && error.kind() == ErrorKind::Misplaced
+    {
+        answer(&render::error_as_problem(error))?;
+        return Ok(Exit::Failed);
+    }
+    let found = found?;
     match mode {
         Mode::List { json, all_clones } => list(&found, json, all_clones, session),
         Mode::Check => check(&found, session),
-        Mode::All { json, adopt } => all(&found.repository, json, adopt, session),
+        Mode::All { json, adopt } => all::serve(&found.repository, json, adopt, session),
         mode => {
             let Found {
                 repository,
@@ -311,72 +322,13 @@ fn exec(command: &[OsString], directory: &Path, assigned: &Assigned, session: &S
     }
 }
 
-/// Assigns ports to every worktree that has none and brings all up to date, or takes over the ports
-/// of other tools' files. A worktree that cannot have any does not keep the others from theirs.
-fn all(repository: &Repository, json: bool, adopt: bool, session: &Session) -> Result<Exit> {
-    let narrator = &session.narrator;
-    let mut exit = Exit::Done;
-    let mut reservations = Vec::new();
-    let mut text = String::new();
-    let mut worktrees = Vec::new();
-    for worktree in repository.live_worktrees()? {
-        match worktree {
-            Ok(worktree) => worktrees.push(rank_of_adoption(&worktree, repository, adopt)?),
-            Err(error) => {
-                narrator.error(&error);
-                exit = Exit::Failed;
-            }
-        }
-    }
-    worktrees.sort_by_key(|(rank, _)| *rank);
-    for (rank, path) in worktrees {
-        let worktree = match Worktree::at(&path) {
-            Ok(Some(worktree)) => worktree,
-            _ => continue,
-        };
-        let request = match rank {
-            Rank::AtASlot | Rank::Elsewhere => Some(Request::Adopt),
-            Rank::NotToAdopt => None,
-        };
-        let outcome = match request {
-            Some(request) => reserve::request(repository, &worktree, request, session),
-            None if adopt => continue,
-            None => reserve::ensure(repository, &worktree, session),
-        };
-        match outcome {
-            Ok(Outcome::Kept(assigned)) => reservations.push(assigned.reservation),
-            Ok(Outcome::Written(assigned, summary)) => {
-                tell_what_was_replaced(&summary.before, &worktree, narrator);
-                let what = match summary.of_update() {
-                    Some(update) if !summary.wrote_port_file => update,
-                    _ => summary.of_allocation(&assigned),
-                };
-                let _ = writeln!(text, "{}: {what}", printable(worktree.name()));
-                reservations.push(assigned.reservation);
-            }
-            // Another tool's file is its owner's wish.
-            Ok(Outcome::LeftAlone(state)) => narrator.tell(reserve::left_alone(&worktree, &state)),
-            Err(error) => {
-                narrator.error(&error);
-                exit = Exit::Failed;
-            }
-        }
-    }
-    answer(&if json {
-        render::json(&reservations)
-    } else {
-        text
-    })?;
-    Ok(exit)
-}
-
 fn list(found: &Found, json: bool, all_clones: bool, session: &Session) -> Result<Exit> {
     let statuses = status::of_all(found, all_clones, session)?;
     answer(&if json {
-        render::list_json(&statuses, all_clones)
+        table::list_json(&statuses, all_clones)
     } else {
         let is_terminal = io::stdout().is_terminal();
-        let look = Look {
+        let style = TableStyle {
             colour: is_terminal && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
             links: is_terminal,
             // A pipe or a file gets the full table.
@@ -386,15 +338,16 @@ fn list(found: &Found, json: bool, all_clones: bool, session: &Session) -> Resul
                 .map(|(width, _)| usize::from(width.0)),
             from: env::current_dir().unwrap_or_default(),
         };
-        render::list(&statuses, found.worktree.as_ref(), &look)
+        table::list(&statuses, found.worktree.as_ref(), &style)
     })?;
     Ok(Exit::Done)
 }
 
 fn check(found: &Found, session: &Session) -> Result<Exit> {
-    let problems = check::problems(found, &this_program()?, session)?;
-    answer(&render::problems(&problems))?;
-    if problems.is_empty() {
+    let facts = facts::gather(found, &this_program()?, session)?;
+    let findings = check::findings(&facts);
+    answer(&render::problems(&findings, &facts))?;
+    if findings.is_empty() {
         session.narrator.tell("no problems found");
         return Ok(Exit::Done);
     }
@@ -467,32 +420,4 @@ fn install(directory: &Path, share: Option<bool>, session: &Session) -> Result<E
 fn this_program() -> Result<PathBuf> {
     env::current_exe()
         .map_err(|error| Error::new(format!("could not find the running program: {error}")))
-}
-
-/// In which order worktrees get the ports that other tools' files name: those that are at a slot first,
-/// so that no other takes it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Rank {
-    AtASlot,
-    Elsewhere,
-    NotToAdopt,
-}
-
-fn rank_of_adoption(
-    worktree: &Worktree,
-    repository: &Repository,
-    adopt: bool,
-) -> Result<(Rank, PathBuf)> {
-    let rank = match worktree.port_file()? {
-        FileState::Foreign(bytes) if adopt => {
-            let config = config_file::of(worktree, repository)?.config;
-            if adopt::stands_at_a_slot(&bytes, &config) {
-                Rank::AtASlot
-            } else {
-                Rank::Elsewhere
-            }
-        }
-        _ => Rank::NotToAdopt,
-    };
-    Ok((rank, worktree.path().to_owned()))
 }

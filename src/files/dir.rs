@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::system;
 use crate::error::ErrorKind;
 
-pub use super::system::{is_executable, is_open_for_writing};
+pub use super::system::is_open_for_writing;
 
 /// How large most of git's one-line files are, in bytes.
 const USUAL_SIZE: usize = 255;
@@ -226,10 +226,10 @@ pub fn keep_access(new: &File, old: &File) -> io::Result<()> {
     system::keep_access(new, old)
 }
 
-/// Gives `made`, a file or directory in a directory that is shared as `common` says, the owner and
+/// Gives `file`, a file or directory in a directory that is shared as `common` says, the owner and
 /// group of that and the mode `mode`, whatever the umask, as far as this process may.
-pub fn share(made: &File, common: &Stat, mode: u32) {
-    system::share(made, common, mode);
+pub fn share(file: &File, common: &Stat, mode: u32) {
+    system::share(file, common, mode);
 }
 
 /// The identity of an open file.
@@ -260,7 +260,9 @@ fn unreadable(error: io::Error) -> io::Result<PlainFile> {
     match ErrorKind::of(&error) {
         ErrorKind::Shortage => Err(error),
         ErrorKind::Absent => Ok(PlainFile::Missing),
-        ErrorKind::Refused | ErrorKind::Other => Ok(PlainFile::Unreadable(error)),
+        ErrorKind::Refused | ErrorKind::Misplaced | ErrorKind::Other => {
+            Ok(PlainFile::Unreadable(error))
+        }
     }
 }
 

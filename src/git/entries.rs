@@ -58,7 +58,9 @@ pub fn locate(git_dir: &Path) -> Result<Place> {
         Err(error) => match ErrorKind::of(&error) {
             ErrorKind::Absent => Place::Unknown,
             ErrorKind::Shortage => return Err(Error::could_not("read", git_dir)(error)),
-            ErrorKind::Refused | ErrorKind::Other => Place::Unreadable(error),
+            ErrorKind::Refused | ErrorKind::Misplaced | ErrorKind::Other => {
+                Place::Unreadable(error)
+            }
         },
     })
 }

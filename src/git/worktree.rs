@@ -135,7 +135,7 @@ impl Worktree {
 
     /// The bare call for this worktree, as a person would type it anywhere.
     pub fn by_hand(&self) -> String {
-        format!("worktree-ports-hook -C {}", shell_word(self.path()))
+        by_hand(self.path())
     }
 
     /// Fails unless git's entry for this worktree names this root, and its path still leads there. What
@@ -176,6 +176,11 @@ impl Worktree {
     }
 }
 
+/// The bare call for the worktree at `root`, as a person would type it anywhere.
+pub fn by_hand(root: &Path) -> String {
+    format!("worktree-ports-hook -C {}", shell_word(root))
+}
+
 /// Whether the `.git` in `root` is `git_dir`, or a file that names it.
 pub fn leads_to(root: &Dir, git_dir: &Path) -> Result<bool> {
     let dot_git = root.path_of(".git");
@@ -198,7 +203,7 @@ pub fn leads_to(root: &Dir, git_dir: &Path) -> Result<bool> {
 pub fn misplaced(directory: &Path, git_dir: &Path, registered: &Place) -> Error {
     let leads_back =
         |root: &Path| Dir::open(root).is_ok_and(|it| leads_to(&it, git_dir).unwrap_or(true));
-    match registered {
+    let error = match registered {
         // `git worktree repair` in a copy would take the entry away from the original.
         Place::At(root) if leads_back(root) => Error::new(format!(
             "{} is a copy of the worktree at {}, not a worktree of its own",
@@ -231,7 +236,8 @@ pub fn misplaced(directory: &Path, git_dir: &Path, registered: &Place) -> Error 
                 error,
             )
         }
-    }
+    };
+    error.of_kind(ErrorKind::Misplaced)
 }
 
 /// Whether another worktree of the repository is where git registers `entry`: one that was moved

@@ -1,5 +1,7 @@
 //! What people and programs are shown.
 
 pub mod check;
+pub mod facts;
 pub mod render;
 pub mod status;
+pub mod table;

@@ -1,19 +1,21 @@
-//! What people and programs are shown.
+//! What people and programs are shown of a worktree's ports, and of problems.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt::Write;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use unicode_width::UnicodeWidthStr;
 
-use crate::config::assignment;
-use crate::error::{Error, drives_terminal, printable};
-use crate::git::worktree::Worktree;
-use crate::ports::{Bundle, Port, ServiceName, Slot};
-use crate::report::status::Status;
-use crate::state::reservation::{Ports, Reservation, pretty};
+use crate::config::file as config_file;
+use crate::config::{SlotShortage, assignment};
+use crate::error::{Error, drives_terminal, printable, quoted, shell_word};
+use crate::files::staged::SUFFIX;
+use crate::git::worktree::{Worktree, by_hand};
+use crate::ports::{Bundle, Port, ServiceName};
+use crate::report::check::{Finding, Problem};
+use crate::report::facts::{Facts, Unusable, WayBack};
+use crate::state::port_file;
+use crate::state::reservation::{Reservation, pretty};
 
 /// A worktree's reservation for a person.
 pub fn text(worktree: &Worktree, reservation: &Reservation) -> String {
@@ -60,182 +62,279 @@ pub fn json(value: &impl Serialize) -> String {
     harmless
 }
 
-/// A worktree for a program.
-#[derive(Serialize)]
-struct Listed<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    repository: Option<Cow<'a, str>>,
-    worktree: Option<Cow<'a, str>>,
-    branch: Option<&'a str>,
-    path: Option<Cow<'a, str>>,
-    state: &'static str,
-    slot: Option<Slot>,
-    ports: Ports<'a>,
-    urls: BTreeMap<&'a str, &'a str>,
-    listening: &'a [ServiceName],
+/// A problem, and what mends it on the next line.
+pub fn problem(what: &str, remedy: &str) -> String {
+    format!("{}\n    {}\n", printable(what), printable(remedy))
 }
 
-/// The worktrees for a program; of several clones, each with its `repository`.
-pub fn list_json(statuses: &[Status], of_clones: bool) -> String {
-    let listed = statuses.iter().map(|status| Listed {
-        repository: of_clones.then(|| status.repository.to_string_lossy()),
-        worktree: status.entry.id(),
-        branch: status.branch.as_deref(),
-        path: status.entry.root().map(Path::to_string_lossy),
-        state: status.condition.word(),
-        slot: status.bundle().map(|bundle| bundle.slot),
-        ports: Ports(status.bundle().map_or(&[], |bundle| &bundle.ports)),
-        urls: urls(status),
-        listening: &status.listening,
+/// An error as a problem.
+pub fn error_as_problem(error: &Error) -> String {
+    let (what, remedy) = error.parts();
+    problem(what, remedy.unwrap_or_default())
+}
+
+/// The problems, each with what mends it.
+pub fn problems(findings: &[Finding<'_>], facts: &Facts) -> String {
+    let told = findings.iter().map(|finding| {
+        let root = finding.worktree.map_or(&facts.common_dir, |it| &it.root);
+        let (what, remedy) = told(&finding.problem, root, facts);
+        problem(&what, &remedy)
     });
-    json(&listed.collect::<Vec<_>>())
+    told.collect()
 }
 
-fn urls(status: &Status) -> BTreeMap<&str, &str> {
-    let urls = status.reservation.iter().flat_map(|own| &own.urls);
-    urls.map(|(name, url)| (&**name, &**url)).collect()
-}
-
-/// How a table is to look.
-pub struct Look {
-    /// Whether colours are shown.
-    pub colour: bool,
-    /// Whether ports are links to their URLs.
-    pub links: bool,
-    /// The columns of the terminal, where there is one.
-    pub width: Option<usize>,
-    /// The directory that paths are shown from.
-    pub from: PathBuf,
-}
-
-/// The worktrees for a person: a table, or on a terminal that is too narrow for it, a block each.
-pub fn list(statuses: &[Status], current: Option<&Worktree>, look: &Look) -> String {
-    const HEAD: [&str; 7] = ["", "WORKTREE", "BRANCH", "PATH", "SLOT", "PORTS", "STATE"];
-    let rows: Vec<[String; 7]> = statuses
-        .iter()
-        .map(|status| row(status, current, look))
-        .collect();
-    let widths: [usize; 7] = std::array::from_fn(|column| {
-        let cells = rows.iter().map(|row| row[column].width());
-        cells
-            .chain([HEAD[column].width()])
-            .max()
-            .unwrap_or_default()
-    });
-    let total = widths.iter().sum::<usize>() + 2 * (widths.len() - 1);
-    if look.width.is_some_and(|width| total > width) {
-        return rows.iter().map(|row| block(row, look)).collect();
-    }
-    let mut text = line(&HEAD.map(str::to_owned), widths, false);
-    for row in &rows {
-        text.push_str(&line(row, widths, look.colour));
-    }
-    text
-}
-
-fn row(status: &Status, current: Option<&Worktree>, look: &Look) -> [String; 7] {
-    let is_current = current.is_some_and(|current| {
-        status.entry.is_of(current) && status.repository == *current.common_dir
-    });
-    let slot = status.bundle().map(|bundle| bundle.slot);
-    let ports = status
-        .bundle()
-        .map_or_else(|| "-".to_owned(), |bundle| ports(bundle, &status.listening));
-    let branch = status
-        .branch
-        .as_deref()
-        .map_or_else(|| "(detached)".to_owned(), printable);
-    let path = status.entry.root().map_or_else(
-        || "(unknown)".to_owned(),
-        |root| printable(&short(root, &look.from).display().to_string()),
-    );
-    [
-        if is_current { "*" } else { "" }.to_owned(),
-        printable(&status.entry.name()),
-        branch,
-        path,
-        slot.map_or_else(|| "-".to_owned(), |slot| slot.to_string()),
-        ports,
-        status.condition.word().to_owned(),
-    ]
-}
-
-/// `cloud 8100 (listening), api 8200`
-fn ports(bundle: &Bundle, listening: &[ServiceName]) -> String {
-    let port = |(service, port): &(ServiceName, Port)| {
-        let mark = if listening.contains(service) {
-            " (listening)"
-        } else {
-            ""
-        };
-        printable(&format!("{service} {port}{mark}"))
-    };
-    let ports: Vec<String> = bundle.ports.iter().map(port).collect();
-    ports.join(", ")
-}
-
-fn line(cells: &[String; 7], widths: [usize; 7], colour: bool) -> String {
-    let mut text = String::new();
-    for (column, (cell, width)) in cells.iter().zip(widths).enumerate() {
-        let padding = " ".repeat(width - cell.width() + 2);
-        if colour && column == cells.len() - 1 {
-            text.push_str(&in_colour(cell));
-        } else {
-            text.push_str(cell);
+/// What is wrong in the worktree at `root`, and what mends it.
+fn told(problem: &Problem<'_>, root: &Path, facts: &Facts) -> (String, String) {
+    let port_file = quoted(&root.join(port_file::NAME));
+    let bare = by_hand(root);
+    let run = format!("run `{bare}`");
+    match problem {
+        Problem::Hook(problem) => {
+            let error = Error::from(*problem);
+            let (what, remedy) = error.parts();
+            (what.to_owned(), remedy.unwrap_or_default().to_owned())
         }
-        text.push_str(&padding);
+        Problem::BareByAccident(common_dir) => (
+            format!(
+                "{} says that it is bare, but it has an index, as only the repository of a main worktree has",
+                quoted(common_dir)
+            ),
+            format!(
+                "run `git -C {} config core.bare false`",
+                shell_word(common_dir)
+            ),
+        ),
+        Problem::Unusable(unusable) => of_place(unusable, root, facts),
+        Problem::FewSlots(shortage, step, roots) => few_slots(shortage, *step, roots),
+        Problem::SameBasePorts(ports, clone) => same_base_ports(ports, clone, root),
+        Problem::SameNames(variable, names, clone) => same_names(variable, names, clone, facts),
+        Problem::NotIgnored { paths, files } => not_ignored(paths, files, facts),
+        Problem::Copied => (format!("{port_file} is a copy of another worktree's"), run),
+        Problem::Damaged => (format!("{port_file} is damaged"), run),
+        Problem::Foreign { is_adoptable } => (
+            format!("{port_file} belongs to another tool"),
+            if *is_adoptable {
+                format!(
+                    "run `{bare} --adopt` to take its ports over, or `{bare} --reallocate` to replace it"
+                )
+            } else {
+                format!(
+                    "run `{bare} --reallocate` to replace it; `--adopt` cannot take its ports over"
+                )
+            },
+        ),
+        Problem::Shared { of, with, to_move } => (
+            format!(
+                "{} has what others have too: {}",
+                quoted(of),
+                with.join("; ")
+            ),
+            format!("run `{} --reallocate`", by_hand(to_move)),
+        ),
+        Problem::Joining(services) => {
+            let services: Vec<&str> = services.iter().map(ServiceName::as_str).collect();
+            (
+                format!("{port_file} has no port for {}", services.join(", ")),
+                run,
+            )
+        }
+        Problem::PortFileOutdated => (
+            format!("{port_file} does not say what the config says now"),
+            run,
+        ),
+        Problem::RecordOutdated(record) => (
+            format!("{} does not say what {port_file} says", quoted(record)),
+            run,
+        ),
+        Problem::FileOutdated(path) => (
+            format!("{} is not up to date", quoted(&root.join(path))),
+            run,
+        ),
+        Problem::Spanning { path, name } => {
+            let path = quoted(&root.join(path));
+            let what = format!(
+                "`{name}` is set twice in {path}: its other value spans lines, which were left"
+            );
+            (what, format!("delete those lines from {path}"))
+        }
+        Problem::Leftovers => (
+            format!(
+                "an interrupted run has left temporary files in {}",
+                quoted(root)
+            ),
+            run,
+        ),
+        Problem::NotIgnoredHere(path) => (
+            format!("git does not ignore {}", quoted(&root.join(path))),
+            format!(
+                "run `{}`",
+                append(&[format!("/{path}")], &root.join(".gitignore"))
+            ),
+        ),
+        Problem::Reincluded { path, rule } => (
+            format!(
+                "git does not ignore {}, by the rule `{rule}`",
+                quoted(&root.join(path))
+            ),
+            "remove that rule".to_owned(),
+        ),
+        Problem::Config(error)
+        | Problem::LeftAlone(error)
+        | Problem::NoPorts(error)
+        | Problem::Obstacle(error)
+        | Problem::Unanswered(error) => {
+            let (what, remedy) = error.parts();
+            let again = || run_git_again(root);
+            (what.to_owned(), remedy.map_or_else(again, str::to_owned))
+        }
     }
-    text.truncate(text.trim_end().len());
-    text.push('\n');
-    text
 }
 
-fn block(row: &[String; 7], look: &Look) -> String {
-    let [mark, name, branch, path, slot, ports, state] = row;
-    let state = if look.colour {
-        in_colour(state)
-    } else {
-        state.clone()
-    };
-    let mark = if mark.is_empty() { " " } else { mark };
+/// For what git would not say: most often its index is broken.
+fn run_git_again(root: &Path) -> String {
     format!(
-        "{mark} {name}: {state}\n    branch {branch}\n    path {path}\n    slot {slot}\n    ports {ports}\n"
+        "run `git -C {} status`, and mend what it complains of",
+        shell_word(root)
     )
 }
 
-/// The word for a state, in the colour that goes with it.
-fn in_colour(state: &str) -> String {
-    // SGR: green, faint, red.
-    let code = match state {
-        "ok" => "32",
-        "none" => "2",
-        _ => "31",
+fn of_place(unusable: &Unusable, root: &Path, facts: &Facts) -> (String, String) {
+    let git = format!("git -C {}", shell_word(&facts.common_dir));
+    let path = quoted(root);
+    let moved_or_gone = |is_locked: &bool| {
+        let word = shell_word(root);
+        let unlock = if *is_locked {
+            format!("{git} worktree unlock {word} && ")
+        } else {
+            String::new()
+        };
+        format!(
+            "if it was moved, run `git worktree repair` in its new place; if it is gone for good, run `{unlock}{git} worktree remove {word}`"
+        )
     };
-    format!("\x1b[{code}m{state}\x1b[0m")
-}
-
-/// `path` as seen from the directory `from`, where that is shorter.
-fn short(path: &Path, from: &Path) -> PathBuf {
-    let shared = path
-        .components()
-        .zip(from.components())
-        .take_while(|(one, other)| one == other)
-        .count();
-    let up = from.components().skip(shared).map(|_| Component::ParentDir);
-    let relative: PathBuf = up.chain(path.components().skip(shared)).collect();
-    if relative.as_os_str().is_empty() {
-        PathBuf::from(".")
-    } else if relative.as_os_str().len() < path.as_os_str().len() {
-        relative
-    } else {
-        path.to_owned()
+    match unusable {
+        Unusable::Unreadable(error) => {
+            let (what, remedy) = error.parts();
+            let mend = remedy.unwrap_or("give this user access to it");
+            (what.to_owned(), mend.to_owned())
+        }
+        Unusable::Nowhere => (
+            format!("the entry {path} does not say where its worktree is"),
+            format!(
+                "if the worktree is there, run `git worktree repair` in it; if it is gone for good, run `rm -r {}`",
+                shell_word(root)
+            ),
+        ),
+        Unusable::Gone { is_locked } => (
+            format!("the worktree at {path} is not there"),
+            moved_or_gone(is_locked),
+        ),
+        Unusable::NotADirectory { is_locked } => (
+            format!("{path} is no directory, but git has a worktree there"),
+            format!("move that away; {}", moved_or_gone(is_locked)),
+        ),
+        Unusable::NoDotGit => (
+            format!("{} is missing", quoted(&root.join(".git"))),
+            format!("run `{git} worktree repair`"),
+        ),
+        Unusable::LeadsElsewhere { entry, way_back } => {
+            let what = format!(
+                "{} does not lead to {}",
+                quoted(&root.join(".git")),
+                quoted(entry)
+            );
+            let remove = format!("run `rm -r {}`", shell_word(entry));
+            let mend = match way_back {
+                WayBack::Repair => format!("run `{git} worktree repair`"),
+                WayBack::ToAnother => remove,
+                WayBack::Unknown => format!(
+                    "if it was moved, run `git worktree repair` in its new place; if it is gone, or if this clone is a copy, {remove}"
+                ),
+            };
+            (what, mend)
+        }
     }
 }
 
-/// Problems, a line each, with what mends them.
-pub fn problems(problems: &[Error]) -> String {
-    let line = |problem: &Error| printable(&problem.to_string()) + "\n";
-    problems.iter().map(line).collect()
+fn few_slots(shortage: &SlotShortage, step: u32, roots: &[&Path]) -> (String, String) {
+    let configs = roots
+        .iter()
+        .map(|root| quoted(&root.join(config_file::NAME)));
+    let configs: Vec<String> = configs.collect();
+    let worktrees = match shortage.usable {
+        1 => "only 1 worktree".to_owned(),
+        usable => format!("only {usable} worktrees"),
+    };
+    let what = format!(
+        "{worktrees} can have ports at a time: with `step` {step} in {}, services take the ports of each other's slots",
+        configs.join(", ")
+    );
+    let mend = match shortage.better_step {
+        Some(better) => format!("set `step` to {better}"),
+        None => "give the services base ports that are farther apart".to_owned(),
+    };
+    (what, mend)
+}
+
+fn same_base_ports(ports: &[Port], clone: &Path, root: &Path) -> (String, String) {
+    let ports: Vec<String> = ports.iter().map(Port::to_string).collect();
+    let what = format!(
+        "the main worktrees {} and that of {} have the same base ports: {}",
+        quoted(root),
+        quoted(clone),
+        ports.join(", ")
+    );
+    let mend = format!(
+        "change the base ports in {}, then run `{} --reallocate`",
+        quoted(&root.join(config_file::NAME)),
+        by_hand(root)
+    );
+    (what, mend)
+}
+
+fn same_names(variable: &str, names: &[&str], clone: &Path, facts: &Facts) -> (String, String) {
+    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    let what = format!(
+        "`{variable}` is {} both here and in the clone {}",
+        names.join(", "),
+        quoted(clone)
+    );
+    let directory = facts
+        .worktrees
+        .first()
+        .map_or(&*facts.common_dir, |it| &it.root);
+    let mend = format!(
+        "add something of this clone to its value in `{}`, then run `{} --all`",
+        config_file::NAME,
+        by_hand(directory)
+    );
+    (what, mend)
+}
+
+fn not_ignored(paths: &BTreeSet<&str>, files: &[PathBuf], facts: &Facts) -> (String, String) {
+    let files: Vec<String> = files.iter().map(|file| quoted(file)).collect();
+    let info = facts.common_dir.join("info");
+    let rules = paths.iter().map(|path| format!("/{path}"));
+    let rules: Vec<String> = rules.chain([format!("*{SUFFIX}")]).collect();
+    let mend = format!(
+        "run `mkdir -p {} && {}`",
+        shell_word(&info),
+        append(&rules, &info.join("exclude"))
+    );
+    (format!("git does not ignore {}", files.join(", ")), mend)
+}
+
+/// The command that appends lines to a file, which may be missing or lack a newline at its end.
+fn append(lines: &[String], file: &Path) -> String {
+    let words: Vec<String> = lines
+        .iter()
+        .map(|line| shell_word(Path::new(line)))
+        .collect();
+    format!(
+        r"printf '\n%s' {} '' >> {}",
+        words.join(" "),
+        shell_word(file)
+    )
 }
 
 #[cfg(test)]

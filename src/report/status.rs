@@ -12,7 +12,7 @@ use crate::git::clones;
 use crate::git::command::ask_whether;
 use crate::git::entries::Place;
 use crate::git::repository::{Found, Repository};
-use crate::git::worktree::{Entry, Worktree};
+use crate::git::worktree::Entry;
 use crate::ports::{Bundle, ServiceName};
 use crate::reserve;
 use crate::session::Session;

@@ -126,7 +126,9 @@ impl Recorded {
                 return Err(Error::could_not("read the record in", git_dir)(error));
             }
             ErrorKind::Absent => PlainFile::Missing,
-            ErrorKind::Refused | ErrorKind::Other => PlainFile::Unreadable(error),
+            ErrorKind::Refused | ErrorKind::Misplaced | ErrorKind::Other => {
+                PlainFile::Unreadable(error)
+            }
         };
         Ok(Recorded {
             id,

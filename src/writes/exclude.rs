@@ -172,7 +172,7 @@ fn try_change(
             return Staged::prepare(dir, name, &text, access)?.commit_new();
         };
         let staged = original.stage(dir, name, &text)?;
-        if !original.is_unchanged(dir, name, &session.patience)? {
+        if !original.is_unchanged(dir, name, &session.patience) {
             return Ok(false);
         }
         if text.is_empty() && !path.is_symlink() {

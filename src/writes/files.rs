@@ -128,21 +128,42 @@ impl<'a> Files<'a> {
     /// The files that are not as they should be, each with the reason if it cannot be brought up to
     /// date. git is not asked, and nobody is waited for.
     pub fn outdated(&self) -> Vec<(&'a str, Option<Error>)> {
-        let planned = self
-            .aims()
-            .into_iter()
-            .map(|(path, aim)| self.plan(path, aim, None));
-        planned
-            .filter_map(|planned| match planned.change {
-                // The record still names it.
-                Ok(_) if matches!(planned.aim, Aim::NoBlock | Aim::Gone) => {
-                    Some((planned.path, None))
-                }
-                Ok(Change::Nothing | Change::Absent) => None,
-                Ok(_) => Some((planned.path, None)),
-                Err(error) => Some((planned.path, Some(error))),
-            })
-            .collect()
+        let aims = self.aims().into_iter();
+        let planned = aims.map(|(path, aim)| self.plan(path, aim, None));
+        planned.filter_map(Planned::outdated).collect()
+    }
+
+    /// As [`Files::outdated`], but git is asked too, and it is known what a file to be made starts as.
+    /// A file is among them if git tracks it, even one that is as it should be.
+    pub fn problems(&self, repository: &Repository) -> Result<Vec<(&'a str, Option<Error>)>> {
+        let mut planned = self.plan_with_git(repository, None)?;
+        let paths: Vec<&str> = planned.iter().map(|file| file.path).collect();
+        let tracked = self.worktree.tracked(&paths)?;
+        for file in &mut planned {
+            if let (Aim::Block(_) | Aim::From(_), Ok(Change::Nothing), Some(Way::To(target))) =
+                (&file.aim, &file.change, &file.way)
+                && let Some(problem) = self.problem_of_git(file, target, &tracked)
+                && tracked.contains(file.path)
+            {
+                file.change = Err(problem);
+            }
+        }
+        Ok(planned.into_iter().filter_map(Planned::outdated).collect())
+    }
+
+    /// The variables that lines of the user's in the env files define too, because their values span
+    /// lines, each with the path of the file.
+    pub fn spanning(&self) -> Vec<(&'a str, &'a str)> {
+        let names = self.wanted.env_files.iter().flat_map(|file| {
+            let original = match Target::find(self.worktree, &file.path) {
+                Ok(Way::To(target)) => target.read(None).ok().flatten(),
+                _ => None,
+            };
+            let bytes = original.map_or(Vec::new(), |original| original.bytes);
+            let names = env_text::spanning(&String::from_utf8_lossy(&bytes), &file.lines);
+            names.into_iter().map(|name| (&*file.path, name))
+        });
+        names.collect()
     }
 
     /// Whether the config lacks a variable that is written in a file, or a file.
@@ -341,7 +362,18 @@ impl<'a> Files<'a> {
         _held: &Held,
         repository: &'a Repository,
     ) -> Result<PlannedFiles<'a>> {
-        let patience = Some(&self.session.patience);
+        Ok(PlannedFiles {
+            files: self,
+            repository,
+            planned: self.plan_with_git(repository, Some(&self.session.patience))?,
+        })
+    }
+
+    fn plan_with_git(
+        &self,
+        repository: &Repository,
+        patience: Option<&Patience>,
+    ) -> Result<Vec<Planned<'a>>> {
         let aims = self.aims().into_iter();
         let mut planned: Vec<_> = aims
             .map(|(path, aim)| self.plan(path, aim, patience))
@@ -367,11 +399,7 @@ impl<'a> Files<'a> {
                 Ok(Change::Make(text, seed))
             });
         }
-        Ok(PlannedFiles {
-            files: self,
-            repository,
-            planned,
-        })
+        Ok(planned)
     }
 
     /// Turns what would be written over something of git's into an error.
@@ -439,7 +467,18 @@ impl<'a> Files<'a> {
     }
 }
 
-impl Planned<'_> {
+impl<'a> Planned<'a> {
+    /// Its path, if it is not as it should be, with the reason if it cannot be brought up to date.
+    fn outdated(self) -> Option<(&'a str, Option<Error>)> {
+        match self.change {
+            // The record still names it.
+            Ok(_) if matches!(self.aim, Aim::NoBlock | Aim::Gone) => Some((self.path, None)),
+            Ok(Change::Nothing | Change::Absent) => None,
+            Ok(_) => Some((self.path, None)),
+            Err(error) => Some((self.path, Some(error))),
+        }
+    }
+
     /// The place of a file that is to be changed.
     fn target(&self) -> Option<&Target> {
         match (&self.change, &self.way) {
@@ -487,10 +526,10 @@ impl Planned<'_> {
         let commit = || match (change, staged) {
             (Change::Make(..), Some(staged)) => staged.commit_new(),
             (Change::Replace(original, _), Some(staged)) => {
-                Ok(is_unchanged(original)? && staged.commit().map(|()| true)?)
+                Ok(is_unchanged(original) && staged.commit().map(|()| true)?)
             }
             (Change::Remove(original), _) => {
-                Ok(is_unchanged(original)? && (dir.remove(name)? | remove_leftover(dir, name)?))
+                Ok(is_unchanged(original) && (dir.remove(name)? | remove_leftover(dir, name)?))
             }
             _ => Ok(true),
         };

@@ -594,7 +594,7 @@ fn asks(sandbox: &Sandbox, at: &str) -> bool {
 const ODD: &str = "r (x)+.*[a]{2}^$|\\ 'q'";
 
 #[test]
-fn share_puts_a_clone_on_the_list_once_and_no_share_and_uninstall_take_it_alone_off() {
+fn share_lists_a_clone_once_and_no_share_and_uninstall_unlist_it() {
     for last in ["--uninstall", "--no-share"] {
         let sandbox = sandbox_with_git(NEW);
         for name in [ODD, "rxx.axa"] {
@@ -633,7 +633,7 @@ fn git_variables_do_not_lead_to_another_list() {
 }
 
 #[test]
-fn a_list_that_cannot_be_read_or_written_is_an_error_of_share_and_of_uninstall() {
+fn a_list_that_cannot_be_read_is_an_error_of_share_and_uninstall() {
     let sandbox = sandbox_with_git(NEW);
     sandbox.run("repo", &["--install", "--share"]).exits(0);
     set_mode(sandbox.path("home/.gitconfig"), 0o000);

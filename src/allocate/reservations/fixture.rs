@@ -12,6 +12,7 @@ impl Reservations<'static> {
             holders: Vec::new(),
             ports: HoldersByPort::new(),
             slots: Vec::new(),
+            doubts: Vec::new(),
             has_main: worktrees.iter().any(|(_, _, _, is_main)| *is_main),
             held: PhantomData,
         };
