@@ -11,7 +11,7 @@ use crate::git::entries::Place;
 use crate::git::lock::Held;
 use crate::git::repository::Repository;
 use crate::git::worktree::{Entry, Worktree, is_anothers};
-use crate::narrator::{Narrator, while_slow};
+use crate::narrator::while_slow;
 use crate::ports::{Port, Slot};
 use crate::state::port_file;
 use crate::state::record::Recorded;
@@ -77,7 +77,6 @@ impl<'held> Reservations<'held> {
         repository: &Repository,
         own: Option<&Worktree>,
         clones: &[Repository],
-        narrator: &Narrator,
     ) -> Result<Reservations<'held>> {
         let mut reservations = Reservations {
             holders: Vec::new(),
