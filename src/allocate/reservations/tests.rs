@@ -90,10 +90,9 @@ impl Registered {
     }
 
     fn gather(&self, own: Option<&Worktree>, clones: &[Repository]) -> Reservations<'static> {
-        let session = fixture::session();
         let held = fixture::hold(&self.common_dir());
         let repository = self.repository();
-        Reservations::gather(&held, &repository, own, clones, &session.narrator)
+        Reservations::gather(&held, &repository, own, clones)
             .unwrap()
             .past()
     }
