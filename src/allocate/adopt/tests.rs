@@ -142,13 +142,13 @@ fn a_service_that_is_missing_gets_its_slots_port_or_the_lowest_free() {
     };
     let named = "{\"web\": 21030, \"db\": 23030}";
     assert_eq!(api(named, &[main]), 22_030);
-    // That of the slot is another's, or the file's own for another service; slot 0 is the main
-    // worktree's.
+    // That of the slot is another's; slot 0 is the main worktree's.
     assert_eq!(
         api(named, &[main, ("b", Some(1), &[22_030], false)]),
         22_010
     );
-    assert_eq!(api("{\"web\": 21030, \"db\": 22030}", &[main]), 22_010);
+    // That of the slot, 1, is the file's own for another service.
+    assert_eq!(api("{\"web\": 21030, \"db\": 22010}", &[main]), 22_020);
     // Something listens on it.
     let listener = std::net::TcpListener::bind("127.0.0.1:22030");
     if listener.is_ok() {
