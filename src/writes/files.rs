@@ -553,7 +553,8 @@ impl<'a> PlannedFiles<'a> {
         let Files {
             worktree, session, ..
         } = self.files;
-        let hidden = exclude::hidden(&worktree.common_dir)?;
+        // What keeps it from being read is told by the one that writes it.
+        let hidden = exclude::hidden(&worktree.common_dir).unwrap_or_default();
         let mut paths = Vec::new();
         for file in &self.planned {
             if !matches!(file.change, Ok(Change::Make(..))) || hidden.contains(file.path) {
