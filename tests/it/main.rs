@@ -29,6 +29,7 @@ mod install_sh;
 mod installed;
 mod killed;
 mod list;
+mod living_env_files;
 mod locking;
 mod managers;
 mod model;
