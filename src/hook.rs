@@ -136,3 +136,6 @@ fn remove_stale_templates(worktree: &Worktree, session: &Session) -> Result<()> 
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -201,7 +201,7 @@ fn transact(
     }
     let in_force = config_file::of(worktree, repository)?;
 
-    let reservations = locked.gather(repository, Some(worktree), session)?;
+    let reservations = locked.gather(repository, Some(worktree))?;
     for doubt in reservations.doubts() {
         narrator.warn(doubt);
     }

@@ -129,10 +129,10 @@ pub fn give_owner(file: &File, (owner, group): (u32, u32)) {
     }
 }
 
-pub fn share(made: &File, common: &Stat, mode: u32) {
-    give_owner(made, common.owner);
-    if stat_file(made).is_ok_and(|now| now.mode != mode) {
-        let _ = rustix::fs::fchmod(made, Mode::from_raw_mode(raw(mode)));
+pub fn share(file: &File, common: &Stat, mode: u32) {
+    give_owner(file, common.owner);
+    if stat_file(file).is_ok_and(|now| now.mode != mode) {
+        let _ = rustix::fs::fchmod(file, Mode::from_raw_mode(raw(mode)));
     }
 }
 

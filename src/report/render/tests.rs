@@ -6,9 +6,11 @@ use super::*;
 use crate::allocate::choose::Choice;
 use crate::allocate::reservations::Reservations;
 use crate::config::Config;
-use crate::files::untrusted::PlainFile;
-use crate::state::assigned::Assigned;
-use crate::state::port_file::State;
+use crate::config::file::ConfigInForce;
+use crate::files::dir::PlainFile;
+use crate::git::fixture;
+use crate::state::port_file::FileState;
+use crate::writes::assigned::Assigned;
 
 /// What a hostile branch or a careless hand may put where a name or a value belongs.
 fn hostile() -> impl Strategy<Value = String> {
@@ -198,14 +200,16 @@ proptest! {
             return Ok(());
         };
         let found = PlainFile::Read { bytes: found.into_bytes(), truncated: false };
-        let State::Own(own) = State::of(&found, Some("a")) else {
+        let FileState::Own(own) = FileState::of(found, Some("a")) else {
             return Ok(());
         };
         let nothing = Reservations::of(&[]);
         let choice = Choice::new(&config, nothing.others_than(None), false);
-        let bundle = choice.update(&own.bundle, |_| Ok(true)).unwrap();
-        let worktree = Worktree::linked("/w".into(), "/r/.git/worktrees/a".into(), "/r/.git".into());
-        let text = env(&Assigned::new(&worktree, config, bundle).variables());
+        let bundle = choice.update(&own.bundle);
+        let directory = tempfile::tempdir().unwrap();
+        let worktree = fixture::linked(directory.path(), "a");
+        let in_force = ConfigInForce::own(config);
+        let text = env(&Assigned::new(&worktree, in_force, bundle, Some(&own)).variables());
         prop_assert!(text.is_empty() || text.ends_with('\n'));
         let mut seen = std::collections::BTreeSet::new();
         for line in text.lines() {
