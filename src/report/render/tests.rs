@@ -5,10 +5,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::allocate::choose::Choice;
 use crate::allocate::reservations::Reservations;
-use crate::config::Config;
-use crate::files::untrusted::PlainFile;
-use crate::state::assigned::Assigned;
-use crate::state::port_file::State;
+use crate::config::{Config, Values};
+use crate::files::dir::PlainFile;
+use crate::state::port_file::FileState;
 
 /// What a hostile branch or a careless hand may put where a name or a value belongs.
 fn hostile() -> impl Strategy<Value = String> {
@@ -198,14 +197,13 @@ proptest! {
             return Ok(());
         };
         let found = PlainFile::Read { bytes: found.into_bytes(), truncated: false };
-        let State::Own(own) = State::of(&found, Some("a")) else {
+        let FileState::Own(own) = FileState::of(found, Some("a")) else {
             return Ok(());
         };
         let nothing = Reservations::of(&[]);
         let choice = Choice::new(&config, nothing.others_than(None), false);
-        let bundle = choice.update(&own.bundle, |_| Ok(true)).unwrap();
-        let worktree = Worktree::linked("/w".into(), "/r/.git/worktrees/a".into(), "/r/.git".into());
-        let text = env(&Assigned::new(&worktree, config, bundle).variables());
+        let values = Values { bundle: &choice.update(&own.bundle), label: "a", is_main: false };
+        let text = env(&config.variables(&values));
         prop_assert!(text.is_empty() || text.ends_with('\n'));
         let mut seen = std::collections::BTreeSet::new();
         for line in text.lines() {
