@@ -9,7 +9,7 @@ use crate::git::repository::{self, Owner, Repository};
 use crate::git::worktree::Worktree;
 use crate::reserve::{self, Outcome};
 use crate::session::Session;
-use crate::state::port_file::FileState;
+use crate::state::port_file::{self, FileState};
 use crate::state::reservation::Reservation;
 use crate::writes::assigned::Assigned;
 use crate::writes::files::Files;
@@ -20,11 +20,17 @@ use crate::writes::files::Files;
 ///
 /// # Errors
 /// The worktree has no ports of its own, or what was written for it could not be brought up to date.
-pub fn run(here: &Path, session: &Session) -> Result<()> {
+pub fn run(here: &Path, is_first: bool, session: &Session) -> Result<()> {
     let Some(worktree) = Worktree::at(here)? else {
         return Ok(());
     };
-    match worktree.port_file()? {
+    let state = worktree.port_file()?;
+    // A fresh worktree can only have it from its branch, or from a tool that copies files.
+    let is_fresh = is_first && !worktree.is_main() && !matches!(state, FileState::Missing);
+    if is_fresh && worktree.tracks(port_file::NAME)? {
+        return Err(reserve::left_alone(&worktree, &FileState::Tracked));
+    }
+    match state {
         FileState::Own(own) => update(&worktree, &own, session),
         FileState::Foreign(_) => Ok(()),
         _ if worktree.is_main() => Ok(()),
@@ -130,3 +136,6 @@ fn remove_stale_templates(worktree: &Worktree, session: &Session) -> Result<()> 
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

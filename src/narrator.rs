@@ -58,21 +58,6 @@ impl Narrator {
         self.tell(format_args!("error: {error}"));
     }
 
-    /// Does `work`, and tells `line` once if it takes longer than a second.
-    pub fn while_slow<T>(&self, line: &str, work: impl FnOnce() -> T) -> T {
-        let (done, waiting) = mpsc::channel::<()>();
-        let line = printable(line);
-        // Without a thread to spare, the work is done in silence.
-        let _ = thread::Builder::new().spawn(move || {
-            if waiting.recv_timeout(SILENCE) == Err(RecvTimeoutError::Timeout) {
-                let _ = writeln!(io::stderr(), "worktree-ports: {line}");
-            }
-        });
-        let outcome = work();
-        drop(done);
-        outcome
-    }
-
     /// The value, or a warning in its place; a shortage of our own stays an error.
     pub fn tolerate<T>(&self, outcome: Result<T, Error>) -> Result<Option<T>, Error> {
         match outcome {
@@ -85,4 +70,19 @@ impl Narrator {
     pub fn or_warn<T>(&self, outcome: Result<T, Error>) -> Option<T> {
         outcome.inspect_err(|error| self.warn(error)).ok()
     }
+}
+
+/// Does `work`, and tells `line` if it takes longer than a second.
+pub fn while_slow<T>(line: &str, work: impl FnOnce() -> T) -> T {
+    let (done, waiting) = mpsc::channel::<()>();
+    let line = printable(line);
+    // Without a thread to spare, the work is done in silence.
+    let _ = thread::Builder::new().spawn(move || {
+        if waiting.recv_timeout(SILENCE) == Err(RecvTimeoutError::Timeout) {
+            let _ = writeln!(io::stderr(), "worktree-ports: {line}");
+        }
+    });
+    let outcome = work();
+    drop(done);
+    outcome
 }

@@ -112,3 +112,6 @@ impl fmt::Display for Bundle {
         Ok(())
     }
 }
+
+#[cfg(test)]
+pub mod fixture;

@@ -118,7 +118,10 @@ pub fn ensure(repository: &Repository, worktree: &Worktree, session: &Session) -
         if assigned.is_in(&own) && is_written(worktree, &assigned, Request::Ensure, session)? {
             return Ok(Outcome::Kept(assigned));
         }
-        answer = Some(assigned);
+        // A config whose services all lack a port has nothing to answer with.
+        let mut services = assigned.config.services.iter();
+        let has_any = services.any(|service| own.bundle.port(&service.name).is_some());
+        answer = has_any.then_some(assigned);
     }
     match (
         request(repository, worktree, Request::Ensure, session),
@@ -198,7 +201,7 @@ fn transact(
     }
     let in_force = config_file::of(worktree, repository)?;
 
-    let reservations = locked.gather(repository, Some(worktree), session)?;
+    let reservations = locked.gather(repository, Some(worktree))?;
     for doubt in reservations.doubts() {
         narrator.warn(doubt);
     }

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::allocate::choose::{Choice, is_usable};
 use crate::allocate::probe::Probe;
-use crate::config::Config;
+use crate::config::{Config, Service};
 use crate::error::{Error, Result, quoted};
 use crate::git::worktree::Worktree;
 use crate::ports::{Bundle, Port, ServiceName, Slot};
@@ -46,31 +46,40 @@ pub fn bundle(
         }
     }
     let slot = slot_of(&named, choice, worktree.is_main())?;
-    let mut ports: Vec<(ServiceName, Port)> = Vec::new();
+    let mut ports = named;
     for service in &config.services {
-        let name = &service.name;
-        let found = named.iter().find(|(other, _)| other == name);
-        let port = match found {
-            Some((_, port)) => *port,
-            None => {
-                let of_slots = [slot].into_iter().chain((0..).map(Slot));
-                let mut candidates =
-                    of_slots.map_while(|slot| Some((slot, config.port(service, slot)?)));
-                let is_taken = |port| named.iter().chain(&ports).any(|(_, other)| *other == port);
-                let free = candidates.find_map(|(of, port)| {
-                    let is_clear = is_usable(service, of, port)
-                        && choice.is_port_clear(of, port)
-                        && !is_taken(port);
-                    is_clear
-                        .then(|| probe.is_free(port).map(|is_free| is_free.then_some(port)))
-                        .and_then(Result::transpose)
-                });
-                free.ok_or_else(|| Error::new(format!("no free port for {name} in {path}")))??
-            }
-        };
-        ports.push((name.clone(), port));
+        if ports.iter().all(|(name, _)| *name != service.name) {
+            let port = port_beside(&ports, service, slot, choice, probe)?;
+            ports.push((service.name.clone(), port));
+        }
     }
+    let place = |name: &ServiceName| config.services.iter().position(|it| it.name == *name);
+    ports.sort_by_key(|(name, _)| place(name));
     Ok(Bundle { slot, ports })
+}
+
+/// A port for a service that the file does not name: that of the slot, else the lowest free one.
+fn port_beside(
+    ports: &[(ServiceName, Port)],
+    service: &Service,
+    slot: Slot,
+    choice: &Choice<'_>,
+    probe: &Probe<'_>,
+) -> Result<Port> {
+    for slot in [slot].into_iter().chain((0..).map(Slot)) {
+        let Some(port) = choice.config().port(service, slot) else {
+            break;
+        };
+        let is_taken = ports.iter().any(|(_, other)| *other == port);
+        if is_usable(service, slot, port)
+            && !is_taken
+            && choice.is_port_clear(slot, port)
+            && probe.is_free(port)?
+        {
+            return Ok(port);
+        }
+    }
+    Err(Error::new(format!("no free port for {}", service.name)))
 }
 
 /// Whether the ports that a file of another tool names are those of one slot.
@@ -102,7 +111,8 @@ fn named_ports(bytes: &[u8], config: &Config) -> Vec<(ServiceName, Port)> {
         let nested = object
             .get("ports")
             .and_then(|ports| ports.get(name.as_str()));
-        port_in(nested.or_else(|| object.get(name.as_str()))?)
+        let places = [nested, object.get(name.as_str())];
+        places.into_iter().flatten().find_map(port_in)
     };
     services
         .filter_map(|service| Some((service.name.clone(), port(&service.name)?)))
@@ -121,18 +131,17 @@ fn port_in(value: &Value) -> Option<Port> {
 /// The slot of the bundle: the main worktree's, else the one that the ports stand at if it is free,
 /// else the lowest free one.
 fn slot_of(named: &[(ServiceName, Port)], choice: &Choice<'_>, is_main: bool) -> Result<Slot> {
+    if is_main && !choice.is_slot_clear(Slot::MAIN) {
+        let what = "another worktree has slot 0, which is the main worktree's";
+        return Err(Error::new(what)
+            .remedy("run `worktree-ports-hook --list` to see which, and `--reallocate` there"));
+    }
     if is_main {
-        return match choice.is_slot_clear(Slot::MAIN) {
-            true => Ok(Slot::MAIN),
-            false => Err(
-                Error::new("another worktree has slot 0, which is the main worktree's").remedy(
-                    "run `worktree-ports-hook --list` to see which, and `--reallocate` there",
-                ),
-            ),
-        };
+        return Ok(Slot::MAIN);
     }
     let own = common_slot(named, choice.config()).filter(|slot| choice.is_slot_clear(*slot));
-    let lowest = || (0..).map(Slot).find(|slot| choice.is_slot_clear(*slot));
+    let mut slots = (0..u32::MAX).map(Slot);
+    let lowest = || slots.find(|slot| choice.is_slot_clear(*slot));
     Ok(own
         .or_else(lowest)
         .expect("there are more slots than worktrees"))
@@ -151,3 +160,6 @@ fn common_slot(named: &[(ServiceName, Port)], config: &Config) -> Option<Slot> {
     let first = slots.next()??;
     slots.all(|slot| slot == Some(first)).then_some(first)
 }
+
+#[cfg(test)]
+mod tests;

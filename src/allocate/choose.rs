@@ -154,7 +154,7 @@ impl Candidates<'_> {
     /// Where the slots end, in words: the service that runs out of ports first, and why.
     pub fn end(&self) -> String {
         let Config { services, step, .. } = self.choice.config;
-        let slots = |service: &&Service| (limit(service) - service.base.number()) / *step as u16;
+        let slots = |service: &&Service| u32::from(limit(service) - service.base.number()) / step;
         let first = services.iter().min_by_key(slots);
         first.map_or_else(String::new, |service| {
             format!(

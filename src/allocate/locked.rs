@@ -25,9 +25,8 @@ impl Locked {
         &self,
         repository: &Repository,
         own: Option<&Worktree>,
-        session: &Session,
     ) -> Result<Reservations<'_>> {
-        Reservations::gather(&self.held, repository, own, &self.clones, &session.narrator)
+        Reservations::gather(&self.held, repository, own, &self.clones)
     }
 
     /// Lets go of the locks; the clones that they were for.

@@ -159,3 +159,6 @@ fn cannot_join(worktree: &Worktree, bundle: &Bundle, choice: &Choice<'_>) -> Err
         worktree.by_hand()
     ))
 }
+
+#[cfg(test)]
+mod tests;

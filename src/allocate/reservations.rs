@@ -11,7 +11,7 @@ use crate::git::entries::Place;
 use crate::git::lock::Held;
 use crate::git::repository::Repository;
 use crate::git::worktree::{Entry, Worktree, is_anothers};
-use crate::narrator::Narrator;
+use crate::narrator::while_slow;
 use crate::ports::{Port, Slot};
 use crate::state::port_file;
 use crate::state::record::Recorded;
@@ -77,7 +77,6 @@ impl<'held> Reservations<'held> {
         repository: &Repository,
         own: Option<&Worktree>,
         clones: &[Repository],
-        narrator: &Narrator,
     ) -> Result<Reservations<'held>> {
         let mut reservations = Reservations {
             holders: Vec::new(),
@@ -94,7 +93,7 @@ impl<'held> Reservations<'held> {
         }
         for clone in clones {
             let line = format!("reading the worktrees of {}", quoted(&clone.common_dir));
-            narrator.while_slow(&line, || {
+            while_slow(&line, || {
                 clone.worktrees()?.into_iter().try_for_each(|entry| {
                     reservations.add(entry, clone, Some(clone.common_dir.clone()))
                 })
@@ -236,49 +235,6 @@ impl<'held> Reservations<'held> {
     /// `None` stands for the worktree that was left out of the gathering.
     pub fn others_than(&self, own: Option<usize>) -> Others<'_> {
         Others { all: self, own }
-    }
-}
-
-#[cfg(test)]
-impl Reservations<'static> {
-    /// What these worktrees of one repository have: id, slot, ports, and whether it is the main
-    /// worktree, whose ports are then those of slot 0.
-    pub fn of(worktrees: &[(&str, Option<u32>, &[u16], bool)]) -> Reservations<'static> {
-        let mut reservations = Reservations {
-            holders: Vec::new(),
-            ports: HoldersByPort::new(),
-            slots: Vec::new(),
-            doubts: Vec::new(),
-            has_main: worktrees.iter().any(|(_, _, _, is_main)| *is_main),
-            held: PhantomData,
-        };
-        for (index, (id, slot, ports, is_main)) in worktrees.iter().enumerate() {
-            let ports: Vec<Port> = ports
-                .iter()
-                .map(|port| Port::new(u64::from(*port)).unwrap())
-                .collect();
-            let claims = Claims {
-                slot: slot.map(Slot).or(is_main.then_some(Slot::MAIN)),
-                ports: ports.clone(),
-                ..Claims::default()
-            };
-            let named = reservations.reserve(&claims, index, true);
-            reservations.holders.push(Holder {
-                entry: Entry {
-                    git_dir: Path::new("/r/.git/worktrees").join(id),
-                    common_dir: PathBuf::from("/r/.git"),
-                    place: Place::Unknown,
-                    is_main: *is_main,
-                },
-                clone: None,
-                port_file: PlainFile::Missing,
-                is_gone: false,
-                slot_of_main: if *is_main { ports } else { Vec::new() },
-                ports: named,
-            });
-        }
-        reservations.slots.sort_unstable();
-        reservations
     }
 }
 
@@ -434,6 +390,9 @@ impl HoldersByPort {
             .chain(further.map(|(_, index)| *index))
     }
 }
+
+#[cfg(test)]
+mod fixture;
 
 #[cfg(test)]
 mod tests;

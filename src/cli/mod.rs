@@ -85,8 +85,10 @@ pub fn run(arguments: Vec<OsString>) -> ExitCode {
 /// What git has checked out before it runs the hook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum HookCall {
-    /// A branch or a commit.
-    Commit,
+    /// A branch or a commit; the first one if there was none before.
+    Commit {
+        is_first: bool,
+    },
     Files,
 }
 
@@ -101,7 +103,13 @@ fn hook_call_in(arguments: &[OsString]) -> Option<HookCall> {
     let is_id = |word: &str| matches!(word.len(), 40 | 64) && is_hex(word);
     let are_ids = is_id(previous.to_str()?) && is_id(new.to_str()?);
     match flag.to_str()? {
-        "1" if are_ids => Some(HookCall::Commit),
+        "1" if are_ids => {
+            let is_first = previous
+                .as_encoded_bytes()
+                .iter()
+                .all(|&digit| digit == b'0');
+            Some(HookCall::Commit { is_first })
+        }
         "0" if are_ids => Some(HookCall::Files),
         _ => None,
     }
@@ -111,12 +119,12 @@ fn hook_call_in(arguments: &[OsString]) -> Option<HookCall> {
 /// fine whatever happens here, even a panic.
 fn run_hook(call: HookCall) {
     tell_of_panics_and_exit(0);
-    if call == HookCall::Files {
+    let HookCall::Commit { is_first } = call else {
         return;
-    }
+    };
     let here = env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
     let narrator = || Narrator::from_elsewhere(&here);
-    let served = session(narrator()).and_then(|session| hook::run(&here, &session));
+    let served = session(narrator()).and_then(|session| hook::run(&here, is_first, &session));
     if let Err(error) = served {
         narrator().error(&error.remedy_or("run `worktree-ports-hook` to try again"));
     }

@@ -76,7 +76,7 @@ fn services() -> Vec<Service> {
 /// What a setting renders to: with ports of four and of five digits, and a slot that is no port.
 fn renderings(setting: &str) -> Vec<(String, bool)> {
     let bundle = |slot, ports: [u64; 2]| Bundle {
-        slot: Some(Slot(slot)),
+        slot: Slot(slot),
         ports: services()
             .into_iter()
             .zip(ports)

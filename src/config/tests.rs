@@ -127,7 +127,7 @@ fn a_url_is_left_out_where_the_bundle_lacks_its_service() {
     )
     .unwrap();
     let bundle = Bundle {
-        slot: Some(Slot(0)),
+        slot: Slot(0),
         ports: vec![(ServiceName::new("b"), port(9000))],
     };
     let names: Vec<String> = config
@@ -676,17 +676,26 @@ fn what_the_bundle_lacks_is_left_out_everywhere() {
     )
     .unwrap();
     let bundle = Bundle {
-        slot: None,
+        slot: Slot(1),
         ports: vec![(ServiceName::new("web"), port(3001))],
     };
     let values = values(&bundle);
-    let all = lines(&[("WEB_PORT", "3001"), ("Y_NAME", "fix-favicon")]);
+    let all = lines(&[
+        ("WEB_PORT", "3001"),
+        ("WORKTREE_SLOT", "1"),
+        ("X_NAME", "x1"),
+        ("Y_NAME", "fix-favicon"),
+    ]);
     assert_eq!(config.urls(&values), []);
     assert_eq!(config.variables(&values), all);
     let files = [
         EnvFile {
             path: ".env".to_owned(),
             lines: lines(&[("PORT", "3001")]),
+        },
+        EnvFile {
+            path: "api.env".to_owned(),
+            lines: lines(&[("X_SLOT", "1")]),
         },
         EnvFile {
             path: "all.env".to_owned(),

@@ -71,19 +71,42 @@ fn a_path_is_one_word_of_a_command() {
 
 #[cfg(unix)]
 #[test]
-fn a_name_that_no_file_can_have_is_absent() {
-    let errors = [
-        libc::ENOENT,
-        libc::ENOTDIR,
-        libc::ENAMETOOLONG,
-        libc::EILSEQ,
+fn an_error_of_the_system_has_its_kind_whatever_is_added_to_it() {
+    use ErrorKind::{Absent, Other, Refused, Shortage};
+    let kinds: [(ErrorKind, &[i32]); 4] = [
+        (
+            Shortage,
+            &[libc::EMFILE, libc::ENFILE, libc::ENOMEM, libc::ENOBUFS],
+        ),
+        (Refused, &[libc::EACCES, libc::EPERM, libc::EROFS]),
+        // Also a name that no file can have.
+        (
+            Absent,
+            &[
+                libc::ENOENT,
+                libc::ENOTDIR,
+                libc::ENAMETOOLONG,
+                libc::EILSEQ,
+            ],
+        ),
+        (Other, &[libc::EIO, libc::ELOOP, libc::ENOSPC, libc::EISDIR]),
     ];
-    for code in errors {
-        assert!(is_absence(&io::Error::from_raw_os_error(code)), "{code}");
+    for (kind, codes) in kinds {
+        for &code in codes {
+            let error = io::Error::from_raw_os_error(code);
+            assert_eq!(ErrorKind::of(&error), kind, "{error}");
+            let error = Error::could_not("read", "/a")(error);
+            let error = error.within("no ports").remedy("run x");
+            assert_eq!(error.kind(), kind, "{error}");
+            assert!(
+                error
+                    .to_string()
+                    .starts_with("no ports: could not read `/a`: ")
+            );
+        }
     }
-    for code in [libc::EACCES, libc::EIO, libc::ELOOP] {
-        assert!(!is_absence(&io::Error::from_raw_os_error(code)), "{code}");
-    }
+    assert_eq!(Error::new("x").kind(), Other);
+    assert_eq!(Error::new("x").of_kind(Absent).kind(), Absent);
 }
 
 proptest! {

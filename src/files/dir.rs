@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::system;
 use crate::error::ErrorKind;
 
-pub use super::system::{is_executable, is_open_for_writing};
+pub use super::system::is_open_for_writing;
 
 /// How large most of git's one-line files are, in bytes.
 const USUAL_SIZE: usize = 255;
@@ -226,10 +226,10 @@ pub fn keep_access(new: &File, old: &File) -> io::Result<()> {
     system::keep_access(new, old)
 }
 
-/// Gives `made`, a file or directory in a directory that is shared as `common` says, the owner and
+/// Gives `file`, a file or directory in a directory that is shared as `common` says, the owner and
 /// group of that and the mode `mode`, whatever the umask, as far as this process may.
-pub fn share(made: &File, common: &Stat, mode: u32) {
-    system::share(made, common, mode);
+pub fn share(file: &File, common: &Stat, mode: u32) {
+    system::share(file, common, mode);
 }
 
 /// The identity of an open file.
@@ -289,3 +289,6 @@ pub fn read_at_most(mut file: &File, expected: usize, limit: usize) -> io::Resul
     bytes.truncate(filled);
     Ok((bytes, false))
 }
+
+#[cfg(test)]
+mod tests;

@@ -190,17 +190,15 @@ impl Original {
     }
 
     /// Whether the same file with the same content still has that name, and nobody writes it.
-    pub fn is_unchanged(&self, dir: &Dir, name: &str, patience: &Patience) -> io::Result<bool> {
+    pub fn is_unchanged(&self, dir: &Dir, name: &str, patience: &Patience) -> bool {
         let now = Original::read(dir, name, self.bytes.len(), Some(patience));
-        Ok(now.is_ok_and(|now| now.stat.identity == self.stat.identity && now.bytes == self.bytes))
-    }
-
-    /// The permission bits.
-    pub fn mode(&self) -> u32 {
-        self.stat.mode
+        now.is_ok_and(|now| now.stat.identity == self.stat.identity && now.bytes == self.bytes)
     }
 
     pub fn file(&self) -> &File {
         &self.file
     }
 }
+
+#[cfg(test)]
+mod tests;

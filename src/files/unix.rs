@@ -129,10 +129,10 @@ pub fn give_owner(file: &File, (owner, group): (u32, u32)) {
     }
 }
 
-pub fn share(made: &File, common: &Stat, mode: u32) {
-    give_owner(made, common.owner);
-    if stat_file(made).is_ok_and(|now| now.mode != mode) {
-        let _ = rustix::fs::fchmod(made, Mode::from_raw_mode(raw(mode)));
+pub fn share(file: &File, common: &Stat, mode: u32) {
+    give_owner(file, common.owner);
+    if stat_file(file).is_ok_and(|now| now.mode != mode) {
+        let _ = rustix::fs::fchmod(file, Mode::from_raw_mode(raw(mode)));
     }
 }
 
@@ -208,9 +208,4 @@ pub fn is_open_for_writing(file: &File) -> bool {
 #[cfg(not(target_os = "linux"))]
 pub fn is_open_for_writing(_file: &File) -> bool {
     false
-}
-
-/// Whether somebody may run the file at `path`.
-pub fn is_executable(path: &Path) -> bool {
-    rustix::fs::stat(path).is_ok_and(|stat| stat.st_mode & 0o111 != 0)
 }

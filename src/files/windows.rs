@@ -117,7 +117,7 @@ pub fn remove_dir(dir: &PathBuf, name: &str) -> io::Result<()> {
 
 pub fn give_owner(_file: &File, _owner: (u32, u32)) {}
 
-pub fn share(_made: &File, _common: &Stat, _mode: u32) {}
+pub fn share(_file: &File, _common: &Stat, _mode: u32) {}
 
 #[expect(clippy::unnecessary_wraps, reason = "it can fail on Unix")]
 pub fn keep_access(_new: &File, _old: &File) -> io::Result<()> {
@@ -126,9 +126,4 @@ pub fn keep_access(_new: &File, _old: &File) -> io::Result<()> {
 
 pub fn is_open_for_writing(_file: &File) -> bool {
     false
-}
-
-/// Windows goes by the name.
-pub fn is_executable(_path: &Path) -> bool {
-    true
 }

@@ -23,11 +23,11 @@ pub fn create_dir(common_dir: &Path, directory: &Path) -> io::Result<()> {
     clippy::disallowed_methods,
     reason = "a file or directory that this process has just made"
 )]
-pub fn share(common_dir: &Path, made: &Path, mode: impl Fn(u32) -> u32) -> io::Result<()> {
+pub fn share(common_dir: &Path, path: &Path, mode: impl Fn(u32) -> u32) -> io::Result<()> {
     let common = Dir::open(common_dir)?.stat()?;
     // Windows opens no directory as a file, and has no modes.
     if cfg!(unix) {
-        dir::share(&File::open(made)?, &common, mode(common.mode));
+        dir::share(&File::open(path)?, &common, mode(common.mode));
     }
     Ok(())
 }

@@ -43,7 +43,8 @@ pub fn values(directory: &Path, scope: Scope, key: &str) -> Result<Vec<OsString>
 /// key's section and name in lower case.
 pub fn matching(directory: &Path, scope: Scope, pattern: &str) -> Result<Vec<(String, String)>> {
     let arguments = ["-z", "--includes", "--get-regexp", pattern];
-    let output = read(directory, scope, pattern, &arguments)?;
+    let name = pattern.replace(['^', '$', '\\'], "");
+    let output = read(directory, scope, &name, &arguments)?;
     let text = String::from_utf8_lossy(&output);
     let entries = text.split_terminator('\0');
     // A key without a value is a flag that is set.

@@ -8,39 +8,54 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::git::command;
-use crate::git::lock::{self, Held, LockOptions};
+use crate::git::lock::{self, Held};
 use crate::git::repository::Repository;
 use crate::git::worktree::Worktree;
 use crate::narrator::Narrator;
+use crate::session::Session;
 
 /// libgit2's options are the process's, and tests are its threads.
 static LIBGIT2: Mutex<()> = Mutex::new(());
 
-/// Takes the lock of a directory that no other test has.
-pub fn hold(directory: &Path) -> Held {
-    let narrator = Narrator::default();
-    let options = LockOptions {
-        timeout: Duration::ZERO,
-        narrator: &narrator,
-    };
-    lock::acquire(directory, &options).unwrap()
+/// Takes the lock of a common dir that no other test has.
+pub fn hold(common_dir: &Path) -> Held {
+    lock::acquire(common_dir, &session_within(Duration::ZERO)).unwrap()
+}
+
+/// A session that waits as long as it takes: a program that another test starts holds all descriptors
+/// of this process, locks too, until it runs.
+pub fn session() -> Session {
+    session_within(Duration::from_secs(600))
+}
+
+/// A session that waits for locks no longer than `timeout`.
+pub fn session_within(timeout: Duration) -> Session {
+    Session::new(Narrator::default(), timeout)
+}
+
+/// The directories of a linked worktree `id`, made without git: its root, and its entry in `common`.
+pub fn linked(directory: &Path, id: &str) -> Worktree {
+    let (root, common_dir) = (directory.join(id), directory.join("common"));
+    let git_dir = common_dir.join("worktrees").join(id);
+    for made in [&root, &git_dir] {
+        fs::create_dir_all(made).unwrap();
+    }
+    Worktree::open(&root, &git_dir, &common_dir, false).unwrap()
 }
 
 /// A repository with a main worktree at `main` and one commit in it.
 pub struct Fixture {
     directory: TempDir,
-    /// What is told.
-    pub narrator: Narrator,
+    pub session: Session,
     _libgit2: MutexGuard<'static, ()>,
 }
 
 impl Fixture {
     /// A new one; other tests wait until it is dropped.
-    #[expect(clippy::new_without_default, reason = "it runs git")]
     pub fn new() -> Fixture {
         let fixture = Fixture {
             directory: tempfile::tempdir().unwrap(),
-            narrator: Narrator::default(),
+            session: session(),
             _libgit2: LIBGIT2.lock().unwrap_or_else(PoisonError::into_inner),
         };
         fs::create_dir(fixture.main()).unwrap();
@@ -67,9 +82,13 @@ impl Fixture {
         self.main().join(".git")
     }
 
-    /// Runs git, and fails if it does.
+    /// Runs git without the user's config, and fails if it does.
     pub fn git(&self, directory: &Path, arguments: &[&str]) {
         let mut git = command::git(directory);
+        for name in ["HOME", "XDG_CONFIG_HOME"] {
+            git.env(name, self.directory.path());
+        }
+        git.env("GIT_CONFIG_NOSYSTEM", "1");
         git.args([
             "-c",
             "user.name=t",
@@ -99,25 +118,16 @@ impl Fixture {
                 root.to_str().unwrap(),
             ],
         );
-        Worktree::linked_at(&root).unwrap().unwrap()
+        Worktree::at(&root).unwrap().unwrap()
     }
 
     /// The main worktree.
     pub fn main_worktree(&self) -> Worktree {
-        Worktree::main(self.main(), self.common_dir())
+        Worktree::at(&self.main()).unwrap().unwrap()
     }
 
     /// The repository, opened.
     pub fn repository(&self) -> Repository {
         Repository::open(&self.common_dir()).unwrap()
-    }
-
-    /// To wait as long as it takes: a program that another test starts holds all descriptors of this
-    /// process, locks too, until it runs.
-    pub fn options(&self) -> LockOptions<'_> {
-        LockOptions {
-            timeout: Duration::from_secs(600),
-            narrator: &self.narrator,
-        }
     }
 }

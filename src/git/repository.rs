@@ -254,7 +254,7 @@ pub fn find(directory: &Path) -> Result<Found> {
     let common_dir = dunce::canonicalize(git.commondir())
         .map_err(|error| Error::at("find the repository at", git.commondir(), error))?;
     let mut repository = Repository::open(&common_dir)?;
-    let worktree = worktree_around(&directory, &git, common_dir)?;
+    let worktree = worktree_around(&directory, &git, &common_dir)?;
     // Its linked worktrees may not be able to tell where it is.
     if let Some(main) = worktree.as_ref().filter(|worktree| worktree.is_main()) {
         repository.main = Main::At(main.path().to_owned());
@@ -282,7 +282,7 @@ pub fn find_outermost(directory: &Path) -> Result<Found> {
 fn worktree_around(
     directory: &Path,
     git: &git2::Repository,
-    common_dir: PathBuf,
+    common_dir: &Path,
 ) -> Result<Option<Worktree>> {
     let Some(workdir) = git.workdir().filter(|_| !git.is_bare()) else {
         return Ok(None);
@@ -294,7 +294,7 @@ fn worktree_around(
     let is_in_git_dir = |inside: &Path| {
         directory.starts_with(inside) && root.is_none_or(|root| inside.starts_with(root))
     };
-    if is_in_git_dir(&git_dir) || is_in_git_dir(&common_dir) {
+    if is_in_git_dir(&git_dir) || is_in_git_dir(common_dir) {
         return Ok(None);
     }
     // A copy of a worktree may lie in the worktree that it is a copy of.
@@ -302,14 +302,14 @@ fn worktree_around(
     let nearest = ancestors.find(|ancestor| ancestor.join(".git").symlink_metadata().is_ok());
     match root {
         Some(root) if git.is_worktree() && nearest == Some(root) => {
-            Worktree::open(root, &git_dir, &common_dir, false).map(Some)
+            Worktree::open(root, &git_dir, common_dir, false).map(Some)
         }
         _ if git.is_worktree() => Err(misplaced(
             nearest.unwrap_or(directory),
             &git_dir,
             &Place::At(workdir.components().collect()),
         )),
-        Some(root) => Worktree::open(root, &common_dir, &common_dir, true).map(Some),
+        Some(root) => Worktree::open(root, common_dir, common_dir, true).map(Some),
         None => Err(misplaced(
             directory,
             &git_dir,

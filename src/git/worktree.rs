@@ -138,20 +138,22 @@ impl Worktree {
         by_hand(self.path())
     }
 
-    /// Fails unless git's entry for this worktree names this root. What would be written into a
-    /// directory that was copied or moved by hand, no other worktree would find.
+    /// Fails unless git's entry for this worktree names this root, and its path still leads there. What
+    /// would be written into a directory that was copied or moved by hand, no other worktree would
+    /// find; and git is asked by the path.
     pub fn check_registered(&self) -> Result<()> {
+        let root = self
+            .root
+            .identity()
+            .map_err(Error::could_not("read", self.path()))?;
+        let is_there = identity_at(self.path()).is_ok_and(|it| it == root);
         // Another worktree may have taken its place.
-        if !self.is_in_place()? {
+        if !is_there || !self.is_in_place()? {
             return Err(misplaced(self.path(), self.git_dir.path(), &Place::Unknown));
         }
         if self.is_main() {
             return Ok(());
         }
-        let root = self
-            .root
-            .identity()
-            .map_err(Error::could_not("read", self.path()))?;
         match entries::locate(self.git_dir.path())? {
             Place::At(registered) if identity_at(&registered).is_ok_and(|it| it == root) => Ok(()),
             place => Err(misplaced(self.path(), self.git_dir.path(), &place)),

@@ -1,141 +1,205 @@
 //! Tests of `hook`.
 
 use std::fs;
-
-use proptest::prelude::*;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use super::*;
-use crate::git::fixture::Fixture;
-
-#[test]
-fn only_the_flag_1_is_a_checkout_of_a_branch() {
-    let null = "0".repeat(40);
-    let head = "0123456789".repeat(4);
-    let table = [
-        (null.as_str(), "1", Some(true)),
-        (&"0".repeat(64), "1", Some(true)),
-        (&head, "1", Some(false)),
-        (&null, "0", None),
-        (&head, "0", None),
-        (&head, "", None),
-        (&head, "11", None),
-        (&head, "true", None),
-    ];
-    for (previous_head, flag, is_first) in table {
-        let checkout = Checkout::parse(previous_head, flag);
-        assert_eq!(
-            checkout,
-            is_first.map(|is_first| Checkout { is_first }),
-            "{previous_head} {flag}"
-        );
-    }
-}
-
-/// What a run of the hook did with the port file.
-#[derive(Debug, PartialEq)]
-enum Did {
-    Nothing,
-    Reserved,
-    ToldTracked,
-}
+use crate::git::fixture::{Fixture, session_within};
+use crate::git::lock;
+use crate::state::port_file;
 
 const OWN: &str = "{\"worktree\": \"a\", \"slot\": 7, \"ports\": {\"cloud\": 8700}}";
 const COPIED: &str = "{\"worktree\": \"b\", \"slot\": 7, \"ports\": {\"cloud\": 8700}}";
+const FOREIGN: &str = "{\"cloud\": 8700}";
 
-fn run_over(content: Option<&str>, is_first: bool, is_tracked: bool) -> Did {
-    let fixture = Fixture::new();
-    let worktree = fixture.add("a");
-    let path = worktree.root.join(port_file::NAME);
-    if let Some(content) = content {
-        fs::write(&path, content).unwrap();
-        if is_tracked {
-            fixture.git(&worktree.root, &["add", "--force", port_file::NAME]);
-        }
-    }
-    let ran = run(&Checkout { is_first }, &worktree.root, || {
-        Ok(fixture.options())
-    });
-    let after = fs::read_to_string(&path).ok();
-    match ran {
-        Err(error) => {
-            assert!(error.to_string().contains("git tracks"), "{error}");
-            assert_eq!(after.as_deref(), content);
-            Did::ToldTracked
-        }
-        Ok(()) if after.as_deref() == content => Did::Nothing,
-        Ok(()) => {
-            let found = port_file::read(&worktree.root).unwrap();
-            assert!(matches!(State::of(&found, Some("a")), State::Own(_)));
-            Did::Reserved
-        }
+fn port_file_of(worktree: &Worktree) -> PathBuf {
+    worktree.root.path_of(port_file::NAME)
+}
+
+fn put(worktree: &Worktree, name: &str, content: &str) {
+    fs::write(worktree.root.path_of(name), content).unwrap();
+}
+
+fn put_config(worktree: &Worktree, config: &str) {
+    put(worktree, config_file::NAME, config);
+}
+
+fn own_ports(worktree: &Worktree) -> String {
+    match worktree.port_file().unwrap() {
+        FileState::Own(own) => own.bundle.to_string(),
+        state => state.word().to_owned(),
     }
 }
 
+/// Everything in a directory but what is below `.git`, with its content.
+fn files_in(directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut files: Vec<(PathBuf, Vec<u8>)> = fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|path| (path.clone(), fs::read(&path).unwrap_or_default()))
+        .collect();
+    files.sort();
+    files
+}
+
+/// Runs the hook, which must take no lock and change nothing.
+fn assert_silent(fixture: &Fixture, here: &Path, what: &str) {
+    let before = files_in(here);
+    run(here, &fixture.session).unwrap();
+    assert_eq!(files_in(here), before, "{what}");
+    assert!(!lock::path(&fixture.common_dir()).exists(), "{what}");
+}
+
 #[test]
-fn the_decision_follows_from_whose_the_file_is() {
-    use Did::{Nothing, Reserved, ToldTracked};
-    // What becomes of the content at a first checkout where the file is not tracked, where it is,
-    // and at another checkout where it is not, and where it is.
+fn what_the_hook_does_follows_from_who_owns_the_file() {
+    // The content, whether git tracks it, and whether the worktree has ports of its own afterwards.
     let table = [
-        (None, [Reserved, Reserved, Reserved, Reserved]),
-        (Some(OWN), [Nothing, ToldTracked, Nothing, Nothing]),
-        (Some("{}"), [Nothing, ToldTracked, Nothing, Nothing]),
-        (Some(COPIED), [Reserved, ToldTracked, Reserved, ToldTracked]),
-        (Some("{"), [Reserved, ToldTracked, Reserved, ToldTracked]),
+        (None, false, Ok("cloud")),
+        (Some(OWN), false, Ok("cloud 8700")),
+        (Some(FOREIGN), false, Ok("foreign")),
+        (Some(COPIED), false, Ok("cloud")),
+        (Some("{"), false, Ok("cloud")),
+        // git is asked only before something is written there.
+        (Some(OWN), true, Ok("cloud 8700")),
+        (Some(FOREIGN), true, Ok("foreign")),
+        (Some(COPIED), true, Err("git tracks")),
+        (Some("{"), true, Err("git tracks")),
     ];
-    for (content, expected) in table {
-        let cases = [(true, false), (true, true), (false, false), (false, true)];
-        for ((is_first, is_tracked), expected) in cases.into_iter().zip(expected) {
-            let did = run_over(content, is_first, is_tracked);
-            assert_eq!(did, expected, "{content:?} {is_first} {is_tracked}");
-        }
-    }
-}
-
-#[test]
-fn the_index_is_asked_only_at_a_first_checkout_where_a_file_lies_there() {
-    let run_with_broken_index = |content: Option<&str>, is_first| {
+    for (content, is_tracked, expected) in table {
         let fixture = Fixture::new();
         let worktree = fixture.add("a");
         if let Some(content) = content {
-            fs::write(worktree.root.join(port_file::NAME), content).unwrap();
+            put(&worktree, port_file::NAME, content);
         }
-        fs::write(worktree.git_dir.join("index"), "no index").unwrap();
-        run(&Checkout { is_first }, &worktree.root, || {
-            Ok(fixture.options())
-        })
-    };
-    for content in [OWN, "{}"] {
-        run_with_broken_index(Some(content), true).unwrap_err();
-        run_with_broken_index(Some(content), false).unwrap();
+        if is_tracked {
+            fixture.git(worktree.path(), &["add", "--force", port_file::NAME]);
+        }
+        let ran = run(worktree.path(), &fixture.session);
+        let ran = ran.map_err(|error| error.to_string());
+        match (ran, expected) {
+            (Ok(()), Ok(ports)) => {
+                let own = own_ports(&worktree);
+                assert!(own.starts_with(ports), "{content:?} {is_tracked}: {own}");
+            }
+            (Err(error), Err(part)) => {
+                assert!(error.contains(part), "{content:?} {is_tracked}: {error}");
+                let after = fs::read_to_string(port_file_of(&worktree)).unwrap();
+                assert_eq!(Some(after.as_str()), content);
+            }
+            (ran, _) => panic!("{content:?} {is_tracked}: {ran:?}"),
+        }
     }
-    run_with_broken_index(None, true).unwrap();
 }
 
 #[test]
-fn the_main_worktree_and_what_is_no_worktree_are_not_served() {
+fn a_main_worktree_without_ports_and_other_directories_are_not_served() {
     let fixture = Fixture::new();
     for here in [fixture.main(), fixture.directory()] {
-        run(
-            &Checkout { is_first: true },
-            &here,
-            || Ok(fixture.options()),
-        )
-        .unwrap();
-        assert!(!here.join(port_file::NAME).exists());
+        assert_silent(&fixture, &here, "nothing is there");
+    }
+    let main = fixture.main_worktree();
+    put_config(&main, "{\"services\": {\"web\": 13000}}");
+    for content in [COPIED, "{", "", FOREIGN] {
+        put(&main, port_file::NAME, content);
+        assert_silent(&fixture, main.path(), content);
+    }
+    let linked = fixture.add("a");
+    for content in [FOREIGN, OWN] {
+        put(&linked, port_file::NAME, content);
+        assert_silent(&fixture, linked.path(), content);
     }
 }
 
-proptest! {
-    #[test]
-    fn any_arguments_are_read(previous_head in any::<String>(), flag in any::<String>()) {
-        let checkout = Checkout::parse(&previous_head, &flag);
-        prop_assert_eq!(checkout.is_some(), flag == "1");
-    }
+#[test]
+fn ports_that_are_up_to_date_are_left_without_lock_and_without_an_index() {
+    let fixture = Fixture::new();
+    let worktree = fixture.add("a");
+    put_config(
+        &worktree,
+        "{\"services\": {\"web\": 13000}, \"env_files\": {\".env\": {\"PORT\": \"{web}\"}}}",
+    );
+    run(worktree.path(), &fixture.session).unwrap();
+    assert!(own_ports(&worktree).starts_with("web "));
+    let before = files_in(worktree.path());
+    let _held = lock::acquire(&fixture.common_dir(), &fixture.session).unwrap();
+    fs::write(worktree.git_dir.path_of("index"), "no index").unwrap();
+    let session = session_within(Duration::ZERO);
+    run(worktree.path(), &session).unwrap();
+    assert_eq!(files_in(worktree.path()), before);
+    // With something to write, the lock is wanted.
+    put(&worktree, ".env", "");
+    run(worktree.path(), &session).unwrap_err();
+}
 
-    #[test]
-    fn an_id_is_null_where_it_is_all_zeros(previous_head in "[01]{40}|[0f]{64}|0{40}") {
-        let checkout = Checkout::parse(&previous_head, "1").unwrap();
-        prop_assert_eq!(checkout.is_first, !previous_head.contains(['1', 'f']));
+#[test]
+fn a_branch_is_followed_and_a_detached_head_takes_nothing_away() {
+    let fixture = Fixture::new();
+    let worktree = fixture.add("a");
+    let run = || run(worktree.path(), &fixture.session).unwrap();
+    let both = "{\"services\": {\"web\": 13000, \"api\": 14000}, \
+                 \"env_files\": {\".env\": {\"PORT\": \"{web}\", \"API_PORT\": \"{api}\"}}}";
+    let one = "{\"services\": {\"web\": 13000}, \"env_files\": {\".env\": {\"PORT\": \"{web}\"}}}";
+    let no_file = "{\"services\": {\"web\": 13000, \"api\": 14000}}";
+    put_config(&worktree, one);
+    run();
+    let services = || own_ports(&worktree).split(", ").count();
+    assert_eq!(services(), 1);
+    // What the config gains is written while HEAD is detached, too.
+    put_config(&worktree, both);
+    run();
+    assert_eq!(services(), 2);
+    let before = files_in(worktree.path());
+    for less in [one, no_file] {
+        put_config(&worktree, less);
+        run();
+        put_config(&worktree, both);
+        assert_eq!(files_in(worktree.path()), before, "{less}");
     }
+    fixture.git(worktree.path(), &["switch", "--quiet", "--create", "b"]);
+    put_config(&worktree, one);
+    run();
+    assert_eq!(services(), 1);
+    let env = fs::read_to_string(worktree.root.path_of(".env")).unwrap();
+    assert!(
+        env.contains("\nPORT=1") && !env.contains("API_PORT"),
+        "{env}"
+    );
+}
+
+#[test]
+fn in_the_main_worktree_the_hook_updates_files_and_makes_none() {
+    let fixture = Fixture::new();
+    let main = fixture.main_worktree();
+    put(
+        &main,
+        port_file::NAME,
+        "{\"worktree\": null, \"slot\": 0, \"ports\": {\"web\": 13000}}",
+    );
+    put(&main, "there.env", "A=1\n");
+    put_config(
+        &main,
+        "{\"services\": {\"web\": 13000, \"api\": 14000}, \
+          \"env_files\": {\".env\": {}, \"there.env\": {\"PORT\": \"{web}\"}}}",
+    );
+    run(main.path(), &fixture.session).unwrap();
+    assert_eq!(own_ports(&main), "web 13000, api 14000");
+    assert!(!main.root.has(".env"));
+    let there = fs::read_to_string(main.root.path_of("there.env")).unwrap();
+    assert!(
+        there.contains("PORT=13000\n") && there.ends_with("\nA=1\n"),
+        "{there}"
+    );
+}
+
+#[test]
+fn a_copy_of_a_worktree_is_an_error_and_gets_nothing() {
+    let fixture = Fixture::new();
+    let worktree = fixture.add("a");
+    let copy = fixture.directory().join("copy");
+    fs::create_dir(&copy).unwrap();
+    fs::copy(worktree.root.path_of(".git"), copy.join(".git")).unwrap();
+    let error = run(&copy, &fixture.session).unwrap_err().to_string();
+    assert!(error.contains("is a copy of the worktree at"), "{error}");
+    assert!(!copy.join(port_file::NAME).exists());
 }

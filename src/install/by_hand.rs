@@ -22,7 +22,7 @@ pub fn instructions(place: &HookPlace, obstacle: Obstacle) -> Instructions {
     let hook = quoted(&path);
     let is_in_worktree = path.starts_with(&place.at) && !place.is_own_dir;
     let commit = if is_in_worktree {
-        ", and commit it for the other worktrees"
+        "; then commit it, so that other worktrees have it"
     } else {
         ""
     };

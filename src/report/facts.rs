@@ -153,7 +153,7 @@ pub struct Shown {
 pub fn gather(found: &Found, program: &Path, session: &Session) -> Result<Facts> {
     let repository = &found.repository;
     let locked = locked::acquire(repository, Purpose::Look, session)?;
-    let mut reservations = locked.gather(repository, None, session)?.past();
+    let mut reservations = locked.gather(repository, None)?.past();
     let clones = locked.release();
 
     let port_files = reservations.take_port_files();

@@ -105,3 +105,6 @@ fn label_of(worktree: &Worktree) -> String {
     let name = worktree.git_dir.path().file_name().unwrap_or_default();
     label((!worktree.is_main()).then_some(name.as_encoded_bytes()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -59,6 +59,7 @@ pub fn spanning<'a>(text: &str, variables: &'a [(String, String)]) -> Vec<&'a st
 
 /// The names that our blocks in `text` define.
 pub fn names_in_blocks(text: &str) -> Vec<&str> {
+    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     let blocks = block::find(text.as_bytes()).unwrap_or_default().into_iter();
     let lines = blocks.flat_map(|found| text[found.inside].lines());
     lines

@@ -172,7 +172,7 @@ fn try_change(
             return Staged::prepare(dir, name, &text, access)?.commit_new();
         };
         let staged = original.stage(dir, name, &text)?;
-        if !original.is_unchanged(dir, name, &session.patience)? {
+        if !original.is_unchanged(dir, name, &session.patience) {
             return Ok(false);
         }
         if text.is_empty() && !path.is_symlink() {
@@ -192,9 +192,13 @@ fn half_block(path: &Path, half: &HalfBlock) -> Error {
     .remedy("delete what is left of that block and run `worktree-ports-hook --all`")
 }
 
+/// git skips one at the start of the list, and there alone.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// The list without our blocks, and the lines in them.
 fn split(content: &[u8]) -> Result<(Vec<u8>, BTreeSet<String>), HalfBlock> {
-    let mut rest = Vec::with_capacity(content.len());
+    let (mark, content) = byte_order_mark(content);
+    let mut rest = mark.to_owned();
     let mut lines = BTreeSet::new();
     let mut at = 0;
     for found in block::find(content)? {
@@ -213,8 +217,15 @@ fn joined(rest: &[u8], lines: &BTreeSet<String>) -> Vec<u8> {
     if lines.is_empty() {
         return rest.to_owned();
     }
+    let (mark, rest) = byte_order_mark(rest);
     let lines: String = lines.iter().map(|line| format!("{line}\n")).collect();
-    [block::render(None, &lines).as_bytes(), rest].concat()
+    [mark, block::render(None, &lines).as_bytes(), rest].concat()
+}
+
+/// The byte order mark of `content`, or nothing, and the rest.
+fn byte_order_mark(content: &[u8]) -> (&[u8], &[u8]) {
+    let has_mark = content.starts_with(BYTE_ORDER_MARK);
+    content.split_at(if has_mark { BYTE_ORDER_MARK.len() } else { 0 })
 }
 
 #[cfg(test)]

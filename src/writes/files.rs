@@ -526,10 +526,10 @@ impl<'a> Planned<'a> {
         let commit = || match (change, staged) {
             (Change::Make(..), Some(staged)) => staged.commit_new(),
             (Change::Replace(original, _), Some(staged)) => {
-                Ok(is_unchanged(original)? && staged.commit().map(|()| true)?)
+                Ok(is_unchanged(original) && staged.commit().map(|()| true)?)
             }
             (Change::Remove(original), _) => {
-                Ok(is_unchanged(original)? && (dir.remove(name)? | remove_leftover(dir, name)?))
+                Ok(is_unchanged(original) && (dir.remove(name)? | remove_leftover(dir, name)?))
             }
             _ => Ok(true),
         };
@@ -553,7 +553,8 @@ impl<'a> PlannedFiles<'a> {
         let Files {
             worktree, session, ..
         } = self.files;
-        let hidden = exclude::hidden(&worktree.common_dir)?;
+        // What keeps it from being read is told by the one that writes it.
+        let hidden = exclude::hidden(&worktree.common_dir).unwrap_or_default();
         let mut paths = Vec::new();
         for file in &self.planned {
             if !matches!(file.change, Ok(Change::Make(..))) || hidden.contains(file.path) {

@@ -76,10 +76,12 @@ fn all_leaves_foreign_files_alone_and_tells_of_tracked_ones() {
     let foreign = sandbox.with_ports(r#"{"app": @1}"#);
     sandbox.write(format!("foreign/{PORT_FILE}"), &foreign);
     sandbox.write(format!("damaged/{PORT_FILE}"), "");
-    sandbox.write(format!("tracked/{PORT_FILE}"), "{}");
-    sandbox.git("tracked", &["add", PORT_FILE]);
     sandbox.run("last", &[]).exits(0);
-    sandbox.write(format!("copied/{PORT_FILE}"), sandbox.port_file("last"));
+    let copy = sandbox.port_file("last");
+    for name in ["copied", "tracked"] {
+        sandbox.write(format!("{name}/{PORT_FILE}"), &copy);
+    }
+    sandbox.git("tracked", &["add", "--force", PORT_FILE]);
     let run = sandbox.run("repo", &["--all"]).exits(0);
     assert_eq!(
         run.stdout,
@@ -94,7 +96,7 @@ fn all_leaves_foreign_files_alone_and_tells_of_tracked_ones() {
         "rm --cached",
     ]);
     assert_eq!(sandbox.port_file("foreign"), foreign);
-    assert_eq!(sandbox.port_file("tracked"), "{}");
+    assert_eq!(sandbox.port_file("tracked"), copy);
 }
 
 #[test]

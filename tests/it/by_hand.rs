@@ -116,11 +116,11 @@ fn outside_a_worktree_it_says_where_it_is() {
     sandbox
         .run(".", &[])
         .exits(1)
-        .tells(&["is not in a git repository"]);
+        .tells(&["is not inside a git repository"]);
     sandbox
         .run("repo/.git", &[])
         .exits(1)
-        .tells(&["is in no worktree", "-C <path>"]);
+        .tells(&["is not inside a worktree", "-C <path>"]);
 }
 
 #[test]

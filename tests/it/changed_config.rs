@@ -52,7 +52,7 @@ fn a_service_that_cannot_join_is_told_of_and_the_others_stay() {
 }
 
 #[test]
-fn a_service_whose_port_is_busy_does_not_join() {
+fn a_service_on_whose_port_something_listens_joins_with_a_warning() {
     let sandbox = Sandbox::with_worktrees(&["a"]);
     let base = sandbox.port(0);
     sandbox.configure("a", config(&[("cloud", base)]).step(2));
@@ -63,11 +63,11 @@ fn a_service_whose_port_is_busy_does_not_join() {
     sandbox
         .run("a", &[])
         .exits(0)
-        .tells(&["warning: no port for api"]);
-    assert_eq!(sandbox.ports("a"), [base + 2]);
-    close(listener);
+        .tells(&["warning: something listens on the port of the new service api"]);
+    // It may be its own server, which the config has just come to name.
+    assert_eq!(sandbox.port_json("a")["ports"]["api"], base + 3);
     sandbox.run("a", &[]).exits(0).tells_nothing();
-    assert_eq!(sandbox.ports("a").len(), 2);
+    close(listener);
 }
 
 #[test]

@@ -115,7 +115,8 @@ fn where_none_is_left_the_error_counts_the_slots_and_names_the_remedy() {
     let told = |reserved, busy| {
         format!(
             "no free slot: 3 tried, {reserved} reserved, {busy} in use; \
-             a smaller `step` in the config makes more slots"
+             the slots end where `edge`, at 32765 + slot × 1, passes 32767; \
+             set a smaller `step` or lower base ports in the config"
         )
     };
     let listeners = [listen(base + 1), listen(base + 2)];

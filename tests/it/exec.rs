@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
 
-use crate::support::{CONFIG, LOCK, PROGRAM, Run, Sandbox, block};
+use crate::support::{CONFIG, LOCK, PROGRAM, Run, Sandbox, block, with_block};
 
 /// A sandbox with a worktree `a`, which has no ports yet, and a variable of the project's own.
 fn sandbox() -> Sandbox {
@@ -60,7 +60,7 @@ fn it_makes_sure_of_a_bundle_and_brings_env_files_up_to_date_before_the_command_
     sandbox.configure("repo", config);
     let run = exec(&sandbox, &["cat", ".env"]).exits(0).tells_nothing();
     let block = block("a", &sandbox.with_ports("PORT=@1\n"));
-    assert_eq!(run.stdout, format!("\n{block}"));
+    assert_eq!(run.stdout, with_block(&block, ""));
     assert_eq!(sandbox.ports("a"), [sandbox.port(1)]);
 }
 

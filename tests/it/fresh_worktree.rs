@@ -76,18 +76,24 @@ fn git_status_stays_clean_and_the_exclude_lines_are_added_once() {
         .lines()
         .filter(|line| line.contains("worktree-ports"))
         .collect();
-    assert_eq!(ours, ["/.worktree-ports.json", "/.worktree-ports.json.tmp"]);
+    let expected = [
+        "# >>> worktree-ports >>>",
+        "*.worktree-ports.tmp",
+        "/.worktree-ports.json",
+        "# <<< worktree-ports <<<",
+    ];
+    assert_eq!(ours, expected);
 }
 
 #[test]
-fn no_rule_of_a_working_tree_is_read_so_the_lines_are_added_beside_a_gitignore() {
+fn the_exclude_lines_are_added_whatever_a_gitignore_says() {
     let sandbox = Sandbox::new();
     sandbox.write("repo/.gitignore", ".worktree-ports.json*\n");
     sandbox.git("repo", &["add", "."]);
     sandbox.git("repo", &["commit", "--quiet", "--message=ignore"]);
     sandbox.add("a");
     let exclude = fs::read_to_string(sandbox.path("repo/.git/info/exclude")).unwrap();
-    for line in ["/.worktree-ports.json", "/.worktree-ports.json.tmp"] {
+    for line in ["/.worktree-ports.json", "*.worktree-ports.tmp"] {
         assert_eq!(
             exclude.lines().filter(|there| *there == line).count(),
             1,
@@ -304,7 +310,7 @@ fn the_hook_exits_0_whatever_goes_wrong() {
         "worktree-ports: error: the config",
         CONFIG,
         "is not JSON",
-        "run `worktree-ports-hook`",
+        "run `worktree-ports-hook -C ",
     ]);
     assert!(!sandbox.has_port_file("a"));
     sandbox.assert_no_leftovers("a");

@@ -198,7 +198,7 @@ fn theirs_ran(sandbox: &Sandbox) -> usize {
 }
 
 #[test]
-fn installed_into_every_state_by_a_hook_file_it_leaves_without_a_trace() {
+fn by_a_hook_file_it_leaves_without_a_trace_in_every_state() {
     for state in STATES {
         let sandbox = sandbox_with_git(OLD);
         (state.prepare)(&sandbox);
@@ -247,7 +247,7 @@ fn installed_into_every_state_by_a_hook_file_it_leaves_without_a_trace() {
 }
 
 #[test]
-fn installed_into_every_state_by_the_config_it_touches_no_hook_and_leaves_without_a_trace() {
+fn by_the_config_it_touches_no_hook_and_leaves_without_a_trace() {
     for state in STATES {
         let sandbox = sandbox_with_git(NEW);
         (state.prepare)(&sandbox);
@@ -296,7 +296,7 @@ fn uninstalled_before_any_worktree_it_leaves_the_lock_alone() {
 }
 
 #[test]
-fn it_installs_from_a_linked_worktree_into_a_bare_repository_and_into_a_submodule() {
+fn it_installs_from_linked_worktrees_and_in_bare_repositories() {
     for git in [OLD, NEW] {
         let sandbox = sandbox_with_git(git);
         sandbox.add("linked");
@@ -383,7 +383,7 @@ fn what_another_adds_to_our_own_file_stays() {
 }
 
 #[test]
-fn whatever_git_does_to_the_config_meanwhile_uninstall_takes_out_ours_alone() {
+fn whatever_git_edits_meanwhile_uninstall_takes_out_ours_alone() {
     let edits: &[&[&str]] = &[
         // The section before ours, with the mark that git takes for a part of it.
         &["--remove-section", "last"],

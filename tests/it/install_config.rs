@@ -236,7 +236,7 @@ fn a_moved_clone_does_not_run_what_another_user_put_in_its_old_place() {
 }
 
 #[test]
-fn what_a_branch_puts_in_a_managers_place_is_never_followed_nor_waited_for() {
+fn what_a_branch_puts_in_a_managers_place_is_not_followed() {
     let hostile: [fn(&Path); 3] = [
         |path| symlink("/dev/zero", path).unwrap(),
         |path| {

@@ -9,7 +9,7 @@ const WRITES: &str = "#!/bin/sh\necho '{\"cloud\": 9100}' >.worktree-ports.json\
 const SCRIPT: &str = "f=.worktree-ports.json\nprintf '{}' >\"$f.tmp\"\nmv \"$f.tmp\" \"$f\"\n";
 
 #[test]
-fn an_older_hook_that_writes_the_port_file_is_named_with_the_way_to_hand_over() {
+fn an_older_hook_that_writes_the_port_file_is_named() {
     let older: [(&str, &str, Prepare); 5] = [
         (OLD, "line 2 of", |sandbox| {
             sandbox.write_script(HOOK, WRITES);

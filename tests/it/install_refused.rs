@@ -23,7 +23,7 @@ fn content_of_repo(sandbox: &Sandbox) -> std::collections::BTreeMap<std::path::P
 }
 
 #[test]
-fn a_hooks_directory_that_cannot_be_written_is_an_error_that_leaves_what_was_there() {
+fn hooks_that_cannot_be_written_are_an_error_and_nothing_changes() {
     let starts: [(&str, Prepare); 3] = [
         (OLD, |_| {}),
         (OLD, |sandbox| {
@@ -48,7 +48,7 @@ fn a_hooks_directory_that_cannot_be_written_is_an_error_that_leaves_what_was_the
 }
 
 #[test]
-fn a_git_directory_that_cannot_be_written_is_an_error_that_leaves_what_was_there() {
+fn a_read_only_git_directory_is_an_error_and_nothing_changes() {
     let sandbox = sandbox_with_git(NEW);
     let nobody = nobody_beside(&sandbox, "repo/.git");
     let before = content_of_repo(&sandbox);

@@ -26,7 +26,7 @@ fn add_by(sandbox: &Sandbox, git: &str, name: &str) -> Run {
 }
 
 #[test]
-fn git_goes_on_and_one_line_says_what_to_run_whatever_becomes_of_the_program() {
+fn git_goes_on_and_one_line_says_what_to_run_without_the_program() {
     let deaths: [(&str, Prepare, &str); 5] = [
         (
             "deleted",

@@ -15,12 +15,12 @@ const EXCLUDE: &str = "repo/.git/info/exclude";
 /// The entry of `b`, the worktree in which the program is killed, and its record there.
 const ENTRY: &str = "repo/.git/worktrees/b";
 const RECORD: &str = "repo/.git/worktrees/b/worktree-ports.json";
-const RECORD_TEMPORARY: &str = "repo/.git/worktrees/b/worktree-ports.json.tmp";
+const RECORD_TEMPORARY: &str = "repo/.git/worktrees/b/worktree-ports.json.worktree-ports.tmp";
 
 /// The files of `b` that the program writes: the port file, the record, and what is left of either.
 const FILES: [&str; 4] = [
     "b/.worktree-ports.json",
-    "b/.worktree-ports.json.tmp",
+    "b/.worktree-ports.json.worktree-ports.tmp",
     RECORD,
     RECORD_TEMPORARY,
 ];

@@ -113,7 +113,7 @@ fn worktree_add_succeeds_without_ports_where_the_lock_cannot_be_had() {
     git.args(["worktree", "add", "../a"]);
     git.env("WORKTREE_PORTS_LOCK_TIMEOUT", "0");
     let run = Sandbox::finish(git).exits(0);
-    run.tells(&["error: gave up after 0 s", "run `worktree-ports-hook`"]);
+    run.tells(&["error: gave up after 0 s", "run `worktree-ports-hook -C "]);
     assert!(!sandbox.has_port_file("a"));
     sandbox.assert_no_leftovers("a");
 }
@@ -175,7 +175,7 @@ fn the_lock_file_is_made_once_and_stays() {
 
 #[test]
 #[cfg_attr(not(target_os = "linux"), ignore = "needs flock")]
-fn a_worktree_that_was_moved_or_removed_while_its_hook_waited_is_told_so() {
+fn a_worktree_that_was_moved_or_removed_meanwhile_is_told_so() {
     let remove = ["worktree", "remove", "../a"];
     let move_away = ["worktree", "move", "../a", "../elsewhere"];
     for command in [&remove[..], &move_away] {
@@ -196,7 +196,7 @@ fn a_worktree_that_was_moved_or_removed_while_its_hook_waited_is_told_so() {
 
 #[test]
 #[cfg_attr(not(target_os = "linux"), ignore = "needs flock")]
-fn nothing_is_written_into_another_worktree_that_came_to_the_place_of_one_that_waited() {
+fn nothing_is_written_into_a_worktree_that_took_the_place_of_a_waiter() {
     for has_ports in [true, false] {
         let sandbox = two_worktrees();
         if has_ports {

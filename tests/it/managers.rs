@@ -248,7 +248,7 @@ fn is_in_hooks(sandbox: &Sandbox) -> bool {
 
 #[test]
 #[ignore = "needs husky, lefthook and simple-git-hooks"]
-fn husky_lefthook_and_simple_git_hooks_after_our_file_take_its_place_and_install_says_so() {
+fn managers_that_take_the_place_of_our_file_are_told_by_install() {
     for name in ["husky", "lefthook", "simple-git-hooks"] {
         let manager = Manager::get(name);
         let sandbox = after_our_file(manager);

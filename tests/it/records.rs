@@ -12,7 +12,7 @@ use crate::support::{
 };
 
 const RECORD: &str = "repo/.git/worktrees/a/worktree-ports.json";
-const RECORD_TEMPORARY: &str = "repo/.git/worktrees/a/worktree-ports.json.tmp";
+const RECORD_TEMPORARY: &str = "repo/.git/worktrees/a/worktree-ports.json.worktree-ports.tmp";
 const RECORD_OF_MAIN: &str = "repo/.git/worktree-ports/main.json";
 
 /// A sandbox with the worktree `a`, which has slot 1, and `b`, which has no ports.
@@ -37,12 +37,13 @@ fn slot_chosen_beside(sandbox: &Sandbox) -> u64 {
 }
 
 #[test]
-fn the_record_has_the_members_of_the_port_file_and_the_env_files() {
+fn the_record_is_the_port_file_and_what_else_was_written() {
     let sandbox = sandbox();
     sandbox.run("repo", &[]).exits(0);
     for (at, path) in [("a", RECORD), ("repo", RECORD_OF_MAIN)] {
         let mut expected = sandbox.port_json(at);
-        expected["env_files"] = json!([]);
+        expected["env_files"] = json!({});
+        expected["templates"] = json!({});
         assert_eq!(record(&sandbox, path), expected);
     }
 }
@@ -55,7 +56,7 @@ fn the_hook_writes_a_record_too() {
 }
 
 #[test]
-fn git_leaves_the_record_alone_in_move_repair_lock_and_gc_and_removes_it_with_its_entry() {
+fn git_removes_the_record_with_its_entry_and_leaves_it_alone_else() {
     let sandbox = sandbox();
     let before = fs::read(sandbox.path(RECORD)).unwrap();
     for command in [
@@ -141,11 +142,11 @@ fn a_port_file_of_ones_own_stands_alone() {
 }
 
 #[test]
-fn whoever_reads_a_record_reads_its_temporary_file_too_and_both_count() {
+fn a_record_under_its_temporary_name_counts_too() {
     let sandbox = sandbox();
     sandbox.remove_port_file("a");
     let left = sandbox
-        .with_ports(r#"{"worktree": "a", "slot": 2, "ports": {"cloud": @2}, "env_files": []}"#);
+        .with_ports(r#"{"worktree": "a", "slot": 2, "ports": {"cloud": @2}, "env_files": {}}"#);
     sandbox.write(RECORD_TEMPORARY, &left);
     assert_eq!(slot_chosen_beside(&sandbox), 3);
     // Torn, its numbers count.
@@ -161,7 +162,7 @@ fn whoever_reads_a_record_reads_its_temporary_file_too_and_both_count() {
 }
 
 #[test]
-fn a_lost_a_copied_and_a_damaged_file_get_back_what_the_record_names_without_a_probe() {
+fn a_lost_copied_or_damaged_file_is_restored_without_a_probe() {
     let sandbox = sandbox();
     sandbox.run("b", &[]).exits(0);
     sandbox.git("repo", &["worktree", "remove", "--force", "../b"]);
@@ -219,7 +220,7 @@ fn what_another_worktree_has_a_port_or_the_slot_of_is_not_restored() {
             has(sandbox, r#"{"app": @1}"#);
         }),
         ("by its record", |sandbox, _| {
-            let record = r#"{"worktree": "b", "slot": 1, "ports": {"cloud": @1}, "env_files": []}"#;
+            let record = r#"{"worktree": "b", "slot": 1, "ports": {"cloud": @1}, "env_files": {}}"#;
             sandbox.write(
                 "repo/.git/worktrees/b/worktree-ports.json",
                 sandbox.with_ports(record),
@@ -245,10 +246,10 @@ fn what_another_worktree_has_a_port_or_the_slot_of_is_not_restored() {
 }
 
 #[test]
-fn a_record_of_another_worktree_or_a_damaged_one_reserves_what_it_names_and_is_otherwise_none() {
+fn a_record_of_another_worktree_or_a_damaged_one_only_reserves() {
     let contents = [
-        r#"{"worktree": "b", "slot": 7, "ports": {"cloud": @1}, "env_files": []}"#,
-        r#"{"worktree": null, "slot": 7, "ports": {"cloud": @1}, "env_files": []}"#,
+        r#"{"worktree": "b", "slot": 7, "ports": {"cloud": @1}, "env_files": {}}"#,
+        r#"{"worktree": null, "slot": 7, "ports": {"cloud": @1}, "env_files": {}}"#,
         r#"{"worktree": "a", "slot": 7, "ports": {"cloud": @1"#,
         r#"{"worktree": "a", "slot": 7, "ports": {"cloud": "@1"}}"#,
         "@1",
@@ -267,7 +268,7 @@ fn a_record_of_another_worktree_or_a_damaged_one_reserves_what_it_names_and_is_o
 }
 
 #[test]
-fn a_call_by_hand_that_finds_the_record_missing_or_other_than_the_port_file_writes_it() {
+fn a_call_by_hand_writes_a_record_that_is_missing_or_differs() {
     let sandbox = sandbox();
     let expected = record(&sandbox, RECORD);
     let file = sandbox.port_file("a");
@@ -312,7 +313,7 @@ fn reallocate_looks_at_no_record_of_its_own() {
 }
 
 #[test]
-fn a_link_in_the_place_of_a_record_is_neither_followed_nor_written_through() {
+fn a_link_in_the_place_of_a_record_is_not_followed() {
     let sandbox = sandbox();
     let expected = record(&sandbox, RECORD);
     sandbox.write("victim", "victim");
@@ -355,7 +356,7 @@ fn run_refused(sandbox: &Sandbox, error: &str, arguments: &[&str]) -> Run {
 
 #[test]
 #[ignore = "needs strace"]
-fn where_git_cannot_be_written_an_allocation_warns_once_and_other_calls_say_nothing() {
+fn an_allocation_warns_once_if_git_cannot_be_written() {
     for error in ["EROFS", "EACCES", "EPERM"] {
         let sandbox = Sandbox::with_worktrees(&["a", "b"]);
         for call in [&FIRST_CHECKOUT[..], &["--reallocate"], &[]] {
@@ -399,7 +400,7 @@ fn a_full_disk_is_an_error_and_leaves_nothing() {
             let options = ["-P", path.to_str().unwrap(), "-e", &what];
             let run = Sandbox::finish(strace::command(&sandbox, "a", &options, &[]));
             let run = run.exits(1).tells_one_error().tells(&["No space left"]);
-            let is_record = path.ends_with("worktree-ports.json.tmp");
+            let is_record = path.ends_with("worktree-ports.json.worktree-ports.tmp");
             // Its name comes last: the port file stands, and the temporary file is a record too.
             let is_last = is_record && call == "/^rename";
             assert_eq!(
@@ -444,7 +445,7 @@ fn in_a_sandbox_that_mounts_git_read_only_ports_are_given() {
 }
 
 #[test]
-fn release_takes_port_file_and_record_away_and_the_next_checkout_gives_ports_again() {
+fn release_takes_port_file_and_record_away() {
     let contents = [
         None,
         Some(""),
@@ -477,6 +478,7 @@ fn release_takes_port_file_and_record_away_and_the_next_checkout_gives_ports_aga
         assert_eq!(sandbox.port_file("a"), content);
         assert!(sandbox.path(RECORD).exists());
     }
+    sandbox.write(format!("a/{PORT_FILE}"), "{");
     sandbox.git("a", &["add", "--force", PORT_FILE]);
     sandbox
         .run("a", &["--release"])
@@ -505,7 +507,7 @@ fn list_shows_the_ports_of_a_worktree_that_is_gone() {
 }
 
 #[test]
-fn a_config_that_is_gone_with_the_worktree_changes_nothing_in_what_its_record_reserves() {
+fn a_config_that_is_gone_changes_nothing_in_what_a_record_reserves() {
     let sandbox = Sandbox::with_worktrees(&["a", "b"]);
     sandbox.configure("a", config(&[("web", sandbox.port(50))]).step(1));
     sandbox.run("a", &[]).exits(0);

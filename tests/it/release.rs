@@ -143,18 +143,41 @@ fn a_file_that_then_is_empty_is_removed_whoever_made_it() {
 }
 
 #[test]
-fn a_block_that_cannot_be_taken_out_is_a_warning_and_the_rest_is_released() {
-    let sandbox = sandbox();
+fn a_block_that_cannot_be_taken_out_fails_and_changes_nothing() {
     let half = "# >>> worktree-ports: a >>>\nWEB_PORT=1\n";
-    sandbox.write("a/own.env", half);
-    let run = sandbox.run("a", &["--release"]).exits(0);
-    run.tells(&["warning: ", "a/own.env", "line 1", "released"]);
-    assert_eq!(read(&sandbox, "a/own.env").as_deref(), Some(half));
-    assert!(!sandbox.has_port_file("a") && !sandbox.path("a/.env").exists());
+    let block = "# >>> worktree-ports: a >>>\n# <<< worktree-ports <<<\nN=J\u{fc}rgen\n";
+    let large = format!("{block}{}", "x".repeat(256 * 1024));
+    let latin_1: Vec<u8> = block.chars().map(|c| u8::try_from(c).unwrap()).collect();
+    for (content, why) in [
+        (half.as_bytes(), "line 1"),
+        (&latin_1, "not UTF-8"),
+        (large.as_bytes(), "larger than 256 KiB"),
+    ] {
+        let sandbox = sandbox();
+        sandbox.write("a/own.env", content);
+        for call in ["--release", "--reallocate"] {
+            if call == "--reallocate" {
+                // So that it would have other ports.
+                sandbox.run("b", &["--release"]).exits(0);
+                sandbox.configure("a", config(&sandbox).step(2));
+            }
+            let before = (
+                sandbox.content_of("a"),
+                fs::read(sandbox.path(record("a"))).unwrap(),
+            );
+            let run = sandbox.run("a", &[call]).exits(1).tells_one_error();
+            run.tells(&["a/own.env", why]);
+            let after = (
+                sandbox.content_of("a"),
+                fs::read(sandbox.path(record("a"))).unwrap(),
+            );
+            assert_eq!(after, before, "{call} {why}");
+        }
+    }
 }
 
 #[test]
-fn lines_in_the_exclude_file_that_no_worktree_needs_are_removed() {
+fn the_lines_in_the_exclude_file_stay_until_uninstall() {
     let sandbox = Sandbox::with_worktrees(&["a", "b"]);
     let before = "# the user's\n*.o";
     sandbox.write(EXCLUDE, before);
@@ -166,24 +189,25 @@ fn lines_in_the_exclude_file_that_no_worktree_needs_are_removed() {
     sandbox.run("b", &[]).exits(0);
     assert_eq!(read(&sandbox, EXCLUDE).unwrap(), with_a);
 
-    sandbox.run("a", &["--release"]).exits(0);
-    assert_eq!(read(&sandbox, EXCLUDE).unwrap(), with_a, "b needs them");
-    sandbox.run("b", &["--release"]).exits(0);
-    assert_eq!(read(&sandbox, EXCLUDE).unwrap(), before);
     for name in ["a", "b"] {
+        sandbox.run(name, &["--release"]).exits(0);
+        assert_eq!(read(&sandbox, EXCLUDE).unwrap(), with_a);
         let status = sandbox.git(name, &["status", "--porcelain"]).stdout;
         assert_eq!(status, "?? own.env\n");
     }
+    sandbox.run("repo", &["--install"]).exits(0);
+    sandbox.run("repo", &["--uninstall"]).exits(0);
+    assert_eq!(read(&sandbox, EXCLUDE).unwrap(), before);
 }
 
 #[test]
-fn of_the_lines_for_env_files_those_stay_whose_files_another_worktree_has() {
+fn uninstall_keeps_the_lines_of_the_files_that_it_leaves_behind() {
     let sandbox = sandbox();
     // A file of ours that the user has written into stays, and so must its line.
     let text = read(&sandbox, "a/.env").unwrap();
     sandbox.write("a/.env", format!("SECRET=x\n{text}"));
-    sandbox.run("b", &["--release"]).exits(0);
-    sandbox.run("a", &["--release"]).exits(0);
+    sandbox.run("repo", &["--install"]).exits(0);
+    sandbox.run("repo", &["--uninstall"]).exits(0);
     assert_eq!(read(&sandbox, "a/.env").as_deref(), Some("SECRET=x\n"));
     let exclude = read(&sandbox, EXCLUDE).unwrap();
     let lines: Vec<&str> = exclude.lines().collect();
@@ -192,7 +216,7 @@ fn of_the_lines_for_env_files_those_stay_whose_files_another_worktree_has() {
 }
 
 #[test]
-fn uninstall_takes_the_blocks_out_of_every_worktree_and_removes_the_records() {
+fn uninstall_takes_out_all_blocks_and_records() {
     let sandbox = sandbox();
     sandbox.write("repo/own.env", OWN);
     sandbox.run("repo", &[]).exits(0);

@@ -73,7 +73,7 @@ fn in_another_users_repository_nothing_is_written_and_the_owner_is_named() {
 }
 
 #[test]
-fn a_common_dir_that_cannot_be_written_is_one_error_and_nothing_is_allocated() {
+fn a_read_only_common_dir_is_one_error_and_nothing_is_allocated() {
     let sandbox = Sandbox::with_worktrees(&["a"]);
     let nobody = Nobody::owning(&sandbox);
     set_mode(sandbox.path("repo/.git"), 0o555);

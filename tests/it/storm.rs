@@ -235,7 +235,7 @@ impl Storm {
             };
             let record = sandbox.path(record);
             assert!(
-                !record.with_extension("json.tmp").exists(),
+                !record.with_extension("json.worktree-ports.tmp").exists(),
                 "{}",
                 record.display()
             );

@@ -4,11 +4,12 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::allocate::reservations::Reservations;
+use crate::ports::fixture::{bundle, port};
 
 fn config(services: &[(&str, u16)], step: u32) -> Config {
     let services = services.iter().map(|(name, base)| Service {
         name: ServiceName::new(*name),
-        base: port_of(*base),
+        base: port(*base),
     });
     Config {
         services: services.collect(),
@@ -20,20 +21,6 @@ fn config(services: &[(&str, u16)], step: u32) -> Config {
     }
 }
 
-fn port_of(number: u16) -> Port {
-    Port::new(u64::from(number)).unwrap()
-}
-
-fn bundle(slot: Option<u32>, ports: &[(&str, u16)]) -> Bundle {
-    let ports = ports.iter();
-    Bundle {
-        slot: slot.map(Slot),
-        ports: ports
-            .map(|(name, port)| (ServiceName::new(*name), port_of(*port)))
-            .collect(),
-    }
-}
-
 /// A worktree that has these ports and no slot, in a bare repository: slot 0 is anyone's.
 fn reserving(ports: &[u16]) -> Reservations<'static> {
     Reservations::of(&[("other", None, ports, false)])
@@ -42,10 +29,7 @@ fn reserving(ports: &[u16]) -> Reservations<'static> {
 /// The slots that `config` leaves to choose from, for the main worktree or a linked one.
 fn slots_beside(config: &Config, reservations: &Reservations<'_>, is_main: bool) -> Vec<u32> {
     let choice = Choice::new(config, reservations.others_than(None), is_main);
-    choice
-        .candidates()
-        .map(|bundle| bundle.slot.unwrap().0)
-        .collect()
+    choice.candidates().map(|bundle| bundle.slot.0).collect()
 }
 
 fn slots(config: &Config, reserved: &[u16]) -> Vec<u32> {
@@ -96,12 +80,12 @@ fn every_port_that_browsers_block_is_skipped_but_as_a_base_port() {
 }
 
 #[test]
-fn what_is_passed_over_is_counted() {
+fn slots_that_are_passed_over_are_counted() {
     let config = config(&[("a", 5900)], 100);
     let reserved = reserving(&[5900, 6100, 6050]);
     let choice = Choice::new(&config, reserved.others_than(None), false);
     let mut candidates = choice.candidates();
-    assert_eq!(candidates.next().unwrap().slot, Some(Slot(3)));
+    assert_eq!(candidates.next().unwrap().slot, Slot(3));
     // Slot 1 is unusable, and so not tried.
     assert_eq!((candidates.tried, candidates.reserved), (3, 2));
     candidates.by_ref().for_each(drop);
@@ -111,16 +95,16 @@ fn what_is_passed_over_is_counted() {
 #[test]
 fn a_bundle_follows_the_config_and_no_port_of_it_moves() {
     type Ports<'a> = &'a [(&'a str, u16)];
-    // The bundle, the config's services, the ports that are not free, and what becomes of it.
+    // The bundle, the config's services, what another worktree reserves, and the bundle then.
     type Row<'a> = (Bundle, Ports<'a>, &'a [u16], Bundle);
-    let own = || bundle(Some(2), &[("a", 8200)]);
-    let table: [Row<'_>; 11] = [
+    let own = || bundle(2, &[("a", 8200)]);
+    let table: [Row<'_>; 8] = [
         (own(), &[("a", 8000)], &[8200], own()),
         (
             own(),
             &[("b", 9000), ("a", 8000)],
             &[],
-            bundle(Some(2), &[("b", 9200), ("a", 8200)]),
+            bundle(2, &[("b", 9200), ("a", 8200)]),
         ),
         (own(), &[("b", 9000), ("a", 8000)], &[9200], own()),
         // Blocked at that slot, and past the ceiling.
@@ -130,51 +114,18 @@ fn a_bundle_follows_the_config_and_no_port_of_it_moves() {
         (own(), &[("a", 8100), ("b", 9000)], &[], own()),
         // Lost, and lost with one gained.
         (
-            bundle(Some(2), &[("a", 8200), ("b", 9200)]),
+            bundle(2, &[("a", 8200), ("b", 9200)]),
             &[("b", 9000)],
             &[],
-            bundle(Some(2), &[("b", 9200)]),
+            bundle(2, &[("b", 9200)]),
         ),
-        (own(), &[("b", 9000)], &[], bundle(Some(2), &[("b", 9200)])),
-        // A file made by hand that names no slot.
-        (
-            bundle(None, &[("a", 8200)]),
-            &[("a", 8000), ("b", 9000)],
-            &[],
-            bundle(Some(2), &[("a", 8200), ("b", 9200)]),
-        ),
-        (
-            bundle(None, &[("a", 8250)]),
-            &[("a", 8000), ("b", 9000)],
-            &[],
-            bundle(None, &[("a", 8250)]),
-        ),
-        // Below its own base port.
-        (
-            bundle(None, &[("a", 7900)]),
-            &[("a", 8000), ("b", 9000)],
-            &[],
-            bundle(None, &[("a", 7900)]),
-        ),
+        (own(), &[("b", 9000)], &[], bundle(2, &[("b", 9200)])),
     ];
-    for (own, services, taken, expected) in table {
+    for (own, services, reserved, expected) in table {
         let config = config(services, 100);
-        let is_free = |port: Port| Ok(!taken.contains(&port.number()));
-        let nothing = reserving(&[]);
-        let choice = Choice::new(&config, nothing.others_than(None), false);
-        assert_eq!(
-            choice.update(&own, is_free).unwrap(),
-            expected,
-            "{own:?} {services:?}"
-        );
-        // What another worktree reserves is as little to be had as what is in use.
-        let reserved = reserving(taken);
+        let reserved = reserving(reserved);
         let choice = Choice::new(&config, reserved.others_than(None), false);
-        assert_eq!(
-            choice.update(&own, |_| Ok(true)).unwrap(),
-            expected,
-            "{own:?} {services:?}"
-        );
+        assert_eq!(choice.update(&own), expected, "{own:?} {services:?}");
     }
 }
 
@@ -202,12 +153,8 @@ fn only_slot_0_of_the_main_worktree_is_its_own_by_right_and_not_probed() {
     let none = reserving(&[]);
     for is_main in [true, false] {
         let choice = Choice::new(&config, none.others_than(None), is_main);
-        for (slot, expected) in [(Some(0), is_main), (Some(1), false), (None, false)] {
-            assert_eq!(
-                choice.is_by_right(slot.map(Slot)),
-                expected,
-                "{is_main} {slot:?}"
-            );
+        for (slot, expected) in [(0, is_main), (1, false)] {
+            assert_eq!(choice.is_by_right(Slot(slot)), expected, "{is_main} {slot}");
         }
     }
 }
@@ -246,7 +193,7 @@ fn a_slot_of_another_worktree_is_passed_over_whatever_its_ports() {
 
 #[test]
 fn a_record_is_restored_only_if_its_slot_and_all_its_ports_are_clear() {
-    type Row<'a> = (Option<u32>, &'a [(&'a str, u16)], bool);
+    type Row<'a> = (u32, &'a [(&'a str, u16)], bool);
     let config = config(&[("a", 8000), ("b", 9000)], 100);
     let others = Reservations::of(&[
         ("main", None, &[7000], true),
@@ -254,23 +201,23 @@ fn a_record_is_restored_only_if_its_slot_and_all_its_ports_are_clear() {
     ]);
     let choice = Choice::new(&config, others.others_than(None), false);
     let table: [Row<'_>; 8] = [
-        (Some(2), &[("a", 8200), ("b", 9200)], true),
+        (2, &[("a", 8200), ("b", 9200)], true),
         // The slot of another.
-        (Some(1), &[("a", 8200)], false),
+        (1, &[("a", 8200)], false),
         // A port of another, of the main worktree's slot 0 by its config, and by the own one.
-        (Some(2), &[("a", 8200), ("b", 5000)], false),
-        (Some(2), &[("a", 7000)], false),
-        (Some(2), &[("a", 8000)], false),
-        (None, &[("gone", 9000)], false),
+        (2, &[("a", 8200), ("b", 5000)], false),
+        (2, &[("a", 7000)], false),
+        (2, &[("a", 8000)], false),
+        (2, &[("gone", 9000)], false),
         // Slot 0 is the main worktree's.
-        (Some(0), &[("a", 8300)], false),
-        (None, &[("a", 8200)], true),
+        (0, &[("a", 8300)], false),
+        (2, &[("a", 8300)], true),
     ];
     for (slot, ports, expected) in table {
         assert_eq!(
             choice.is_clear(&bundle(slot, ports)),
             expected,
-            "{slot:?} {ports:?}"
+            "{slot} {ports:?}"
         );
     }
 }
@@ -280,32 +227,17 @@ fn a_service_joins_no_port_of_slot_0_of_the_main_worktree() {
     let config = config(&[("a", 8000), ("b", 8100), ("c", 9000)], 100);
     let main = Reservations::of(&[("main", None, &[9300], true)]);
     let choice = Choice::new(&config, main.others_than(None), false);
-    let update = |slot, ports: &[(&str, u16)]| {
-        choice
-            .update(&bundle(Some(slot), ports), |_| Ok(true))
-            .unwrap()
-    };
+    let update = |slot, ports: &[(&str, u16)]| choice.update(&bundle(slot, ports));
     // In slot 1, `a` would have the port that `b` has in slot 0.
     assert_eq!(
         update(1, &[("b", 8200)]),
-        bundle(Some(1), &[("b", 8200), ("c", 9100)])
+        bundle(1, &[("b", 8200), ("c", 9100)])
     );
     // In slot 3, `c` would have the port of the main worktree.
     assert_eq!(
         update(3, &[("a", 8300)]),
-        bundle(Some(3), &[("a", 8300), ("b", 8400)])
+        bundle(3, &[("a", 8300), ("b", 8400)])
     );
-}
-
-#[test]
-fn a_slot_that_is_inferred_from_the_ports_is_written_only_if_no_other_worktree_has_it() {
-    let config = config(&[("a", 8000)], 100);
-    let own = bundle(None, &[("a", 8200)]);
-    for (others_slot, expected) in [(1, Some(Slot(2))), (2, None)] {
-        let others = Reservations::of(&[("x", Some(others_slot), &[], false)]);
-        let choice = Choice::new(&config, others.others_than(None), false);
-        assert_eq!(choice.update(&own, |_| Ok(true)).unwrap().slot, expected);
-    }
 }
 
 fn any_config() -> impl Strategy<Value = Config> {
@@ -341,28 +273,28 @@ proptest! {
     }
 
     #[test]
-    fn following_any_config_moves_no_port(
+    fn an_update_by_any_config_moves_no_port(
         config in any_config(),
         ports in prop::collection::vec(1024_u16..=65_535, 1..8),
-        slot in prop::option::of(0_u32..100),
+        slot in 0_u32..100,
     ) {
         let names: Vec<String> = (0..ports.len()).map(|i| format!("s{}", i * 2)).collect();
         let ports: Vec<(&str, u16)> = names.iter().map(String::as_str).zip(ports).collect();
         let own = bundle(slot, &ports);
         let nothing = reserving(&[]);
         let choice = Choice::new(&config, nothing.others_than(None), false);
-        let followed = choice.update(&own, |_| Ok(true)).unwrap();
+        let updated = choice.update(&own);
         for service in &config.services {
             if let Some(port) = own.port(&service.name) {
-                prop_assert_eq!(followed.port(&service.name), Some(port));
+                prop_assert_eq!(updated.port(&service.name), Some(port));
             }
         }
         let declared = |name: &ServiceName| config.services.iter().any(|s| s.name == *name);
-        prop_assert!(followed.ports.iter().all(|(name, _)| declared(name)));
+        prop_assert!(updated.ports.iter().all(|(name, _)| declared(name)));
         // Once is enough.
-        let again = choice.update(&followed, |_| Ok(true)).unwrap();
-        if !followed.ports.is_empty() {
-            prop_assert_eq!(again, followed);
+        let again = choice.update(&updated);
+        if !updated.ports.is_empty() {
+            prop_assert_eq!(again, updated);
         }
     }
 
@@ -381,13 +313,13 @@ proptest! {
                 .collect();
             let others: Vec<(&str, Option<u32>, &[u16], bool)> = given.iter().zip(&ports)
                 .map(|((id, bundle, is_main), ports)| {
-                    (id.as_str(), bundle.slot.map(|slot| slot.0), ports.as_slice(), *is_main)
+                    (id.as_str(), Some(bundle.slot.0), ports.as_slice(), *is_main)
                 })
                 .collect();
             let others = Reservations::of(&others);
             let choice = Choice::new(config, others.others_than(None), is_main);
             let Some(bundle) = choice.candidates().next() else { continue };
-            prop_assert!(!(has_main && !is_main && bundle.slot == Some(Slot::MAIN)));
+            prop_assert!(!(has_main && !is_main && bundle.slot == Slot::MAIN));
             for (_, other, _) in &given {
                 prop_assert_ne!(other.slot, bundle.slot);
                 prop_assert!(bundle.ports.iter().all(|(_, port)| other.service(*port).is_none()));

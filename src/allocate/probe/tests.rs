@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 
 use super::*;
+use crate::ports::fixture::bundle;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Kind {
@@ -70,15 +71,8 @@ fn a_port_that_something_listens_on_is_taken_and_one_that_was_probed_is_free_sti
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = Port::new(u64::from(listener.local_addr().unwrap().port())).unwrap();
     assert!(!probe.is_free(port).unwrap());
-    let bundle = |ports: &[Port]| Bundle {
-        slot: None,
-        ports: ports
-            .iter()
-            .map(|port| (crate::ports::ServiceName::new("a"), *port))
-            .collect(),
-    };
-    assert!(!probe.are_free(&bundle(&[port])).unwrap());
-    assert!(probe.are_free(&bundle(&[])).unwrap());
+    assert!(!probe.are_free(&bundle(1, &[("a", port.number())])).unwrap());
+    assert!(probe.are_free(&bundle(1, &[])).unwrap());
     let refused = Probe::new(&narrator);
     refused.is_refused.set(true);
     assert!(refused.is_free(port).unwrap(), "nothing is asked any more");

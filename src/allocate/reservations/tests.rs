@@ -1,48 +1,51 @@
 //! Tests of `reservations`.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::fs;
+use std::path::Path;
 
 use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
-use crate::git::lock::{self, LockOptions};
-use crate::git::repository::Main;
+use crate::files::staged::temporary;
+use crate::git::fixture;
+use crate::ports::fixture::port;
 
 /// A common dir, and roots beside it, made without git: entries in any state.
 struct Registered {
     directory: TempDir,
-    has_main: bool,
 }
 
 impl Registered {
     fn bare() -> Registered {
-        let directory = tempfile::tempdir().unwrap();
-        fs::create_dir(directory.path().join("common")).unwrap();
-        Registered {
-            directory,
-            has_main: false,
-        }
+        Registered::with_config("bare = true")
     }
 
     fn with_main() -> Registered {
-        Registered {
-            has_main: true,
-            ..Registered::bare()
+        Registered::with_config("worktree = ../main")
+    }
+
+    fn with_config(core: &str) -> Registered {
+        let registered = Registered {
+            directory: tempfile::tempdir().unwrap(),
+        };
+        let common_dir = registered.common_dir();
+        for name in ["objects", "refs"] {
+            fs::create_dir_all(common_dir.join(name)).unwrap();
         }
+        fs::write(common_dir.join("HEAD"), "ref: refs/heads/main\n").unwrap();
+        fs::write(common_dir.join("config"), format!("[core]\n{core}\n")).unwrap();
+        registered
+    }
+
+    fn common_dir(&self) -> PathBuf {
+        self.directory.path().join("common")
     }
 
     fn repository(&self) -> Repository {
-        Repository {
-            common_dir: self.directory.path().join("common"),
-            main: if self.has_main {
-                Main::At(self.root("main"))
-            } else {
-                Main::None
-            },
-            hash_len: 20,
-        }
+        let common_dir = self.common_dir();
+        Repository::open_to_read(&common_dir, &common_dir).unwrap()
     }
 
     fn root(&self, name: &str) -> PathBuf {
@@ -50,7 +53,7 @@ impl Registered {
     }
 
     fn git_dir(&self, name: &str) -> PathBuf {
-        self.directory.path().join("common/worktrees").join(name)
+        self.common_dir().join("worktrees").join(name)
     }
 
     /// Registers a worktree and puts a port file there; with `None`, nothing is at its root.
@@ -59,35 +62,43 @@ impl Registered {
         let line = format!("{}\n", self.root(name).join(".git").display());
         fs::write(self.git_dir(name).join("gitdir"), line).unwrap();
         if let Some(content) = port_file {
-            fs::create_dir_all(self.root(name)).unwrap();
+            self.put_root(name, &self.git_dir(name));
             fs::write(self.root(name).join(port_file::NAME), content).unwrap();
         }
     }
 
-    fn record(&self, name: &str, suffix: &str, content: &str) {
-        let path = self
-            .git_dir(name)
-            .join(format!("worktree-ports.json{suffix}"));
-        fs::write(path, content).unwrap();
+    /// Makes the root of a worktree, whose `.git` leads to `git_dir`.
+    fn put_root(&self, name: &str, git_dir: &Path) {
+        fs::create_dir_all(self.root(name)).unwrap();
+        let line = format!("gitdir: {}\n", git_dir.display());
+        fs::write(self.root(name).join(".git"), line).unwrap();
+    }
+
+    /// Makes the root of the main worktree, with that config.
+    fn put_main(&self, config: &str) {
+        self.put_root("main", &self.common_dir());
+        fs::write(self.root("main").join(config::file::NAME), config).unwrap();
+    }
+
+    fn record(&self, name: &str, content: &str) {
+        fs::write(self.git_dir(name).join(RECORD), content).unwrap();
+    }
+
+    /// A record that a kill left under its temporary name.
+    fn pending_record(&self, name: &str, content: &str) {
+        fs::write(self.git_dir(name).join(temporary(RECORD)), content).unwrap();
     }
 
     fn gather(&self, own: Option<&Worktree>, clones: &[Repository]) -> Reservations<'static> {
+        let held = fixture::hold(&self.common_dir());
         let repository = self.repository();
-        let narrator = Narrator::default();
-        let options = LockOptions {
-            timeout: Duration::from_secs(600),
-            narrator: &narrator,
-        };
-        let held = lock::acquire(&repository.common_dir, &options).unwrap();
-        Reservations::gather(&held, &repository, own, clones, &narrator)
+        Reservations::gather(&held, &repository, own, clones)
             .unwrap()
             .past()
     }
 }
 
-fn port(number: u16) -> Port {
-    Port::new(u64::from(number)).unwrap()
-}
+const RECORD: &str = "worktree-ports.json";
 
 fn ours(id: &str, slot: u32, port: u16) -> String {
     format!("{{\"worktree\": \"{id}\", \"slot\": {slot}, \"ports\": {{\"a\": {port}}}}}")
@@ -98,16 +109,33 @@ fn has(reservations: &Reservations<'_>, ports: [u16; 3]) -> [bool; 3] {
 }
 
 #[test]
-fn an_intact_port_file_stands_alone_unless_a_kill_left_the_record_half_way() {
+fn an_intact_port_file_in_its_own_worktree_stands_alone() {
     let registered = Registered::bare();
     registered.add("a", Some(&ours("a", 1, 5001)));
-    registered.record("a", "", &ours("a", 2, 5002));
+    registered.record("a", &ours("a", 2, 5002));
     let reservations = registered.gather(None, &[]);
     assert_eq!(has(&reservations, [5001, 5002, 5003]), [true, false, false]);
 }
 
 #[test]
-fn a_record_and_its_temporary_file_count_beside_whatever_lies_at_the_port_files_path() {
+fn a_record_counts_too_if_the_git_file_does_not_lead_back() {
+    let registered = Registered::bare();
+    let own = ours("a", 1, 5001);
+    registered.add("a", Some(&own));
+    registered.record("a", &ours("a", 2, 5002));
+    // Another clone's worktree at the same path can have the same id.
+    registered.put_root("a", &registered.root("clone/.git/worktrees/a"));
+    let reservations = registered.gather(None, &[]);
+    assert_eq!(has(&reservations, [5001, 5002, 5003]), [true, true, false]);
+    // What another worktree of the repository has there is that one's.
+    registered.add("b", Some(&ours("b", 3, 5003)));
+    registered.put_root("a", &registered.git_dir("b"));
+    let reservations = registered.gather(None, &[]);
+    assert_eq!(has(&reservations, [5001, 5002, 5003]), [false, true, true]);
+}
+
+#[test]
+fn a_record_and_its_temporary_file_count_beside_whatever_is_there() {
     let own = ours("a", 1, 5001);
     let extra = own.replace("}}", "}, \"note\": 0}");
     let table = [
@@ -128,8 +156,8 @@ fn a_record_and_its_temporary_file_count_beside_whatever_lies_at_the_port_files_
     for (content, expected) in table {
         let registered = Registered::bare();
         registered.add("a", content);
-        registered.record("a", "", &ours("a", 2, 5002));
-        registered.record("a", ".tmp", &ours("a", 3, 5003));
+        registered.record("a", &ours("a", 2, 5002));
+        registered.pending_record("a", &ours("a", 3, 5003));
         let reservations = registered.gather(None, &[]);
         assert_eq!(
             has(&reservations, [5001, 5002, 5003]),
@@ -144,7 +172,7 @@ fn a_record_and_its_temporary_file_count_beside_whatever_lies_at_the_port_files_
 
 #[cfg(unix)]
 #[test]
-fn a_record_counts_beside_a_link_a_directory_and_an_entry_that_names_no_root() {
+fn a_record_counts_beside_a_link_a_directory_and_an_unknown_root() {
     type Put = fn(&Registered, &Path);
     let table: [Put; 4] = [
         |_, path| std::os::unix::fs::symlink("/dev/zero", path).unwrap(),
@@ -157,7 +185,7 @@ fn a_record_counts_beside_a_link_a_directory_and_an_entry_that_names_no_root() {
         registered.add("a", None);
         fs::create_dir(registered.root("a")).unwrap();
         put(&registered, &registered.root("a").join(port_file::NAME));
-        registered.record("a", "", &ours("a", 2, 5002));
+        registered.record("a", &ours("a", 2, 5002));
         let reservations = registered.gather(None, &[]);
         assert_eq!(has(&reservations, [5001, 5002, 5003]), [false, true, false]);
         assert!(reservations.others_than(None).has_slot(Slot(2)));
@@ -169,11 +197,13 @@ fn what_a_worktree_has_itself_is_not_among_what_others_have() {
     let registered = Registered::bare();
     registered.add("a", Some(&ours("a", 1, 5001)));
     registered.add("b", Some(&ours("b", 2, 5002)));
-    let own = Worktree::linked(
-        registered.root("a"),
-        registered.git_dir("a"),
-        registered.repository().common_dir,
-    );
+    let own = Worktree::open(
+        &registered.root("a"),
+        &registered.git_dir("a"),
+        &registered.common_dir(),
+        false,
+    )
+    .unwrap();
     let without = registered.gather(Some(&own), &[]);
     assert_eq!(has(&without, [5001, 5002, 5003]), [false, true, false]);
     let all = registered.gather(None, &[]);
@@ -184,11 +214,9 @@ fn what_a_worktree_has_itself_is_not_among_what_others_have() {
 }
 
 #[test]
-fn slot_0_is_reserved_for_a_main_worktree_that_has_no_files_by_its_own_config() {
+fn slot_0_is_the_main_worktrees_by_its_own_config() {
     let registered = Registered::with_main();
-    fs::create_dir(registered.root("main")).unwrap();
-    let config = "{\"services\": {\"a\": 5001, \"b\": 5002}}";
-    fs::write(registered.root("main").join(config::file::NAME), config).unwrap();
+    registered.put_main("{\"services\": {\"a\": 5001, \"b\": 5002}}");
     let reservations = registered.gather(None, &[]);
     assert_eq!(has(&reservations, [5001, 5002, 5003]), [true, true, false]);
     let others = reservations.others_than(None);
@@ -206,12 +234,7 @@ fn of_other_clones_the_ports_count_and_not_the_slots() {
     let (one, other) = (Registered::bare(), Registered::with_main());
     one.add("a", Some(&ours("a", 1, 5001)));
     other.add("b", Some(&ours("b", 2, 5002)));
-    fs::create_dir(other.root("main")).unwrap();
-    fs::write(
-        other.root("main").join(config::file::NAME),
-        "{\"services\": {\"a\": 5003}}",
-    )
-    .unwrap();
+    other.put_main("{\"services\": {\"a\": 5003}}");
     let reservations = one.gather(None, &[other.repository()]);
     assert_eq!(has(&reservations, [5001, 5002, 5003]), [true, true, true]);
     let others = reservations.others_than(None);
@@ -227,14 +250,10 @@ fn worktrees_that_are_gone_and_have_a_lower_slot_are_counted_once() {
     let registered = Registered::with_main();
     for (name, slot) in [("a", 1), ("b", 2), ("c", 3)] {
         registered.add(name, None);
-        registered.record(
-            name,
-            "",
-            &ours(name, slot, 5000 + u16::try_from(slot).unwrap()),
-        );
+        registered.record(name, &ours(name, slot, 5010));
     }
     // Two slots of one worktree.
-    registered.record("a", ".tmp", &ours("a", 0, 5009));
+    registered.pending_record("a", &ours("a", 0, 5009));
     registered.add("d", Some(&ours("d", 4, 5004)));
     let reservations = registered.gather(None, &[]);
     let others = reservations.others_than(None);
@@ -243,7 +262,7 @@ fn worktrees_that_are_gone_and_have_a_lower_slot_are_counted_once() {
 }
 
 #[test]
-fn a_worktree_whose_file_names_more_than_100_ports_is_named_with_how_many() {
+fn a_worktree_whose_file_names_more_than_100_ports_is_crowded() {
     let registered = Registered::bare();
     let numbers = |count: u16| {
         let numbers: Vec<String> = (0..count).map(|i| (5000 + i).to_string()).collect();
@@ -262,7 +281,7 @@ fn a_worktree_whose_file_names_more_than_100_ports_is_named_with_how_many() {
 }
 
 #[test]
-fn files_that_name_every_port_twice_take_a_place_for_each_port_and_worktree() {
+fn files_that_name_every_port_twice_are_held_once_a_worktree() {
     let twice: Vec<Port> = (1024..=65_535).chain(1024..=65_535).map(port).collect();
     let mut holders = HoldersByPort::new();
     for index in 0..3 {

@@ -1,31 +1,42 @@
+//! Tests of `checkout`.
+
 use std::cell::Cell;
+use std::fs;
 
 use super::*;
-use crate::git::index::tests::{FORMATS, Repository};
+use crate::git::fixture::Fixture;
 
 const NAME: &str = "config.json";
 const OURS: &str = "{ ours }";
 const OTHERS: &str = "{ others }";
 
 /// A repository with a commit in which the file has the content [`OURS`].
-fn repository() -> Repository {
-    let repository = Repository::new(FORMATS[0]);
-    put(&repository, OURS);
-    repository.git(&["add", "."], "");
-    repository.git(&["commit", "--quiet", "--message=a"], "");
-    repository
+fn fixture() -> Fixture {
+    let fixture = Fixture::new();
+    put(&fixture, OURS);
+    git(&fixture, &["add", "."]);
+    git(&fixture, &["commit", "--quiet", "--message=a"]);
+    fixture
 }
 
-fn put(repository: &Repository, content: &str) {
-    fs::write(repository.root().join(NAME), content).unwrap();
+fn git(fixture: &Fixture, arguments: &[&str]) {
+    fixture.git(&fixture.main(), arguments);
 }
 
-fn remove(repository: &Repository) {
-    fs::remove_file(repository.root().join(NAME)).unwrap();
+fn put(fixture: &Fixture, content: &str) {
+    fs::write(fixture.main().join(NAME), content).unwrap();
 }
 
-fn lock(repository: &Repository) {
-    fs::write(repository.root().join(".git/index.lock"), "").unwrap();
+fn remove(fixture: &Fixture) {
+    fs::remove_file(fixture.main().join(NAME)).unwrap();
+}
+
+fn lock(fixture: &Fixture) {
+    fs::write(fixture.common_dir().join("index.lock"), "").unwrap();
+}
+
+fn unlock(fixture: &Fixture) {
+    fs::remove_file(fixture.common_dir().join("index.lock")).unwrap();
 }
 
 /// What a file says that is whole.
@@ -45,14 +56,14 @@ fn parse(file: PlainFile) -> Result<Option<String>> {
 }
 
 /// What is read, and which error it is.
-fn read(repository: &Repository) -> Result<Option<String>, String> {
-    read_and(repository, |_| ())
+fn read(fixture: &Fixture) -> Result<Option<String>, String> {
+    read_and(fixture, |_| ())
 }
 
 /// As [`read`]; `meanwhile` happens after each read of the tree and gets its number.
-fn read_and(repository: &Repository, meanwhile: impl Fn(u32)) -> Result<Option<String>, String> {
+fn read_and(fixture: &Fixture, meanwhile: impl Fn(u32)) -> Result<Option<String>, String> {
     let reads = Cell::new(0);
-    let found = read_settled(&repository.worktree(), NAME, 1000, |file| {
+    let found = read_settled(&fixture.main_worktree(), NAME, 1000, |file| {
         reads.set(reads.get() + 1);
         meanwhile(reads.get());
         parse(file)
@@ -67,171 +78,179 @@ fn whole(text: &str) -> Result<Option<String>, String> {
 
 #[test]
 fn a_whole_file_counts_whatever_git_is_doing() {
-    let repository = repository();
-    assert_eq!(read(&repository), whole(OURS));
-    lock(&repository);
-    put(&repository, OTHERS);
-    assert_eq!(read(&repository), whole(OTHERS));
+    let fixture = fixture();
+    assert_eq!(read(&fixture), whole(OURS));
+    lock(&fixture);
+    put(&fixture, OTHERS);
+    assert_eq!(read(&fixture), whole(OTHERS));
 }
 
 #[test]
 fn a_missing_or_a_half_file_counts_while_git_is_not_at_work() {
-    let repository = repository();
-    put(&repository, "{ ou");
-    assert_eq!(read(&repository).unwrap_err(), "half: \"{ ou\"");
-    remove(&repository);
-    assert_eq!(read(&repository), Ok(None));
+    let fixture = fixture();
+    put(&fixture, "{ ou");
+    assert_eq!(read(&fixture).unwrap_err(), "half: \"{ ou\"");
+    remove(&fixture);
+    assert_eq!(read(&fixture), Ok(None));
 }
 
 #[test]
-fn while_git_holds_the_index_a_missing_or_a_half_file_is_what_the_index_has() {
+fn while_git_holds_the_index_that_counts_for_a_missing_or_half_file() {
     for split in [false, true] {
-        let repository = repository();
+        let fixture = fixture();
         if split {
-            repository.git(&["update-index", "--split-index"], "");
+            git(&fixture, &["update-index", "--split-index"]);
         }
-        lock(&repository);
+        lock(&fixture);
         for half in ["", "{", "{ othe"] {
-            put(&repository, half);
-            assert_eq!(read(&repository), whole(OURS), "{half:?}");
+            put(&fixture, half);
+            assert_eq!(read(&fixture), whole(OURS), "{half:?}");
         }
-        remove(&repository);
-        assert_eq!(read(&repository), whole(OURS));
+        remove(&fixture);
+        assert_eq!(read(&fixture), whole(OURS));
     }
 }
 
 #[test]
 fn a_lock_that_is_taken_during_the_read_is_seen() {
-    let repository = repository();
-    remove(&repository);
+    let fixture = fixture();
+    remove(&fixture);
     let locks = |read| {
         if read == 2 {
-            lock(&repository);
+            lock(&fixture);
         }
     };
-    assert_eq!(read_and(&repository, locks), whole(OURS));
+    assert_eq!(read_and(&fixture, locks), whole(OURS));
 }
 
 #[test]
 fn a_checkout_that_ends_during_the_read_is_seen() {
     for half in [None, Some("{ ou")] {
-        let repository = repository();
+        let fixture = fixture();
         match half {
-            Some(half) => put(&repository, half),
-            None => remove(&repository),
+            Some(half) => put(&fixture, half),
+            None => remove(&fixture),
         }
         let ends = |read| {
             if read == 2 {
-                put(&repository, OTHERS);
-                repository.git(&["add", NAME], "");
+                put(&fixture, OTHERS);
+                git(&fixture, &["add", NAME]);
             }
         };
-        assert_eq!(read_and(&repository, ends), whole(OTHERS));
+        assert_eq!(read_and(&fixture, ends), whole(OTHERS));
     }
 }
 
 #[test]
 fn a_file_that_appears_during_the_read_is_read() {
-    let repository = repository();
-    remove(&repository);
+    let fixture = fixture();
+    remove(&fixture);
     let appears = |read| {
         if read == 1 {
-            put(&repository, OTHERS);
+            put(&fixture, OTHERS);
         }
     };
-    assert_eq!(read_and(&repository, appears), whole(OTHERS));
+    assert_eq!(read_and(&fixture, appears), whole(OTHERS));
 }
 
 #[test]
-fn what_the_index_lacks_is_as_it_lies_there() {
-    let repository = repository();
-    repository.git(&["rm", "--quiet", "--cached", NAME], "");
-    lock(&repository);
-    put(&repository, "{ ou");
-    assert_eq!(read(&repository).unwrap_err(), "half: \"{ ou\"");
-    remove(&repository);
-    assert_eq!(read(&repository), Ok(None));
+fn what_the_index_lacks_is_as_it_is_there() {
+    let fixture = fixture();
+    git(&fixture, &["rm", "--quiet", "--cached", NAME]);
+    lock(&fixture);
+    put(&fixture, "{ ou");
+    assert_eq!(read(&fixture).unwrap_err(), "half: \"{ ou\"");
+    remove(&fixture);
+    assert_eq!(read(&fixture), Ok(None));
 }
 
 #[test]
-fn a_file_that_a_sparse_checkout_leaves_out_is_missing() {
-    let repository = repository();
-    repository.git(&["update-index", "--skip-worktree", NAME], "");
-    remove(&repository);
-    lock(&repository);
-    assert_eq!(read(&repository), Ok(None));
+fn a_file_that_a_sparse_checkout_leaves_out_is_what_the_index_has() {
+    let fixture = fixture();
+    git(&fixture, &["sparse-checkout", "set", "--no-cone", "/other"]);
+    assert!(!fixture.main().join(NAME).exists());
+    assert_eq!(read(&fixture), whole(OURS));
+    git(
+        &fixture,
+        &["config", "--worktree", "core.sparseCheckout", "false"],
+    );
+    assert_eq!(read(&fixture), Ok(None));
 }
 
 #[test]
-fn a_file_in_conflict_a_link_and_a_large_file_are_not_read_from_the_index() {
-    let repository = repository();
-    let id =
-        String::from_utf8(repository.git(&["rev-parse", &format!("HEAD:{NAME}")], "")).unwrap();
-    let id = id.trim_end();
-    put(&repository, &format!("{}}}", " ".repeat(1000)));
-    repository.git(&["add", NAME], "");
-    let large = String::from_utf8(repository.git(&["ls-files", "--stage"], "")).unwrap();
-    let table = [
-        (format!("120000 {id} 0\t{NAME}\n"), "a symbolic link"),
-        (large, "too large"),
-        (
-            format!("0 {id} 0\t{NAME}\n100644 {id} 2\t{NAME}\n100644 {id} 3\t{NAME}\n"),
-            "it has a merge conflict",
-        ),
+fn a_conflict_a_link_and_a_large_file_in_the_index_are_errors() {
+    let fixture = fixture();
+    let id = "0123456789".repeat(4);
+    let put_large = || put(&fixture, &format!("{}}}", " ".repeat(1000)));
+    let stage_large = || git(&fixture, &["add", NAME]);
+    let stage_link = || {
+        let entry = format!("120000,{id},{NAME}");
+        git(&fixture, &["update-index", "--add", "--cacheinfo", &entry]);
+    };
+    let make_conflict = || {
+        let main = fixture.main_worktree();
+        git(&fixture, &["checkout", "--quiet", "--force", "-b", "other"]);
+        put(&fixture, OTHERS);
+        git(&fixture, &["commit", "--quiet", "--all", "--message=b"]);
+        git(&fixture, &["checkout", "--quiet", "-"]);
+        put(&fixture, "{ third }");
+        git(&fixture, &["commit", "--quiet", "--all", "--message=c"]);
+        let merge = ask(main.path(), &["merge", "--quiet", "other"]);
+        assert!(merge.is_err(), "there is a conflict");
+    };
+    put_large();
+    let table: [(&dyn Fn(), &str); 3] = [
+        (&stage_large, "too large"),
+        (&stage_link, "a symbolic link"),
+        (&make_conflict, "it has a merge conflict"),
     ];
-    remove(&repository);
-    for (entries, error) in table {
-        repository.git(&["update-index", "--index-info"], &entries);
-        let locks = |read| {
-            if read == 2 {
-                lock(&repository);
-            }
-        };
-        assert_eq!(read_and(&repository, locks).unwrap_err(), error);
-        fs::remove_file(repository.root().join(".git/index.lock")).unwrap();
+    for (stage, error) in table {
+        stage();
+        remove(&fixture);
+        lock(&fixture);
+        assert_eq!(read(&fixture).unwrap_err(), error);
+        unlock(&fixture);
+        put(&fixture, OURS);
     }
 }
 
 #[test]
 fn before_the_first_checkout_a_missing_file_is_what_head_has() {
-    let repository = repository();
-    fs::remove_file(repository.root().join(".git/index")).unwrap();
-    remove(&repository);
-    assert_eq!(read(&repository), whole(OURS));
-    lock(&repository);
-    assert_eq!(read(&repository), whole(OURS));
-    put(&repository, "");
-    assert_eq!(read(&repository), whole(OURS));
-    fs::remove_file(repository.root().join(".git/index.lock")).unwrap();
-    assert_eq!(read(&repository).unwrap_err(), "half: \"\"");
+    let fixture = fixture();
+    fs::remove_file(fixture.common_dir().join("index")).unwrap();
+    remove(&fixture);
+    assert_eq!(read(&fixture), whole(OURS));
+    lock(&fixture);
+    assert_eq!(read(&fixture), whole(OURS));
+    put(&fixture, "");
+    assert_eq!(read(&fixture), whole(OURS));
+    unlock(&fixture);
+    assert_eq!(read(&fixture).unwrap_err(), "half: \"\"");
     // HEAD lacks it.
-    remove(&repository);
-    let tree = repository.git(&["mktree"], "");
-    let tree = String::from_utf8(tree).unwrap();
-    let commit = repository.git(&["commit-tree", "-m", "b", tree.trim_end()], "");
-    let commit = String::from_utf8(commit).unwrap();
-    repository.git(&["update-ref", "HEAD", commit.trim_end()], "");
-    assert_eq!(read(&repository), Ok(None));
+    remove(&fixture);
+    git(&fixture, &["update-ref", "HEAD", "HEAD^"]);
+    assert_eq!(read(&fixture), Ok(None));
 }
 
 #[test]
 fn before_the_first_commit_a_missing_file_is_missing() {
-    let repository = Repository::new(FORMATS[1]);
-    assert_eq!(read(&repository), Ok(None));
-    lock(&repository);
-    assert_eq!(read(&repository), Ok(None));
-    put(&repository, "{ ou");
-    assert_eq!(read(&repository).unwrap_err(), "half: \"{ ou\"");
+    let fixture = Fixture::new();
+    git(&fixture, &["checkout", "--quiet", "--orphan", "unborn"]);
+    assert_eq!(read(&fixture), Ok(None));
+    lock(&fixture);
+    assert_eq!(read(&fixture), Ok(None));
+    put(&fixture, "{ ou");
+    assert_eq!(read(&fixture).unwrap_err(), "half: \"{ ou\"");
 }
 
 #[test]
 fn a_worktree_that_git_has_not_given_a_head_yet_is_an_error() {
-    let repository = repository();
-    fs::remove_file(repository.root().join(".git/index")).unwrap();
-    remove(&repository);
+    let fixture = fixture();
+    fs::remove_file(fixture.common_dir().join("index")).unwrap();
+    remove(&fixture);
     let null = format!("{}\n", "0".repeat(40));
-    fs::write(repository.root().join(".git/HEAD"), null).unwrap();
-    let error = read(&repository).unwrap_err();
+    fs::write(fixture.common_dir().join("HEAD"), null).unwrap();
+    let error = read(&fixture).unwrap_err();
     assert!(
         error.contains("`git ls-tree -z HEAD -- config.json`"),
         "{error}"

@@ -1,34 +1,24 @@
 //! Tests of `lock`.
 
 use std::sync::Barrier;
+use std::time::Duration;
 
 use tempfile::TempDir;
 
 use super::*;
+use crate::git::fixture::session_within;
 
 /// A lock that was let go of can be held a little longer: a program that another test starts has all
 /// descriptors of this process until it runs. So whoever is to get a lock a second time waits.
 const LONG: Duration = Duration::from_secs(600);
 
-fn wait_at_most<T>(timeout: Duration, acquire: impl FnOnce(&LockOptions<'_>) -> T) -> T {
-    let narrator = Narrator::default();
-    acquire(&LockOptions {
-        timeout,
-        narrator: &narrator,
-    })
-}
-
 fn acquire_within(common_dir: &Path, timeout: Duration) -> Result<Held> {
-    wait_at_most(timeout, |options| acquire(common_dir, options))
+    acquire(common_dir, &session_within(timeout))
 }
 
-fn acquire_all_within(own: &Path, all: &[&Path], timeout: Duration) -> Result<Held> {
-    let deadline = Deadline::after(timeout);
-    acquire_all(own, all, deadline, &Narrator::default())
-}
-
-fn files(held: &Held) -> &[File] {
-    &held.files
+fn error_of(common_dir: &Path) -> String {
+    let error = acquire_within(common_dir, Duration::ZERO).err();
+    error.unwrap().to_string()
 }
 
 #[test]
@@ -55,13 +45,10 @@ fn a_counter_that_many_threads_raise_under_the_lock_misses_none() {
 }
 
 #[test]
-fn with_a_timeout_of_0_a_lock_that_is_free_is_had_and_one_that_is_held_is_not() {
+fn with_a_timeout_of_0_a_held_lock_is_an_error_at_once() {
     let common_dir = tempfile::tempdir().unwrap();
     let held = acquire_within(common_dir.path(), Duration::ZERO).unwrap();
-    let error = acquire_within(common_dir.path(), Duration::ZERO)
-        .err()
-        .unwrap();
-    let error = error.to_string();
+    let error = error_of(common_dir.path());
     assert!(
         error.starts_with("gave up after 0 s on the lock `"),
         "{error}"
@@ -79,20 +66,16 @@ fn with_a_timeout_of_0_a_lock_that_is_free_is_had_and_one_that_is_held_is_not() 
 /// else will open. Before Windows 10, and under wine, the name stays as long as the file is open.
 #[cfg(unix)]
 #[test]
-fn a_lock_file_that_was_replaced_while_it_was_waited_for_is_not_the_lock() {
+fn a_lock_file_that_was_replaced_is_not_the_lock() {
     let common_dir = tempfile::tempdir().unwrap();
-    let path = path(common_dir.path());
-    let held = acquire_within(common_dir.path(), LONG).unwrap();
-    let opened = open(&path).unwrap();
-    assert!(is_at(&path, &opened).unwrap());
-    fs::remove_file(&path).unwrap();
-    assert!(!is_at(&path, &opened).unwrap());
-    let new = acquire_within(common_dir.path(), Duration::ZERO).unwrap();
-    assert!(!is_at(&path, &opened).unwrap());
+    let common_dir = common_dir.path();
+    let held = acquire_within(common_dir, LONG).unwrap();
+    assert!(is_current(common_dir, &held.files[0]).unwrap());
+    fs::remove_file(path(common_dir)).unwrap();
+    let new = acquire_within(common_dir, Duration::ZERO).unwrap();
+    assert!(!is_current(common_dir, &held.files[0]).unwrap());
     drop(held);
-    acquire_within(common_dir.path(), Duration::ZERO)
-        .err()
-        .unwrap();
+    error_of(common_dir);
     drop(new);
 }
 
@@ -108,13 +91,9 @@ fn a_waiter_ends_up_with_the_file_that_the_path_names() {
         drop(held);
         waiter.join().unwrap()
     });
-    let [file] = files(&got) else {
-        panic!("one file");
-    };
-    assert!(is_at(&path, file).unwrap());
-    acquire_within(common_dir.path(), Duration::ZERO)
-        .err()
-        .unwrap();
+    assert_eq!(got.files.len(), 1);
+    assert!(is_current(common_dir.path(), &got.files[0]).unwrap());
+    error_of(common_dir.path());
 }
 
 #[cfg(target_os = "linux")]
@@ -137,9 +116,7 @@ fn no_descriptor_outlives_its_lock() {
     };
     for _ in 0..200 {
         let held = acquire_within(common_dir.path(), LONG).unwrap();
-        acquire_within(common_dir.path(), Duration::ZERO)
-            .err()
-            .unwrap();
+        error_of(common_dir.path());
         assert_eq!(open_files(), 1);
         drop(held);
     }
@@ -147,7 +124,7 @@ fn no_descriptor_outlives_its_lock() {
 }
 
 #[test]
-fn several_locks_that_threads_name_in_different_orders_never_wait_for_each_other_in_a_circle() {
+fn locks_that_are_named_in_different_orders_never_deadlock() {
     let clones: [TempDir; 3] = std::array::from_fn(|_| tempfile::tempdir().unwrap());
     let paths = clones.each_ref().map(|clone| clone.path().to_owned());
     let start = Barrier::new(paths.len());
@@ -160,8 +137,8 @@ fn several_locks_that_threads_name_in_different_orders_never_wait_for_each_other
                 let order = order.each_ref().map(PathBuf::as_path);
                 start.wait();
                 for _ in 0..100 {
-                    let held = acquire_all_within(order[0], &order, LONG);
-                    assert_eq!(files(&held.unwrap()).len(), 3);
+                    let held = acquire_all(&order, &session_within(LONG));
+                    assert_eq!(held.unwrap().files.len(), 3);
                 }
             });
         }
@@ -169,47 +146,114 @@ fn several_locks_that_threads_name_in_different_orders_never_wait_for_each_other
 }
 
 #[test]
-fn a_clone_that_is_named_twice_is_locked_once_and_one_that_cannot_be_locked_is_left_out() {
-    let own = tempfile::tempdir().unwrap();
-    let other = tempfile::tempdir().unwrap();
-    let list = [
-        other.path().to_owned(),
-        other.path().join("."),
-        own.path().to_owned(),
-        other.path().join("is/not/there"),
-    ];
-    let list = list.each_ref().map(PathBuf::as_path);
-    let held = acquire_all_within(own.path(), &list, Duration::ZERO);
-    assert_eq!(files(&held.unwrap()).len(), 2);
+fn a_clone_that_is_named_twice_is_locked_once() {
+    let [one, other] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let again = other.path().join(".");
+    let list = [other.path(), &again, one.path()];
+    let held = acquire_all(&list, &session_within(Duration::ZERO));
+    assert_eq!(held.unwrap().files.len(), 2);
+}
+
+#[test]
+fn a_clone_that_cannot_be_locked_is_an_error_and_no_lock_is_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    let nowhere = directory.path().join("is/not/there");
+    let list = [directory.path(), &nowhere];
+    let error = acquire_all(&list, &session_within(Duration::ZERO)).err();
+    let error = error.unwrap().to_string();
+    assert!(error.contains(&quoted(&path(&nowhere))), "{error}");
+    acquire_within(directory.path(), LONG).unwrap();
 }
 
 #[test]
 fn the_error_names_every_one_of_several_locks_that_is_held() {
     let [own, held, free] = [(); 3].map(|()| tempfile::tempdir().unwrap());
     let list = [own.path(), held.path(), free.path()];
-    let all = || acquire_all_within(own.path(), &list, Duration::ZERO);
+    let all = || {
+        let error = acquire_all(&list, &session_within(Duration::ZERO)).err();
+        error.unwrap().to_string()
+    };
     let _one = acquire_within(held.path(), LONG).unwrap();
-    let error = all().err().unwrap().to_string();
+    let error = all();
     assert!(error.contains(&quoted(&path(held.path()))), "{error}");
     for other in [&own, &free] {
         assert!(!error.contains(&quoted(&path(other.path()))), "{error}");
     }
     let _other = acquire_within(own.path(), LONG).unwrap();
-    let error = all().err().unwrap().to_string();
+    let error = all();
     for held in [&held, &own] {
         assert!(error.contains(&quoted(&path(held.path()))), "{error}");
     }
 }
 
 #[test]
-fn a_timeout_beyond_what_the_clock_can_say_is_no_panic() {
+fn further_locks_are_taken_at_once_or_none_of_them_is() {
+    let [own, free, held] = [(); 3].map(|()| tempfile::tempdir().unwrap());
+    let own_lock = || acquire_within(own.path(), LONG).unwrap();
+    let both = own_lock().and_at_once(&[free.path()]).unwrap().unwrap();
+    assert_eq!(both.files.len(), 2);
+    error_of(free.path());
+    drop(both);
+    let _anothers = acquire_within(held.path(), LONG).unwrap();
+    let refused = own_lock().and_at_once(&[free.path(), held.path()]).unwrap();
+    assert!(refused.is_none());
+    // Its own was let go of too.
+    drop((own_lock(), acquire_within(free.path(), LONG).unwrap()));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_a_fifo_and_a_directory_are_no_lock_and_not_waited_for() {
+    type Put = fn(&Path, &Path);
+    let table: [(Put, &str); 4] = [
+        (
+            |at, other| std::os::unix::fs::symlink(other, at).unwrap(),
+            "",
+        ),
+        (
+            |at, _| std::os::unix::fs::symlink("nowhere", at).unwrap(),
+            "",
+        ),
+        (|at, _| make_fifo(at), "it is a FIFO"),
+        (|at, _| fs::create_dir(at).unwrap(), "directory"),
+    ];
+    for (put, cause) in table {
+        let common_dir = tempfile::tempdir().unwrap();
+        let (path, other) = (path(common_dir.path()), common_dir.path().join("other"));
+        fs::create_dir(path.parent().unwrap()).unwrap();
+        fs::write(&other, "other").unwrap();
+        put(&path, &other);
+        let error = error_of(common_dir.path());
+        let start = format!("could not lock {}: ", quoted(&path));
+        assert!(
+            error.starts_with(&start) && error.contains(cause),
+            "{error}"
+        );
+        assert!(!path.with_file_name("nowhere").exists());
+        // A directory on the way that is a link is not entered, either.
+        let ours = path.parent().unwrap();
+        fs::rename(ours, common_dir.path().join("elsewhere")).unwrap();
+        std::os::unix::fs::symlink("elsewhere", ours).unwrap();
+        let error = error_of(common_dir.path());
+        assert!(error.starts_with(&start), "{error}");
+    }
+}
+
+#[cfg(unix)]
+fn make_fifo(at: &Path) {
+    let made = std::process::Command::new("mkfifo").arg(at).status();
+    assert!(made.unwrap().success());
+}
+
+#[test]
+fn a_timeout_longer_than_the_clock_can_say_is_no_panic() {
     let common_dir = tempfile::tempdir().unwrap();
     acquire_within(common_dir.path(), Duration::MAX).unwrap();
 }
 
 #[cfg(unix)]
 #[test]
-fn the_lock_file_is_its_owners_alone_unless_a_group_may_write_the_common_dir() {
+fn the_lock_file_is_for_the_group_only_if_the_common_dir_is() {
     use std::os::unix::fs::PermissionsExt;
     for (common, expected) in [(0o755, 0o600), (0o700, 0o600), (0o775, 0o660)] {
         let common_dir = tempfile::tempdir().unwrap();

@@ -10,28 +10,30 @@ fn error_of(worktree: &Worktree) -> String {
 }
 
 #[test]
-fn a_linked_worktree_is_found_at_its_root_and_nothing_else_is() {
+fn a_worktree_is_found_at_its_root_and_nowhere_else() {
     let fixture = Fixture::new();
     let worktree = fixture.add("a");
     assert_eq!(worktree.id.as_deref(), Some("a"));
     assert_eq!(worktree.common_dir, fixture.common_dir());
-    assert_eq!(worktree.git_dir, fixture.common_dir().join("worktrees/a"));
+    let git_dir = fixture.common_dir().join("worktrees/a");
+    assert_eq!(worktree.git_dir.path(), git_dir);
     worktree.check_registered().unwrap();
-    fs::create_dir(worktree.root.join("deep")).unwrap();
-    for other in [
-        fixture.main(),
-        fixture.directory(),
-        worktree.root.join("deep"),
-    ] {
-        assert!(Worktree::linked_at(&other).unwrap().is_none(), "{other:?}");
+    let deep = worktree.path().join("deep");
+    fs::create_dir(&deep).unwrap();
+    for other in [fixture.directory(), deep] {
+        assert!(Worktree::at(&other).unwrap().is_none(), "{other:?}");
     }
+    let main = fixture.main_worktree();
+    assert!(main.is_main());
+    assert_eq!(main.common_dir, fixture.common_dir());
+    main.check_registered().unwrap();
 }
 
 #[test]
 fn entries_are_read_as_git_reads_them_whatever_ends_their_line() {
     let fixture = Fixture::new();
     let worktree = fixture.add("a");
-    let dot_git = worktree.root.join(".git");
+    let dot_git = worktree.root.path_of(".git");
     let absolute = |end: &str| format!("{}{end}", dot_git.display());
     // A path, and whether git takes it for the worktree's.
     let table = [
@@ -43,15 +45,15 @@ fn entries_are_read_as_git_reads_them_whatever_ends_their_line() {
         "./../../../../a/.git\r\n".to_owned(),
     ];
     for content in table {
-        fs::write(worktree.git_dir.join("gitdir"), &content).unwrap();
+        fs::write(worktree.git_dir.path_of("gitdir"), &content).unwrap();
         worktree
             .check_registered()
             .unwrap_or_else(|error| panic!("{content:?}: {error}"));
     }
     for content in ["", "\n", "/\n", "../a\n", ".git/x\n"] {
-        fs::write(worktree.git_dir.join("gitdir"), content).unwrap();
+        fs::write(worktree.git_dir.path_of("gitdir"), content).unwrap();
         assert!(
-            error_of(&worktree).contains("no worktree of the repository any more"),
+            error_of(&worktree).contains("is no longer a worktree of the repository"),
             "{content:?}"
         );
     }
@@ -65,12 +67,10 @@ fn a_git_file_with_a_relative_path_or_crlf_leads_to_its_entry() {
         "gitdir: ../main/.git/worktrees/a\n",
         "gitdir: ../main/.git/worktrees/a\r\n",
     ] {
-        fs::write(worktree.root.join(".git"), line).unwrap();
-        let found = Worktree::linked_at(&worktree.root).unwrap().unwrap();
-        assert_eq!(
-            (found.git_dir, found.id.as_deref()),
-            (worktree.git_dir.clone(), Some("a"))
-        );
+        fs::write(worktree.root.path_of(".git"), line).unwrap();
+        let found = Worktree::at(worktree.path()).unwrap().unwrap();
+        assert_eq!(found.git_dir.path(), worktree.git_dir.path());
+        assert_eq!(found.id.as_deref(), Some("a"));
         worktree.check_registered().unwrap();
     }
 }
@@ -81,8 +81,8 @@ fn a_copy_a_moved_worktree_and_one_that_git_has_forgotten_are_told_apart() {
     let worktree = fixture.add("a");
     let elsewhere = fixture.directory().join("elsewhere");
     fs::create_dir(&elsewhere).unwrap();
-    fs::copy(worktree.root.join(".git"), elsewhere.join(".git")).unwrap();
-    let copy = Worktree::linked_at(&elsewhere).unwrap().unwrap();
+    fs::copy(worktree.root.path_of(".git"), elsewhere.join(".git")).unwrap();
+    let copy = Worktree::at(&elsewhere).unwrap().unwrap();
     assert!(
         error_of(&copy).contains("is a copy of the worktree at"),
         "{}",
@@ -90,24 +90,114 @@ fn a_copy_a_moved_worktree_and_one_that_git_has_forgotten_are_told_apart() {
     );
     assert!(!error_of(&copy).contains("repair"));
 
-    fs::remove_dir_all(&worktree.root).unwrap();
+    fs::remove_dir_all(worktree.path()).unwrap();
     assert!(
-        error_of(&copy).contains("where it is no more"),
+        error_of(&copy).contains("but is no longer there"),
         "{}",
         error_of(&copy)
     );
-    assert!(error_of(&worktree).contains("no worktree of the repository any more"));
+    assert!(error_of(&worktree).contains("is no longer a worktree of the repository"));
 
-    fs::remove_dir_all(&worktree.git_dir).unwrap();
-    assert!(error_of(&copy).contains("no worktree of the repository any more"));
+    fs::remove_dir_all(worktree.git_dir.path()).unwrap();
+    assert!(error_of(&copy).contains("is no longer a worktree of the repository"));
     fixture.main_worktree().check_registered().unwrap();
 }
 
 #[test]
-fn another_worktree_that_has_come_to_stand_there_is_not_taken_for_it() {
+fn another_worktree_that_is_there_by_now_is_not_taken_for_it() {
     let fixture = Fixture::new();
     let (one, other) = (fixture.add("a"), fixture.add("b"));
-    fs::copy(other.root.join(".git"), one.root.join(".git")).unwrap();
+    fs::copy(other.root.path_of(".git"), one.root.path_of(".git")).unwrap();
     assert!(!one.is_in_place().unwrap());
     one.check_registered().unwrap_err();
+    let entry = Entry {
+        git_dir: one.git_dir.path().to_owned(),
+        common_dir: fixture.common_dir(),
+        place: Place::At(one.path().to_owned()),
+        is_main: false,
+    };
+    assert!(is_anothers(&entry, &one));
+    fs::write(
+        one.root.path_of(".git"),
+        "gitdir: /another/clone/.git/worktrees/b",
+    )
+    .unwrap();
+    assert!(!is_anothers(&entry, &one));
+}
+
+#[test]
+fn a_git_directory_and_whatever_leads_to_it_lead_back() {
+    let fixture = Fixture::new();
+    let git_dir = fixture.common_dir();
+    let leads = |root: &Path| leads_to(&Dir::open(root).unwrap(), &git_dir).unwrap();
+    assert!(leads(&fixture.main()));
+    let elsewhere = fixture.directory().join("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    assert!(!leads(&elsewhere));
+    let dot_git = elsewhere.join(".git");
+    // A line, and whether it leads to the git directory of the main worktree.
+    let table = [
+        (format!("gitdir: {}\n", git_dir.display()), true),
+        ("gitdir: ../main/.git\n".to_owned(), true),
+        ("gitdir: ../main/.git/.\r\n".to_owned(), true),
+        ("gitdir: ../main\n".to_owned(), false),
+        ("gitdir: nowhere\n".to_owned(), false),
+        ("gitdir ../main/.git\n".to_owned(), false),
+        (String::new(), false),
+    ];
+    for (line, expected) in table {
+        fs::write(&dot_git, &line).unwrap();
+        assert_eq!(leads(&elsewhere), expected, "{line:?}");
+    }
+    fs::remove_file(&dot_git).unwrap();
+    fs::create_dir(&dot_git).unwrap();
+    assert!(!leads(&elsewhere));
+    #[cfg(unix)]
+    {
+        fs::remove_dir(&dot_git).unwrap();
+        std::os::unix::fs::symlink(&git_dir, &dot_git).unwrap();
+        assert!(leads(&elsewhere), "git follows a link, too");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_misplaced_worktree_is_told_with_what_helps() {
+    let fixture = Fixture::new();
+    let worktree = fixture.add("a");
+    let (git_dir, gone) = (worktree.git_dir.path(), fixture.directory().join("b"));
+    let denied = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+    // Where the worktree is registered, a part of the message, and of what to run.
+    let table = [
+        (
+            Place::At(worktree.path().to_owned()),
+            "`/c` is a copy of the worktree at",
+            "; remove it and make a worktree with `git -C ",
+        ),
+        (
+            Place::At(gone.clone()),
+            "`/c` is registered as the worktree at",
+            "; if you moved it, run `git -C /c worktree repair`",
+        ),
+        (
+            Place::Unknown,
+            "`/c` is no longer a worktree of the repository",
+            "; run `worktree-ports-hook -C <path>`",
+        ),
+        (
+            Place::Unreadable(denied),
+            "could not find out where the worktree is registered from `",
+            "gitdir`: permission denied",
+        ),
+    ];
+    for (place, what, remedy) in table {
+        let error = misplaced(Path::new("/c"), git_dir, &place).to_string();
+        assert!(error.starts_with(what) && error.contains(remedy), "{error}");
+    }
+}
+
+#[test]
+fn a_head_that_names_no_branch_is_detached() {
+    let fixture = Fixture::new();
+    assert!(fixture.add("a").is_detached().unwrap());
+    assert!(!fixture.main_worktree().is_detached().unwrap());
 }

@@ -5,9 +5,12 @@ use proptest::prelude::*;
 use super::*;
 use crate::allocate::choose::Choice;
 use crate::allocate::reservations::Reservations;
-use crate::config::{Config, Values};
+use crate::config::Config;
+use crate::config::file::ConfigInForce;
 use crate::files::dir::PlainFile;
+use crate::git::fixture;
 use crate::state::port_file::FileState;
+use crate::writes::assigned::Assigned;
 
 /// What a hostile branch or a careless hand may put where a name or a value belongs.
 fn hostile() -> impl Strategy<Value = String> {
@@ -202,8 +205,11 @@ proptest! {
         };
         let nothing = Reservations::of(&[]);
         let choice = Choice::new(&config, nothing.others_than(None), false);
-        let values = Values { bundle: &choice.update(&own.bundle), label: "a", is_main: false };
-        let text = env(&config.variables(&values));
+        let bundle = choice.update(&own.bundle);
+        let directory = tempfile::tempdir().unwrap();
+        let worktree = fixture::linked(directory.path(), "a");
+        let in_force = ConfigInForce::own(config);
+        let text = env(&Assigned::new(&worktree, in_force, bundle, Some(&own)).variables());
         prop_assert!(text.is_empty() || text.ends_with('\n'));
         let mut seen = std::collections::BTreeSet::new();
         for line in text.lines() {

@@ -1,47 +1,53 @@
-//! Tests of `port_file`: writing. Whose file it is, the tests of `reservation` say.
+//! Tests of `port_file`: writing. Who owns a file, the tests of `reservation` say.
+
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use super::*;
+use crate::files::staged::temporary;
 use crate::git::fixture;
-use crate::ports::{Bundle, Port, ServiceName, Slot};
+use crate::ports::fixture::bundle;
 
 fn reservation() -> Reservation {
     Reservation {
         worktree: Some("a".to_owned()),
-        bundle: Bundle {
-            slot: Some(Slot(1)),
-            ports: vec![(ServiceName::new("a"), Port::new(8100).unwrap())],
-        },
+        bundle: bundle(1, &[("a", 8100)]),
         urls: Vec::new(),
     }
 }
 
-fn with_root(test: impl Fn(&Held, &Path)) {
+fn with_worktree(test: impl Fn(&Held, &Worktree)) {
     let directory = tempfile::tempdir().unwrap();
-    let held = fixture::hold(directory.path());
-    let root = directory.path().join("root");
-    fs::create_dir(&root).unwrap();
-    test(&held, &root);
+    let worktree = fixture::linked(directory.path(), "a");
+    test(&fixture::hold(&worktree.common_dir), &worktree);
 }
 
-fn is_own(root: &Path) -> bool {
-    let state = look(root, Some("a"), |_| Ok(false)).unwrap();
-    matches!(state, State::Own(own) if own == reservation())
+fn path(worktree: &Worktree) -> PathBuf {
+    worktree.root.path_of(NAME)
+}
+
+fn temporary_path(worktree: &Worktree) -> PathBuf {
+    worktree.root.path_of(&temporary(NAME))
+}
+
+fn is_own(worktree: &Worktree) -> bool {
+    matches!(worktree.port_file().unwrap(), FileState::Own(own) if own == reservation())
 }
 
 #[test]
 fn the_old_file_is_there_until_the_new_one_has_its_name() {
-    with_root(|held, root| {
-        fs::write(root.join(NAME), "old").unwrap();
-        let pending = prepare(held, root, &reservation(), |_| Ok(false)).unwrap();
-        assert_eq!(fs::read(root.join(NAME)).unwrap(), b"old");
-        pending.commit().unwrap();
-        assert!(is_own(root) && !root.join(TEMPORARY_NAME).exists());
+    with_worktree(|held, worktree| {
+        fs::write(path(worktree), "old").unwrap();
+        let staged = prepare(held, worktree, &reservation()).unwrap();
+        assert_eq!(fs::read(path(worktree)).unwrap(), b"old");
+        staged.commit().unwrap();
+        assert!(is_own(worktree) && !temporary_path(worktree).exists());
     });
 }
 
 #[cfg(unix)]
 #[test]
-fn what_is_no_file_is_replaced_and_what_a_link_leads_to_is_not() {
+fn what_is_no_file_is_replaced_and_the_target_of_a_link_is_not() {
     type Put = fn(&Path, &Path);
     let table: [Put; 4] = [
         |at, other| std::os::unix::fs::symlink(other, at).unwrap(),
@@ -50,75 +56,45 @@ fn what_is_no_file_is_replaced_and_what_a_link_leads_to_is_not() {
         |at, _| drop(std::os::unix::net::UnixListener::bind(at).unwrap()),
     ];
     for put in table {
-        with_root(|held, root| {
-            let other = root.join("other");
+        with_worktree(|held, worktree| {
+            let other = worktree.root.path_of("other");
             fs::write(&other, "other").unwrap();
-            put(&root.join(NAME), &other);
-            let pending = prepare(held, root, &reservation(), |_| Ok(false)).unwrap();
-            pending.commit().unwrap();
-            assert!(is_own(root));
+            put(&path(worktree), &other);
+            let staged = prepare(held, worktree, &reservation()).unwrap();
+            staged.commit().unwrap();
+            assert!(is_own(worktree));
             assert_eq!(fs::read(&other).unwrap(), b"other");
         });
     }
 }
 
 #[test]
-fn a_directory_with_something_in_it_is_left_alone_and_no_temporary_file_is_left() {
-    with_root(|held, root| {
-        let kept = root.join(NAME).join("kept");
-        fs::create_dir(root.join(NAME)).unwrap();
+fn a_full_directory_is_left_alone_and_no_temporary_file_is_left() {
+    with_worktree(|held, worktree| {
+        let kept = path(worktree).join("kept");
+        fs::create_dir(path(worktree)).unwrap();
         fs::write(&kept, "").unwrap();
-        let prepared = prepare(held, root, &reservation(), |_| Ok(false));
+        let prepared = prepare(held, worktree, &reservation());
         let error = prepared.map(drop).unwrap_err().to_string();
-        assert!(error.contains(NAME), "{error}");
-        assert!(kept.exists() && !root.join(TEMPORARY_NAME).exists());
-    });
-}
-
-#[test]
-fn a_temporary_file_that_a_kill_left_is_replaced_and_one_that_git_tracks_is_not() {
-    with_root(|held, root| {
-        let temporary = root.join(TEMPORARY_NAME);
-        fs::write(&temporary, "left").unwrap();
-        let error = prepare(
-            held,
-            root,
-            &reservation(),
-            |name| Ok(name == TEMPORARY_NAME),
+        assert!(
+            error.contains("; move that directory away and run `"),
+            "{error}"
         );
-        let error = error.err().unwrap().to_string();
-        assert!(error.contains("git tracks"), "{error}");
-        assert_eq!(fs::read(&temporary).unwrap(), b"left");
-        let pending = prepare(held, root, &reservation(), |_| Ok(false)).unwrap();
-        pending.commit().unwrap();
-        assert!(is_own(root));
+        assert!(kept.exists() && !temporary_path(worktree).exists());
     });
 }
 
 #[test]
-fn whether_git_tracks_it_is_asked_with_whether_something_lies_there() {
-    with_root(|_, root| {
-        for is_there in [false, true] {
-            if is_there {
-                fs::write(root.join(NAME), "{").unwrap();
-            }
-            let state = look(root, Some("a"), |asked| {
-                assert_eq!(asked, is_there);
-                Ok(true)
-            });
-            assert!(matches!(state, Ok(State::Tracked)));
-            look(root, Some("a"), |_| Err(Error::new("asked"))).unwrap_err();
+fn the_file_and_what_a_kill_left_of_one_are_removed() {
+    with_worktree(|held, worktree| {
+        remove(held, &worktree.root).unwrap();
+        for path in [path(worktree), temporary_path(worktree)] {
+            fs::write(path, "").unwrap();
         }
-    });
-}
-
-#[test]
-fn the_file_and_its_temporary_name_are_removed_where_they_are_there() {
-    with_root(|held, root| {
-        remove(held, root, |_| Ok(false)).unwrap();
-        fs::write(root.join(NAME), "").unwrap();
-        fs::write(root.join(TEMPORARY_NAME), "").unwrap();
-        remove(held, root, |_| Ok(false)).unwrap();
-        assert!(!root.join(NAME).exists() && !root.join(TEMPORARY_NAME).exists());
+        remove(held, &worktree.root).unwrap();
+        assert!(!path(worktree).exists() && !temporary_path(worktree).exists());
+        fs::create_dir(path(worktree)).unwrap();
+        remove(held, &worktree.root).unwrap();
+        assert!(!path(worktree).exists());
     });
 }

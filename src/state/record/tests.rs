@@ -1,22 +1,29 @@
 //! Tests of `record`.
 
+use std::fs;
+
 use proptest::prelude::*;
 
 use super::*;
+use crate::git::entries::Place;
 use crate::git::fixture;
-use crate::ports::{Bundle, Port, ServiceName, Slot};
+use crate::ports::fixture::{bundle, port};
 
-fn record(id: Option<&str>, port: u16, env_files: &[&str]) -> Record {
+/// A record of one port and these env files, each with the blob id of what we made it from.
+fn record(id: Option<&str>, port: u16, env_files: &[(&str, Option<&str>)]) -> Record {
+    let env_files = env_files.iter();
     Record {
         reservation: Reservation {
             worktree: id.map(str::to_owned),
-            bundle: Bundle {
-                slot: Some(Slot(1)),
-                ports: vec![(ServiceName::new("a"), Port::new(u64::from(port)).unwrap())],
-            },
+            bundle: bundle(1, &[("a", port)]),
             urls: Vec::new(),
         },
-        env_files: env_files.iter().map(|path| (*path).to_owned()).collect(),
+        written: WrittenFiles {
+            env_files: env_files
+                .map(|(path, id)| ((*path).to_owned(), id.map(str::to_owned)))
+                .collect(),
+            templates: BTreeMap::new(),
+        },
     }
 }
 
@@ -28,25 +35,44 @@ fn file(bytes: impl Into<Vec<u8>>) -> PlainFile {
 }
 
 fn written(record: &Record) -> PlainFile {
-    file(reservation::pretty(record))
+    file(record.to_json())
 }
 
-fn found(record: PlainFile, temporary: PlainFile) -> Found {
-    Found { record, temporary }
+/// What was found for the worktree with that id.
+fn found(id: Option<&str>, current: PlainFile, pending: PlainFile) -> Recorded {
+    Recorded {
+        id: id.map(str::to_owned),
+        current,
+        pending,
+    }
+}
+
+/// What was found for the worktree `a`.
+fn found_of_a(current: PlainFile, pending: PlainFile) -> Recorded {
+    found(Some("a"), current, pending)
 }
 
 #[test]
-fn a_record_is_the_port_file_and_the_paths_of_the_env_files() {
-    let text = reservation::pretty(&record(Some("a"), 8100, &[".env", "b/.env"]));
+fn a_record_is_the_port_file_and_what_was_written() {
+    let mut record = record(
+        Some("a"),
+        8100,
+        &[("b/.env", None), (".env", Some("4b825d"))],
+    );
+    record
+        .written
+        .templates
+        .insert("x.json".to_owned(), "e69de2".to_owned());
     assert_eq!(
-        String::from_utf8(text).unwrap(),
+        String::from_utf8(record.to_json()).unwrap(),
         "{\n  \"worktree\": \"a\",\n  \"slot\": 1,\n  \"ports\": {\n    \"a\": 8100\n  },\n  \
-         \"env_files\": [\n    \".env\",\n    \"b/.env\"\n  ]\n}\n"
+         \"env_files\": {\n    \".env\": \"4b825d\",\n    \"b/.env\": null\n  },\n  \
+         \"templates\": {\n    \"x.json\": \"e69de2\"\n  }\n}\n"
     );
 }
 
 #[test]
-fn the_record_goes_before_its_temporary_file_and_one_of_another_worktree_is_none() {
+fn the_record_goes_before_the_pending_one_and_anothers_is_none() {
     let (one, other) = (record(Some("a"), 8100, &[]), record(Some("a"), 8200, &[]));
     let anothers = record(Some("b"), 8300, &[]);
     let table = [
@@ -61,109 +87,204 @@ fn the_record_goes_before_its_temporary_file_and_one_of_another_worktree_is_none
         (file("{}"), file("[8100]"), None),
         (written(&record(None, 8100, &[])), PlainFile::Missing, None),
     ];
-    for (record, temporary, expected) in table {
-        let found = found(record, temporary);
-        assert_eq!(found.record(Some("a")).as_ref(), expected, "{found:?}");
+    for (current, pending, expected) in table {
+        let found = found_of_a(current, pending);
+        assert_eq!(found.record().as_ref(), expected, "{found:?}");
     }
     let of_main = record(None, 8100, &[]);
-    let found = found(written(&of_main), PlainFile::Missing);
-    assert_eq!(found.record(None), Some(of_main));
+    let found = found(None, written(&of_main), PlainFile::Missing);
+    assert_eq!(found.record(), Some(of_main));
 }
 
 #[test]
-fn env_files_are_those_of_the_record_and_of_the_one_being_written_each_once() {
-    let one = written(&record(Some("a"), 8100, &[".env", "b/.env"]));
-    let other = written(&record(Some("a"), 8200, &["a/.env", ".env"]));
-    let found = found(one, other);
-    assert_eq!(found.env_files(Some("a")), [".env", "a/.env", "b/.env"]);
-    assert_eq!(found.env_files(Some("b")), [] as [&str; 0]);
+fn what_was_written_is_what_both_records_name() {
+    let mut one = record(Some("a"), 8100, &[(".env", Some("1")), ("b/.env", None)]);
+    one.written.templates.insert("x".to_owned(), "1".to_owned());
+    let mut other = record(Some("a"), 8200, &[("a/.env", Some("2")), (".env", None)]);
+    other
+        .written
+        .templates
+        .insert("y".to_owned(), "2".to_owned());
+    // Of a file that both name, the record tells what it was made from.
+    let env_files = [("a/.env", Some("2")), (".env", Some("1")), ("b/.env", None)];
+    let mut expected = record(None, 8100, &env_files).written;
+    expected.templates = [("x", "1"), ("y", "2")]
+        .map(|(path, id)| (path.to_owned(), id.to_owned()))
+        .into();
+    assert_eq!(
+        found_of_a(written(&one), written(&other)).written(),
+        expected
+    );
+    let of_b = found(Some("b"), written(&one), written(&other));
+    assert_eq!(of_b.written(), WrittenFiles::default());
 }
 
 #[test]
-fn a_record_is_up_to_date_to_the_byte_and_only_if_none_is_left_half_way() {
-    let one = record(Some("a"), 8100, &[".env"]);
-    assert!(found(written(&one), PlainFile::Missing).is(&one));
-    assert!(!found(written(&one), written(&one)).is(&one));
-    assert!(!found(PlainFile::Missing, written(&one)).is(&one));
-    assert!(!found(written(&one), PlainFile::Missing).is(&record(Some("a"), 8100, &[])));
-    assert!(!found(written(&one), PlainFile::Missing).is(&record(Some("a"), 8200, &[".env"])));
-    let mut spaced = reservation::pretty(&one);
-    spaced.push(b'\n');
-    assert!(!found(file(spaced), PlainFile::Missing).is(&one));
+fn a_record_is_up_to_date_to_the_byte_if_none_is_pending() {
+    let one = record(Some("a"), 8100, &[(".env", None)]);
+    let is = |current, pending, record: &Record| found_of_a(current, pending).is(record);
+    assert!(is(written(&one), PlainFile::Missing, &one));
+    assert!(!is(written(&one), written(&one), &one));
+    assert!(!is(PlainFile::Missing, written(&one), &one));
+    for other in [
+        record(Some("a"), 8100, &[]),
+        record(Some("a"), 8100, &[(".env", Some("1"))]),
+        record(Some("a"), 8200, &[(".env", None)]),
+    ] {
+        assert!(!is(written(&one), PlainFile::Missing, &other), "{other:?}");
+    }
+    let spaced = [&one.to_json()[..], b"\n"].concat();
+    assert!(!is(file(spaced), PlainFile::Missing, &one));
+}
+
+#[test]
+fn a_port_file_agrees_with_a_record_of_the_same_members_alone() {
+    let one = record(Some("a"), 8100, &[(".env", None)]);
+    let own = || file(one.reservation.to_json());
+    let agrees = |current, pending, own: &PlainFile| found_of_a(current, pending).agrees_with(own);
+    assert!(agrees(written(&one), PlainFile::Missing, &own()));
+    assert!(!agrees(written(&one), written(&one), &own()));
+    assert!(!agrees(PlainFile::Missing, PlainFile::Missing, &own()));
+    assert!(!agrees(
+        written(&one),
+        PlainFile::Missing,
+        &PlainFile::Missing
+    ));
+    // Not the start of a longer port, either.
+    for other in [
+        file(record(Some("a"), 8200, &[]).reservation.to_json()),
+        file(
+            String::from_utf8(one.reservation.to_json())
+                .unwrap()
+                .replace("8100", "810"),
+        ),
+        file(record(Some("b"), 8100, &[]).reservation.to_json()),
+        file(""),
+        file("{}"),
+        file("\n}\n"),
+    ] {
+        assert!(
+            !agrees(written(&one), PlainFile::Missing, &other),
+            "{other:?}"
+        );
+    }
 }
 
 #[test]
 fn both_reserve_what_they_name_whatever_they_are() {
     let one = written(&record(Some("b"), 8100, &[]));
-    let numbers = |found: &Found| -> Vec<u16> {
-        let claims = found.claims(Some("a"));
+    let numbers = |found: &Recorded| -> Vec<u16> {
+        let claims = found.claims();
         let ports = claims.iter().flat_map(|claims| &claims.ports);
         ports.map(|port| port.number()).collect()
     };
-    assert_eq!(numbers(&found(one, file("8200, torn"))), [8100, 8200]);
-    assert_eq!(
-        numbers(&found(PlainFile::Missing, file("{\"x\": 8300}"))),
-        [8300]
-    );
+    assert_eq!(numbers(&found_of_a(one, file("8200, torn"))), [8100, 8200]);
+    let pending = file("{\"x\": 8300}");
+    assert_eq!(numbers(&found_of_a(PlainFile::Missing, pending)), [8300]);
 }
 
-fn with_lock(test: impl Fn(&Held, &Path)) {
+/// Runs `test` with a main worktree and a linked one, each with its id.
+fn with_worktrees(test: impl Fn(&Held, &Worktree, Option<&str>)) {
     let directory = tempfile::tempdir().unwrap();
-    let held = fixture::hold(directory.path());
-    test(&held, directory.path());
-}
-
-/// The places of the main worktree's record and of a linked one's.
-fn places(common_dir: &Path) -> [Place; 2] {
-    let git_dir = common_dir.join("worktrees/a");
-    fs::create_dir_all(&git_dir).unwrap();
-    [
-        Place::new(common_dir, true, common_dir),
-        Place::new(&git_dir, false, common_dir),
-    ]
+    let linked = fixture::linked(directory.path(), "a");
+    let common_dir = &linked.common_dir;
+    let main = Worktree::open(directory.path(), common_dir, common_dir, true).unwrap();
+    let held = fixture::hold(common_dir);
+    test(&held, &linked, Some("a"));
+    test(&held, &main, None);
 }
 
 #[test]
-fn a_record_counts_from_when_it_is_prepared_and_has_its_name_from_when_it_is_committed() {
-    with_lock(|held, common_dir| {
-        for (place, id) in places(common_dir).iter().zip([None, Some("a")]) {
-            let prepared = record(id, 8100, &[".env"]);
-            let committed = record(id, 8100, &[]);
-            let pending = place.prepare(held, &prepared).unwrap().unwrap();
-            let half_way = place.read().unwrap();
-            assert_eq!(half_way.record(id).as_ref(), Some(&prepared));
-            assert!(!half_way.is(&prepared) && !place.path().exists());
-            pending.commit(&prepared, &committed).unwrap();
-            assert!(place.read().unwrap().is(&committed));
-            place.remove(held).unwrap();
-            assert!(is_missing(&place.read().unwrap()));
-            // What is not there is removed without a word.
-            place.remove(held).unwrap();
-        }
+fn a_record_counts_once_it_is_prepared_and_is_whole_once_committed() {
+    with_worktrees(|held, worktree, id| {
+        let prepared = record(id, 8100, &[(".env", None)]);
+        let committed = record(id, 8100, &[]);
+        let place = worktree.record_place(held).unwrap();
+        let staged = place.prepare(&prepared).unwrap();
+        let half_way = worktree.record().unwrap();
+        assert_eq!(half_way.record().as_ref(), Some(&prepared));
+        assert!(half_way.is_pending() && !worktree.record_path().exists());
+        staged.rewrite(&committed.to_json()).unwrap();
+        staged.commit().unwrap();
+        assert!(worktree.record().unwrap().is(&committed));
+        assert_eq!(place.path(), worktree.record_path());
+        place.remove(held).unwrap();
+        assert!(worktree.record().unwrap().is_missing());
+        // What is not there is removed without a word.
+        place.remove(held).unwrap();
     });
 }
 
 #[test]
 fn one_that_is_not_committed_leaves_the_old_record_as_it_was() {
-    with_lock(|held, common_dir| {
-        for (place, id) in places(common_dir).iter().zip([None, Some("a")]) {
-            let old = record(id, 8100, &[]);
-            let pending = place.prepare(held, &old).unwrap().unwrap();
-            pending.commit(&old, &old).unwrap();
-            drop(place.prepare(held, &record(id, 8200, &[])).unwrap());
-            assert!(place.read().unwrap().is(&old));
-        }
+    with_worktrees(|held, worktree, id| {
+        let old = record(id, 8100, &[]);
+        let place = worktree.record_place(held).unwrap();
+        place.prepare(&old).unwrap().commit().unwrap();
+        drop(place.prepare(&record(id, 8200, &[])).unwrap());
+        assert!(worktree.record().unwrap().is(&old));
     });
 }
 
 #[test]
 fn what_a_kill_left_is_removed_with_the_record() {
-    with_lock(|held, common_dir| {
-        for place in places(common_dir) {
-            fs::write(&place.temporary, "{").unwrap();
-            place.remove(held).unwrap();
-            assert!(is_missing(&place.read().unwrap()));
-        }
+    with_worktrees(|held, worktree, id| {
+        let place = worktree.record_place(held).unwrap();
+        let pending = temporary(name_of(id.is_none()));
+        fs::write(place.dir.path_of(&pending), "{").unwrap();
+        assert!(worktree.record().unwrap().is_pending());
+        place.remove(held).unwrap();
+        assert!(worktree.record().unwrap().is_missing());
+    });
+}
+
+#[test]
+fn an_empty_directory_at_a_records_place_is_replaced_and_a_full_one_kept() {
+    with_worktrees(|held, worktree, id| {
+        let place = worktree.record_place(held).unwrap();
+        fs::create_dir(place.path()).unwrap();
+        let record = record(id, 8100, &[]);
+        place.prepare(&record).unwrap().commit().unwrap();
+        assert!(worktree.record().unwrap().is(&record));
+        place.remove(held).unwrap();
+        fs::create_dir_all(place.path().join("kept")).unwrap();
+        assert!(place.prepare(&record).is_err() && place.remove(held).is_err());
+        assert!(place.path().join("kept").exists());
+    });
+}
+
+#[test]
+fn an_entry_that_is_gone_has_no_record_and_no_place_for_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let entry = Entry {
+        git_dir: directory.path().join("worktrees/a"),
+        common_dir: directory.path().to_owned(),
+        place: Place::Unknown,
+        is_main: false,
+    };
+    assert!(Recorded::of(&entry).unwrap().is_missing());
+    assert!(RecordPlace::of(&entry).unwrap().is_none());
+    fs::create_dir_all(&entry.git_dir).unwrap();
+    let place = RecordPlace::of(&entry).unwrap().unwrap();
+    let record = record(Some("a"), 8100, &[]);
+    place.prepare(&record).unwrap().commit().unwrap();
+    assert!(Recorded::of(&entry).unwrap().is(&record));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_a_record_is_none_and_is_replaced_not_followed() {
+    with_worktrees(|held, worktree, id| {
+        let place = worktree.record_place(held).unwrap();
+        let (record, other) = (record(id, 8100, &[]), worktree.root.path_of("other"));
+        fs::write(&other, record.to_json()).unwrap();
+        std::os::unix::fs::symlink(&other, place.path()).unwrap();
+        assert_eq!(worktree.record().unwrap().record(), None);
+        place.prepare(&record).unwrap().commit().unwrap();
+        assert!(worktree.record().unwrap().is(&record));
+        assert!(!place.path().is_symlink() && other.exists());
+        fs::remove_file(other).unwrap();
+        place.remove(held).unwrap();
     });
 }
 
@@ -171,29 +292,29 @@ proptest! {
     #[test]
     fn whatever_is_written_is_read_back(
         id in prop::option::of(any::<String>()),
-        port in 1024_u16..=65_535,
-        env_files in prop::collection::vec(any::<String>(), 0..5),
+        number in 1024_u16..=65_535,
+        env_files in prop::collection::btree_map(any::<String>(), any::<Option<String>>(), 0..5),
+        templates in prop::collection::btree_map(any::<String>(), any::<String>(), 0..5),
     ) {
-        let env_files: Vec<&str> = env_files.iter().map(String::as_str).collect();
-        let record = record(id.as_deref(), port, &env_files);
-        let found = found(written(&record), PlainFile::Missing);
-        prop_assert_eq!(found.record(id.as_deref()), Some(record.clone()));
+        let record = Record {
+            written: WrittenFiles { env_files, templates },
+            ..record(id.as_deref(), number, &[])
+        };
+        let found = found(id.as_deref(), written(&record), PlainFile::Missing);
+        prop_assert_eq!(found.record(), Some(record.clone()));
         prop_assert!(found.is(&record));
-        let [claims, _] = found.claims(id.as_deref());
+        prop_assert!(found.agrees_with(&file(record.reservation.to_json())));
+        let [claims, _] = found.claims();
         prop_assert!(claims.is_intact && claims.doubt.is_none());
-        prop_assert_eq!(claims.ports, vec![Port::new(u64::from(port)).unwrap()]);
+        prop_assert_eq!(claims.ports, vec![port(number)]);
     }
 
     #[test]
     fn any_bytes_are_read_without_a_panic(one in any::<Vec<u8>>(), other in any::<Vec<u8>>()) {
-        let found = found(file(one), file(other));
         for id in [None, Some("a")] {
-            let _ = (found.record(id), found.env_files(id), found.claims(id));
+            let found = found(id, file(one.clone()), file(other.clone()));
+            let _ = (found.record(), found.written(), found.claims());
+            let _ = found.agrees_with(&file(other.clone()));
         }
     }
-}
-
-fn is_missing(found: &Found) -> bool {
-    let both = [&found.record, &found.temporary];
-    both.iter().all(|file| matches!(file, PlainFile::Missing))
 }

@@ -5,7 +5,8 @@ use std::io;
 use proptest::prelude::*;
 
 use super::*;
-use crate::state::port_file::State;
+use crate::ports::fixture::bundle;
+use crate::state::port_file::FileState;
 
 fn file(content: impl Into<Vec<u8>>) -> PlainFile {
     PlainFile::Read {
@@ -21,20 +22,6 @@ fn cut(content: &str) -> PlainFile {
     }
 }
 
-fn port(number: u16) -> Port {
-    Port::new(u64::from(number)).unwrap()
-}
-
-fn bundle(slot: u32, ports: &[(&str, u16)]) -> Bundle {
-    Bundle {
-        slot: Some(Slot(slot)),
-        ports: ports
-            .iter()
-            .map(|(name, number)| (ServiceName::new(*name), port(*number)))
-            .collect(),
-    }
-}
-
 fn claims(found: &PlainFile) -> Claims {
     Claims::of(found, Some("a"), FileKind::PortFile)
 }
@@ -43,11 +30,9 @@ fn ports(found: &PlainFile) -> Vec<u16> {
     claims(found).ports.into_iter().map(Port::number).collect()
 }
 
-fn word(state: &State) -> &'static str {
-    match state {
-        State::Own(_) => "own",
-        state => state.word(),
-    }
+/// The state of a file that was found in the worktree `a`, in one word.
+fn word(found: PlainFile) -> &'static str {
+    FileState::of(found, Some("a")).word()
 }
 
 #[test]
@@ -56,13 +41,13 @@ fn whose_file_it_is_follows_from_its_content() {
     let table = [
         (
             "{\"worktree\": \"a\", \"slot\": 1, \"ports\": {\"x\": 8100}}",
-            "own",
+            "ok",
             "copied",
         ),
         (
             "{\"worktree\": null, \"slot\": 1, \"ports\": {\"x\": 8100}}",
             "copied",
-            "own",
+            "ok",
         ),
         (
             "{\"worktree\": \"b\", \"slot\": 1, \"ports\": {\"x\": 8100}}",
@@ -70,13 +55,13 @@ fn whose_file_it_is_follows_from_its_content() {
             "copied",
         ),
         (
-            "{\"worktree\": \"null\", \"ports\": {\"x\": 8100}}",
+            "{\"worktree\": \"null\", \"slot\": 1, \"ports\": {\"x\": 8100}}",
             "copied",
             "copied",
         ),
         (
-            "{\"ports\": {\"x\": 1024, \"y\": 65535}, \"worktree\": \"a\", \"z\": []}",
-            "own",
+            "{\"ports\": {\"x\": 1024, \"y\": 65535}, \"slot\": 0, \"worktree\": \"a\", \"z\": []}",
+            "ok",
             "copied",
         ),
         (
@@ -95,32 +80,56 @@ fn whose_file_it_is_follows_from_its_content() {
             "damaged",
         ),
         (
-            "{\"worktree\": \"a\", \"ports\": {\"x\": 8100}, \"y\": 1, \"y\": 2}",
-            "own",
-            "copied",
+            "{\"worktree\": \"a\", \"slot\": 1, \"ports\": {\"x\": 8100}, \"y\": 1, \"y\": 2}",
+            "damaged",
+            "damaged",
         ),
         (
             "{\"worktree\": \"a\", \"ports\": {\"x\": 8100}, \"slot\": 1, \"slot\": 2}",
             "damaged",
             "damaged",
         ),
-        ("{\"worktree\": \"a\"}", "foreign", "foreign"),
-        ("{\"ports\": {\"x\": 8100}}", "foreign", "foreign"),
+        (
+            "\u{feff}{\"worktree\": \"a\", \"slot\": 1, \"ports\": {\"x\": 8100}}\r\n",
+            "ok",
+            "copied",
+        ),
+        (
+            "{\"worktree\": \"a\", \"slot\": null, \"ports\": {\"x\": 8100}}",
+            "damaged",
+            "damaged",
+        ),
+        (
+            "{\"worktree\": \"a\", \"slot\": 1, \"ports\": [8100]}",
+            "damaged",
+            "damaged",
+        ),
+        (
+            "{\"worktree\": \"a\", \"ports\": {\"x\": 8100}}",
+            "foreign",
+            "foreign",
+        ),
+        ("{\"worktree\": \"a\", \"slot\": 1}", "foreign", "foreign"),
+        (
+            "{\"slot\": 1, \"ports\": {\"x\": 8100}}",
+            "foreign",
+            "foreign",
+        ),
         ("\"worktree ports\"", "foreign", "foreign"),
         ("", "damaged", "damaged"),
         ("{", "damaged", "damaged"),
     ];
     for (content, to_a, to_main) in table {
         let words = (
-            word(&State::of(&file(content), Some("a"))),
-            word(&State::of(&file(content), None)),
+            word(file(content)),
+            FileState::of(file(content), None).word(),
         );
         assert_eq!(words, (to_a, to_main), "{content}");
     }
 }
 
 #[test]
-fn whose_file_it_is_follows_from_what_lies_there() {
+fn whose_file_it_is_follows_from_what_is_there() {
     let own = "{\"worktree\": \"a\", \"slot\": 1, \"ports\": {\"x\": 8100}}";
     let denied = || io::Error::from(io::ErrorKind::PermissionDenied);
     let table = [
@@ -129,18 +138,18 @@ fn whose_file_it_is_follows_from_what_lies_there() {
         (PlainFile::Unreadable(denied()), "unreadable"),
         // We write nothing so large.
         (cut(own), "foreign"),
-        (file(own), "own"),
+        (file(own), "ok"),
     ];
     for (found, expected) in table {
-        assert_eq!(word(&State::of(&found, Some("a"))), expected);
+        assert_eq!(word(found), expected);
     }
 }
 
 #[test]
-fn what_is_read_back_is_the_slot_the_ports_and_the_urls_to_compare() {
+fn the_slot_the_ports_and_the_urls_are_read_back_in_order() {
     let content = "{\"worktree\": \"a\", \"slot\": 2, \"ports\": {\"y\": 9200, \"x\": 8200}, \
                    \"b_url\": \"http://b\", \"a_url\": \"http://a\", \"c_url\": 1, \"note\": \"n\"}";
-    let State::Own(own) = State::of(&file(content), Some("a")) else {
+    let FileState::Own(own) = FileState::of(file(content), Some("a")) else {
         panic!("it is its own");
     };
     assert_eq!(own.bundle, bundle(2, &[("y", 9200), ("x", 8200)]));
@@ -152,15 +161,19 @@ fn what_is_read_back_is_the_slot_the_ports_and_the_urls_to_compare() {
 }
 
 #[test]
-fn of_our_exact_shape_the_ports_are_reserved_and_of_all_else_every_number() {
-    let table: [(&str, &[u16]); 18] = [
+fn our_exact_shape_reserves_its_ports_and_all_else_every_number() {
+    let table: [(&str, &[u16]); 19] = [
         (
             "{\"worktree\": \"8100\", \"slot\": 8200, \"ports\": {\"x8300\": 8400}, \"a_url\": \":8500\"}",
             &[8400],
         ),
         (
-            "{\"worktree\": null, \"slot\": null, \"ports\": {\"x\": 8100}}",
+            "\u{feff}{\"worktree\": \"8200\", \"slot\": 1, \"ports\": {\"x\": 8100}}",
             &[8100],
+        ),
+        (
+            "{\"worktree\": \"8200\", \"slot\": null, \"ports\": {\"x\": 8100}}",
+            &[8200, 8100],
         ),
         (
             "{\"worktree\": \"8100\", \"slot\": 1, \"ports\": {\"x\": 8200}, \"note\": 8300}",
@@ -200,7 +213,7 @@ fn of_our_exact_shape_the_ports_are_reserved_and_of_all_else_every_number() {
 }
 
 #[test]
-fn what_is_said_of_a_file_follows_from_what_lies_there() {
+fn what_is_said_of_a_file_follows_from_what_is_there() {
     let denied = io::Error::from(io::ErrorKind::PermissionDenied);
     let table = [
         (PlainFile::Missing, None),
@@ -259,7 +272,7 @@ fn what_is_written_is_the_contracts_text() {
 }
 
 #[test]
-fn a_file_is_intact_if_it_is_of_exactly_our_shape_and_names_the_worktree_it_was_read_for() {
+fn a_file_is_intact_if_it_has_exactly_our_shape_and_this_id() {
     let table = [
         (
             "{\"worktree\": \"a\", \"slot\": 1, \"ports\": {\"x\": 8100}}",
@@ -272,9 +285,25 @@ fn a_file_is_intact_if_it_is_of_exactly_our_shape_and_names_the_worktree_it_was_
             Some(1),
         ),
         (
-            "{\"worktree\": \"a\", \"slot\": null, \"ports\": {\"x\": 8100}}",
+            "\u{feff}{\"worktree\": \"a\", \"slot\": 1, \"ports\": {\"x\": 8100}}",
             true,
+            Some(1),
+        ),
+        (
+            "{\"worktree\": \"a\", \"slot\": null, \"ports\": {\"x\": 8100}}",
+            false,
             None,
+        ),
+        // Only a record has this member.
+        (
+            "{\"worktree\": \"a\", \"slot\": 1, \"ports\": {\"x\": 8100}, \"env_files\": {}}",
+            false,
+            Some(1),
+        ),
+        (
+            "{\"worktree\": \"a\", \"slot\": 1, \"ports\": {\"x\": 8100}, \"x_url\": 8100}",
+            false,
+            Some(1),
         ),
         (
             "{\"worktree\": \"b\", \"slot\": 1, \"ports\": {\"x\": 8100}}",
@@ -307,6 +336,7 @@ fn a_file_is_intact_if_it_is_of_exactly_our_shape_and_names_the_worktree_it_was_
             false,
             None,
         ),
+        // Another tool's slot is none of ours.
         ("{\"slot\": 1, \"ports\": {\"x\": 8100}}", false, None),
         (
             "{\"worktree\": \"a\", \"slot\": 1, \"slot\": 1, \"ports\": {\"x\": 8100}}",
@@ -323,18 +353,6 @@ fn a_file_is_intact_if_it_is_of_exactly_our_shape_and_names_the_worktree_it_was_
         );
     }
     assert!(!claims(&cut(table[0].0)).is_intact);
-}
-
-#[test]
-fn of_a_file_that_names_every_port_twice_each_port_is_read_once_for_each_time_it_stands_there() {
-    let twice: Vec<String> = (1024..=65_535)
-        .chain(1024..=65_535)
-        .map(|port: u32| port.to_string())
-        .collect();
-    assert_eq!(
-        claims(&file(twice.join(" "))).ports.len(),
-        2 * (65_536 - 1024)
-    );
 }
 
 proptest! {
@@ -355,7 +373,7 @@ proptest! {
         let claims = Claims::of(&found, id.as_deref(), FileKind::PortFile);
         prop_assert_eq!(ports(&found), numbers);
         prop_assert!(claims.is_intact && claims.doubt.is_none());
-        prop_assert!(matches!(State::of(&found, id.as_deref()), State::Own(read) if read == own));
+        prop_assert!(matches!(FileState::of(found, id.as_deref()), FileState::Own(read) if read == own));
     }
 
     #[test]
@@ -388,13 +406,12 @@ proptest! {
                 prop_assert!(found.contains(number), "{torn}");
             }
         }
-        prop_assert_eq!(word(&State::of(&file(torn), Some("a"))), "damaged");
+        prop_assert_eq!(word(file(torn)), "damaged");
     }
 
     #[test]
     fn any_bytes_are_read_without_a_panic(content in any::<Vec<u8>>(), truncated in any::<bool>()) {
-        let found = PlainFile::Read { bytes: content, truncated };
-        let _ = (State::of(&found, Some("a")), State::of(&found, None));
-        let _ = claims(&found);
+        let found = || PlainFile::Read { bytes: content.clone(), truncated };
+        let _ = (claims(&found()), word(found()), FileState::of(found(), None));
     }
 }

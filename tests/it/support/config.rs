@@ -10,6 +10,7 @@ pub struct Config {
     urls: Vec<(String, String)>,
     env: Vec<(String, String)>,
     env_files: Vec<(String, String)>,
+    templates: Vec<(String, String)>,
 }
 
 /// A config with these services and their base ports, and the default step.
@@ -50,6 +51,12 @@ impl Config {
         self.env_files.push((path.to_owned(), object(&variables)));
         self
     }
+
+    /// Adds a member of `templates`.
+    pub fn template(mut self, target: &str, source: &str) -> Config {
+        self.templates.push((target.to_owned(), quoted(source)));
+        self
+    }
 }
 
 impl fmt::Display for Config {
@@ -62,6 +69,7 @@ impl fmt::Display for Config {
             ("urls", &self.urls),
             ("env", &self.env),
             ("env_files", &self.env_files),
+            ("templates", &self.templates),
         ];
         for (name, map) in maps {
             if !map.is_empty() {

@@ -4,7 +4,7 @@
 //!   program by hand and as the hook, and reads port files. [`Run`] is what a command did.
 //! - [`config`]: the text of a config, member by member. `sandbox.config(&["web", "api"])` gives it
 //!   the sandbox's ports.
-//! - [`block`]: the block in an env file.
+//! - [`block`], [`with_block`]: the block in an env file, and the whole file.
 //! - [`listen`], [`close`], [`can_bind`]: listeners on the sandbox's ports.
 //! - [`hooks`]: gits old and new, and the hook as each runs it.
 //! - [`strace`]: system calls that fail, or at which the program is killed.
@@ -24,7 +24,7 @@ mod tools;
 mod users;
 
 pub use config::{Config, config};
-pub use env_files::block;
+pub use env_files::{block, with_block};
 pub use ports::{PortBlock, can_bind, close, listen};
 pub use run::{Run, is_one_error};
 pub use sandbox::Sandbox;
@@ -39,7 +39,7 @@ pub const PROGRAM: &str = match option_env!("WORKTREE_PORTS_PROGRAM") {
 };
 
 pub const PORT_FILE: &str = ".worktree-ports.json";
-pub const TEMPORARY: &str = ".worktree-ports.json.tmp";
+pub const TEMPORARY: &str = ".worktree-ports.json.worktree-ports.tmp";
 pub const CONFIG: &str = ".worktree-ports.config.json";
 /// The lock of `repo`.
 pub const LOCK: &str = "repo/.git/worktree-ports/lock";

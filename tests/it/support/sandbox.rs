@@ -14,7 +14,8 @@ use tempfile::TempDir;
 
 use super::users::set_mode;
 use super::{
-    CONFIG, Config, FIRST_CHECKOUT, LOCK, PORT_FILE, PROGRAM, PortBlock, Run, config, tool,
+    CONFIG, Config, FIRST_CHECKOUT, LOCK, PORT_FILE, PROGRAM, PortBlock, Run, TEMPORARY, config,
+    tool,
 };
 
 /// A directory with a repository `repo` in it that has one commit, and no user's git config.
@@ -373,7 +374,7 @@ impl Sandbox {
     /// Fails unless nothing but a port file and a config was left in the worktree `name`.
     #[track_caller]
     pub fn assert_no_leftovers(&self, name: &str) {
-        assert!(!self.path(name).join(".worktree-ports.json.tmp").exists());
+        assert!(!self.path(name).join(TEMPORARY).exists());
         let status = self
             .git(name, &["status", "--porcelain", "--ignored"])
             .stdout;

@@ -1,0 +1,47 @@
+//! Reservations without files, for unit tests.
+
+use std::path::Path;
+
+use super::*;
+
+impl Reservations<'static> {
+    /// What these worktrees of one repository have: id, slot, ports, and whether it is the main
+    /// worktree, whose ports are then those of slot 0.
+    pub fn of(worktrees: &[(&str, Option<u32>, &[u16], bool)]) -> Reservations<'static> {
+        let mut reservations = Reservations {
+            holders: Vec::new(),
+            ports: HoldersByPort::new(),
+            slots: Vec::new(),
+            doubts: Vec::new(),
+            has_main: worktrees.iter().any(|(_, _, _, is_main)| *is_main),
+            held: PhantomData,
+        };
+        for (index, (id, slot, ports, is_main)) in worktrees.iter().enumerate() {
+            let ports: Vec<Port> = ports
+                .iter()
+                .map(|port| Port::new(u64::from(*port)).unwrap())
+                .collect();
+            let claims = Claims {
+                slot: slot.map(Slot).or(is_main.then_some(Slot::MAIN)),
+                ports: ports.clone(),
+                ..Claims::default()
+            };
+            let named = reservations.reserve(&claims, index, true);
+            reservations.holders.push(Holder {
+                entry: Entry {
+                    git_dir: Path::new("/r/.git/worktrees").join(id),
+                    common_dir: PathBuf::from("/r/.git"),
+                    place: Place::Unknown,
+                    is_main: *is_main,
+                },
+                clone: None,
+                port_file: PlainFile::Missing,
+                is_gone: false,
+                slot_of_main: if *is_main { ports } else { Vec::new() },
+                ports: named,
+            });
+        }
+        reservations.slots.sort_unstable();
+        reservations
+    }
+}

@@ -1,0 +1,112 @@
+//! Taking the hook out of a clone, and out of hook files.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result, quoted};
+use crate::files::dir::Dir;
+use crate::files::staged::{Access, Staged};
+use crate::git::clones;
+use crate::git::lock;
+use crate::git::repository::{self, DIRECTORY};
+use crate::install::hook_file::{has_block, without_us};
+use crate::install::seen::{Hook, hooks_dir, look_at};
+use crate::install::{HOOK, hook_config, program};
+use crate::release;
+use crate::session::Session;
+use crate::writes::exclude;
+
+/// Takes the hook out of the clone around `directory`, with the program and everything that is only
+/// there for it. Tells what was removed and what is kept.
+pub fn uninstall(directory: &Path, session: &Session) -> Result<()> {
+    let found = repository::find(directory)?;
+    let common_dir = &found.repository.common_dir;
+    let narrator = &session.narrator;
+    let at = (found.worktree.as_ref()).map_or(&**common_dir, |worktree| worktree.path());
+    let hooks_dir = hooks_dir(at)?;
+    // Without our directory nobody has ever allocated here, and the lock would be all that is left.
+    let ours = common_dir.join(DIRECTORY);
+    let held = (ours.exists().then(|| lock::acquire(common_dir, session))).transpose()?;
+    let mut removed = Vec::new();
+
+    if hook_config::unwire(common_dir)? {
+        removed.push(format!(
+            "the hook from {}",
+            quoted(&common_dir.join("config"))
+        ));
+    }
+    for hook in places_of_hook(common_dir, &hooks_dir) {
+        if unwire_file(&hook)? {
+            removed.push(format!("the hook from {}", quoted(&hook)));
+        }
+    }
+    let is_shared = found.repository.is_shared()?;
+    let unshared = match clones::unshare(common_dir) {
+        // Others would still count the clone: told at the end, when all else is done.
+        Err(error) if is_shared => Err(error),
+        unshared => Ok(narrator.or_warn(unshared)),
+    };
+    if let Ok(Some(true)) = unshared {
+        removed.push("this clone from the list of clones that share their ports".to_owned());
+    }
+    if let Some(held) = &held {
+        release::forget_all(held, &found.repository, session)?;
+    }
+    if program::remove(common_dir)? {
+        removed.push(quoted(&program::path(common_dir)));
+    }
+    program::remove_leftovers(common_dir);
+    lock::remove_directory_if_empty(common_dir);
+
+    for what in &removed {
+        narrator.tell(format_args!("removed {what}"));
+    }
+    if removed.is_empty() {
+        narrator.tell("nothing was installed in this clone");
+    }
+    let lock = lock::path(common_dir);
+    if lock.exists() {
+        let why = "deleting it would let two processes hold the lock";
+        narrator.tell(format_args!("kept {}: {why}", quoted(&lock)));
+    }
+    let hidden = narrator.or_warn(exclude::hidden(common_dir));
+    if hidden.is_some_and(|hidden| !hidden.is_empty()) {
+        let list = quoted(&exclude::path(common_dir));
+        narrator.tell(format_args!(
+            "kept our lines in {list}: worktrees still have port files"
+        ));
+    }
+    unshared.map(drop)
+}
+
+/// The files in which our hook may stand: the one that git runs, the one that it would run without
+/// `core.hooksPath`, and the names to which managers move either.
+pub fn places_of_hook(common_dir: &Path, hooks_dir: &Path) -> Vec<PathBuf> {
+    let names = [HOOK, "post-checkout.legacy", "post-checkout.old"];
+    let directories = [hooks_dir.to_owned(), common_dir.join("hooks")].into_iter();
+    directories
+        .flat_map(|directory| names.map(|name| directory.join(name)))
+        .collect()
+}
+
+/// Takes us out of the hook file at `path`; says whether we were there.
+pub fn unwire_file(path: &Path) -> Result<bool> {
+    let content = match look_at(path)? {
+        Hook::File { content, .. } if has_block(&content) => content,
+        _ => return Ok(false),
+    };
+    let restore = || {
+        let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
+            return Ok(());
+        };
+        let (directory, name) = (Dir::open(directory)?, name.to_string_lossy());
+        match without_us(&content) {
+            None => directory.remove(&name).map(drop),
+            Some(rest) => {
+                let (old, _) = directory.open_file(&name)?;
+                Staged::prepare(&directory, &name, &rest, Access::Like(&old))?.commit()
+            }
+        }
+    };
+    restore().map_err(Error::could_not("restore the hook", path))?;
+    Ok(true)
+}
