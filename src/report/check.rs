@@ -118,35 +118,49 @@ pub fn findings(facts: &Facts) -> Vec<Finding<'_>> {
 }
 
 impl Finding<'_> {
-    /// Whether `effect` follows from this problem, in the same worktree: what mends this one writes
-    /// anew what is wrong there. What follows from a broken config or from a worktree that is gone is
-    /// not among the facts.
+    /// Whether `effect` follows from this problem, and goes with it. What follows from a broken config
+    /// or from a worktree that is gone is not among the facts.
     fn hides(&self, effect: &Finding<'_>) -> bool {
         use Problem as P;
-        let (Some(one), Some(other)) = (self.worktree, effect.worktree) else {
-            return false;
-        };
-        let rewrites = match &self.problem {
-            P::Shared { to_move, .. } => *to_move == one.root,
-            P::Copied | P::Damaged | P::NoPorts(_) | P::Joining(_) => true,
-            P::PortFileOutdated => !matches!(effect.problem, P::PortFileOutdated),
-            // Until it is overcome, the record names what was and what is to be.
-            P::Obstacle(_) => matches!(effect.problem, P::RecordOutdated(_)),
-            _ => false,
-        };
-        let is_rewritten = matches!(
+        let is_written_anew = matches!(
             effect.problem,
             P::PortFileOutdated | P::RecordOutdated(_) | P::FileOutdated(_) | P::Leftovers
         );
-        std::ptr::eq(one, other) && rewrites && is_rewritten
+        match (&self.problem, self.worktree, effect.worktree) {
+            // Without its main worktree nobody knows the config that the others go by.
+            (P::BareByAccident(_), _, Some(other)) => {
+                let follows = is_written_anew
+                    || matches!(
+                        effect.problem,
+                        P::Joining(_) | P::NoPorts(_) | P::Obstacle(_)
+                    );
+                follows && !other.has_own_config
+            }
+            (problem, Some(one), Some(other)) if std::ptr::eq(one, other) => match problem {
+                P::Shared { to_move, .. } => is_written_anew && *to_move == one.root,
+                P::Copied | P::Damaged | P::NoPorts(_) | P::Joining(_) => is_written_anew,
+                P::PortFileOutdated => {
+                    is_written_anew && !matches!(effect.problem, P::PortFileOutdated)
+                }
+                // Until it is overcome, the record names what was and what is to be.
+                P::Obstacle(_) => matches!(effect.problem, P::RecordOutdated(_)),
+                _ => false,
+            },
+            _ => false,
+        }
     }
 }
 
 impl Facts {
-    /// The worktrees of this repository, with their indices.
+    /// The worktrees of this repository, with their indices: the main one, then the others by their
+    /// ids.
     fn own(&self) -> impl Iterator<Item = (usize, &WorktreeFacts)> {
         let all = self.worktrees.iter().enumerate();
-        all.filter(|(index, _)| self.clone_of(*index).is_none())
+        let mut own: Vec<_> = all
+            .filter(|(index, _)| self.clone_of(*index).is_none())
+            .collect();
+        own.sort_by_key(|(index, _)| self.rank(*index));
+        own.into_iter()
     }
 
     /// The common dir of a worktree's repository, if that is another clone.
@@ -310,7 +324,7 @@ fn configs(facts: &Facts) -> Vec<Finding<'_>> {
 
 fn port_files(facts: &Facts) -> Vec<Finding<'_>> {
     let problem = |worktree: &'_ WorktreeFacts| match &worktree.port_file {
-        _ if worktree.unusable.is_some() => None,
+        _ if worktree.unusable.is_some() || worktree.is_tracked => None,
         FileState::Missing | FileState::Own(_) => None,
         FileState::Copied => Some(Problem::Copied),
         FileState::Damaged => Some(Problem::Damaged),

@@ -44,6 +44,7 @@ pub struct WorktreeFacts {
     /// Why nothing can be done in it. Nothing else is known then.
     pub unusable: Option<Unusable>,
     pub port_file: FileState,
+    pub is_tracked: bool,
     /// Whether a call by hand could take the ports over that its port file, another tool's, names.
     pub is_adoptable: bool,
     /// Why a call by hand leaves its port file alone.
@@ -70,6 +71,7 @@ impl WorktreeFacts {
             root: root.to_owned(),
             unusable: None,
             port_file,
+            is_tracked: false,
             is_adoptable: false,
             refusal: None,
             is_listening: false,
@@ -233,12 +235,15 @@ impl Look<'_> {
         facts.has_own_config = worktree.root.has(config_file::NAME);
         if !matches!(facts.port_file, FileState::Missing) {
             match worktree.tracks(port_file::NAME) {
-                Ok(true) => facts.port_file = FileState::Tracked,
+                Ok(true) => {
+                    facts.refusal = Some(reserve::left_alone(&worktree, &FileState::Tracked));
+                    facts.is_tracked = true;
+                }
                 Ok(false) => {}
                 Err(error) => facts.unanswered.push(error),
             }
         }
-        if reserve::is_to_be_left_alone(&facts.port_file, Request::Ensure) {
+        if !facts.is_tracked && reserve::is_to_be_left_alone(&facts.port_file, Request::Ensure) {
             facts.refusal = Some(reserve::left_alone(&worktree, &facts.port_file));
         }
         let recorded = worktree.record()?;
@@ -268,8 +273,8 @@ impl Look<'_> {
     }
 
     fn ask_ignored(&self, worktree: &Worktree, facts: &mut WorktreeFacts) {
-        let is_port_file_ours = !matches!(facts.port_file, FileState::Missing | FileState::Tracked);
-        let port_file = is_port_file_ours.then_some(port_file::NAME);
+        let is_there = !matches!(facts.port_file, FileState::Missing);
+        let port_file = (is_there && !facts.is_tracked).then_some(port_file::NAME);
         let made = facts.made.iter().map(String::as_str);
         let made = made.filter(|path| worktree.path().join(path).symlink_metadata().is_ok());
         let mut paths: Vec<&str> = port_file.into_iter().chain(made).collect();

@@ -266,7 +266,7 @@ fn few_slots(shortage: &SlotShortage, step: u32, roots: &[&Path]) -> (String, St
         usable => format!("only {usable} worktrees"),
     };
     let what = format!(
-        "{worktrees} can have ports at a time: with `step` {step} in {}, services take the ports of each other's slots",
+        "{worktrees} can have ports at the same time: with `step` {step} in {}, services take the ports of each other's slots",
         configs.join(", ")
     );
     let mend = match shortage.better_step {
