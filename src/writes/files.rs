@@ -738,3 +738,6 @@ impl WrittenFiles {
 fn directories_above(path: &str) -> impl Iterator<Item = &str> {
     path.match_indices('/').map(|(end, _)| &path[..end])
 }
+
+#[cfg(test)]
+mod tests;
