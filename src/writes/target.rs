@@ -143,3 +143,6 @@ impl Target {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

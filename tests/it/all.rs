@@ -28,9 +28,9 @@ fn a_bare_repository_lists_and_fills_its_worktrees_and_no_main_one() {
         assert_eq!(
             run.stdout,
             sandbox.with_ports(
-                "  WORKTREE  BRANCH  PATH  SLOT  PORTS        STATE
-  one       one     one   0     cloud @0  ok
-  two       two     two   1     cloud @1  ok
+                "WORKTREE  BRANCH  PATH  SLOT  PORTS        STATE
+one       one     one   0     cloud @0  ok
+two       two     two   1     cloud @1  ok
 "
             ),
             "{bare}"

@@ -4,6 +4,7 @@
 
 #![cfg(unix)]
 
+mod adopt;
 mod all;
 mod by_hand;
 mod changed_config;
@@ -19,6 +20,7 @@ mod file_systems;
 mod fresh_worktree;
 mod get_and_env;
 mod help;
+mod hook_updates;
 mod install;
 mod install_by_hand;
 mod install_config;
@@ -29,10 +31,12 @@ mod install_sh;
 mod installed;
 mod killed;
 mod list;
+mod living_env_files;
 mod locking;
 mod managers;
 mod model;
 mod names;
+mod pages;
 mod readme;
 mod real_readers;
 mod recipes;
@@ -47,4 +51,5 @@ mod storm;
 mod submodules;
 mod support;
 mod surroundings;
+mod templates;
 mod whose_file;

@@ -246,6 +246,52 @@ fn of_other_clones_the_ports_count_and_not_the_slots() {
 }
 
 #[test]
+fn what_cannot_be_read_is_a_doubt_here_and_an_error_in_a_shared_clone() {
+    let record = ours("a", 2, 5002);
+    // The port file, the record, and a part of the doubt.
+    let table = [
+        (Some("{\"x\": 5001}"), None, None),
+        (None, Some(record.as_str()), None),
+        (None, None, None),
+        (Some("x: 5001"), None, Some("is not JSON")),
+        (Some("x: 5001"), Some(&record), Some("is not JSON")),
+        (
+            Some("\0\0"),
+            None,
+            Some("is empty, so its ports are unknown"),
+        ),
+        (Some(""), Some(&record), None),
+    ];
+    for (port_file, record, expected) in table {
+        let registered = Registered::bare();
+        registered.add("a", port_file);
+        if let Some(record) = record {
+            registered.record("a", record);
+        }
+        let reservations = registered.gather(None, &[]);
+        let doubts: Vec<String> = reservations
+            .doubts()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(
+            doubts.len(),
+            expected.iter().len(),
+            "{port_file:?} {doubts:?}"
+        );
+        let part = expected.unwrap_or_default();
+        assert!(doubts.concat().contains(part), "{port_file:?} {doubts:?}");
+
+        let own = Registered::bare();
+        let held = fixture::hold(&own.common_dir());
+        let clones = [registered.repository()];
+        let gathered = Reservations::gather(&held, &own.repository(), None, &clones);
+        let is_unknown = part.contains("unknown");
+        assert_eq!(gathered.is_err(), is_unknown, "{port_file:?} {record:?}");
+    }
+}
+
+#[test]
 fn worktrees_that_are_gone_and_have_a_lower_slot_are_counted_once() {
     let registered = Registered::with_main();
     for (name, slot) in [("a", 1), ("b", 2), ("c", 3)] {
