@@ -186,11 +186,11 @@ impl Facts {
         let (own, others) = (&self.worktrees[index], &self.worktrees[other]);
         match (&others.port_file, own.is_listening, others.is_listening) {
             // What mends that file moves it.
-            (FileState::Copied | FileState::Damaged, ..) => true,
-            (FileState::Own(_), true, false) => true,
-            (FileState::Own(_), false, true) => false,
+            (FileState::Copied | FileState::Damaged, ..) | (FileState::Own(_), true, false) => true,
             // If both seem to listen, it is one stack on the port that both have.
-            (FileState::Own(_), ..) => self.rank(index) < self.rank(other),
+            (FileState::Own(_), true, true) | (FileState::Own(_), false, false) => {
+                self.rank(index) < self.rank(other)
+            }
             // One that is only reserved for, or another tool's, cannot be told to move.
             _ => false,
         }
@@ -325,13 +325,14 @@ fn configs(facts: &Facts) -> Vec<Finding<'_>> {
 fn port_files(facts: &Facts) -> Vec<Finding<'_>> {
     let problem = |worktree: &'_ WorktreeFacts| match &worktree.port_file {
         _ if worktree.unusable.is_some() || worktree.is_tracked => None,
-        FileState::Missing | FileState::Own(_) => None,
         FileState::Copied => Some(Problem::Copied),
         FileState::Damaged => Some(Problem::Damaged),
         FileState::Foreign(_) => Some(Problem::Foreign {
             is_adoptable: worktree.is_adoptable,
         }),
-        FileState::Unreadable(_) | FileState::Tracked => None,
+        FileState::Missing | FileState::Own(_) | FileState::Unreadable(_) | FileState::Tracked => {
+            None
+        }
     };
     let found = facts.own().filter_map(|(_, worktree)| {
         let refusal = worktree.refusal.as_ref().map(Problem::LeftAlone);

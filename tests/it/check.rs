@@ -48,13 +48,17 @@ pub fn run_as_printed(sandbox: &Sandbox, at: &str, command: &str) -> Run {
     Sandbox::finish(shell)
 }
 
-/// The first command of a remedy: what stands in backticks behind `run`.
+/// The command of a remedy: what stands in backticks behind `run`, the last one if there are several
+/// cases.
 #[track_caller]
 pub fn command_of(remedy: &str) -> &str {
-    let commands = commands_in(remedy);
-    commands
-        .first()
+    let command = remedy
+        .split_once("; run `")
+        .or_else(|| remedy.rsplit_once("run `"))
+        .and_then(|(_, rest)| rest.split_once('`'));
+    command
         .unwrap_or_else(|| panic!("no command in {remedy}"))
+        .0
 }
 
 /// The problems that `--check` has printed, each with its remedy.

@@ -146,8 +146,8 @@ fn a_slot_of_two_is_shared_and_so_is_what_a_foreign_file_names() {
 
 #[test]
 fn a_cause_hides_what_the_same_call_writes_and_nothing_else() {
-    let spanning = "`WEB_PORT` is set twice";
     type Cause = fn(&mut Facts);
+    let spanning = "`WEB_PORT` is set twice";
     // What is told besides the line of the user's that spans lines.
     let table: [(&str, Cause, &[&str]); 5] = [
         ("a service joins", |_| {}, &["has no port for api"]),
