@@ -405,7 +405,7 @@ impl<'a> Files<'a> {
     /// Turns what would be written over something of git's into an error.
     fn ask_git(&self, planned: &mut [Planned<'_>]) -> Result<()> {
         let asked = planned.iter().filter_map(|file| {
-            let target = file.target()?;
+            let target = file.place()?;
             let has_leftover = target.dir.has(&temporary(&target.name));
             let own = [file.path.to_owned()].into_iter();
             let above = directories_above(file.path).map(str::to_owned);
@@ -417,7 +417,7 @@ impl<'a> Files<'a> {
         let asked: Vec<&str> = asked.iter().map(String::as_str).collect();
         let tracked = self.worktree.tracked(&asked)?;
         for file in planned {
-            if let Some(target) = file.target()
+            if let Some(target) = file.place()
                 && let Some(problem) = self.problem_of_git(file, target, &tracked)
             {
                 file.change = Err(problem);
@@ -479,14 +479,18 @@ impl<'a> Planned<'a> {
         }
     }
 
-    /// The place of a file that is to be changed.
-    fn target(&self) -> Option<&Target> {
+    /// The place of a file that is not as it should be.
+    fn place(&self) -> Option<&Target> {
         match (&self.change, &self.way) {
-            (Ok(Change::Make(..) | Change::Replace(..) | Change::Remove(_)), Some(Way::To(it))) => {
-                Some(it)
-            }
+            (Ok(Change::Nothing | Change::Absent), _) => None,
+            (_, Some(Way::To(target))) => Some(target),
             _ => None,
         }
+    }
+
+    /// The place of a file that is to be changed.
+    fn target(&self) -> Option<&Target> {
+        self.place().filter(|_| self.change.is_ok())
     }
 
     /// Its template.

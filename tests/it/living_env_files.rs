@@ -289,7 +289,13 @@ fn only_definitions_outside_of_quotes_are_commented_out() {
     ];
     sandbox.write("a/.env", lines.map(|(line, _)| line).concat());
     sandbox.run("a", &[]).exits(0).tells_nothing();
-    let expected = lines.map(|(line, is_ours)| if is_ours { format!("{mark}{line}") } else { line.to_owned() });
+    let expected = lines.map(|(line, is_ours)| {
+        if is_ours {
+            format!("{mark}{line}")
+        } else {
+            line.to_owned()
+        }
+    });
     let block = block_of(&sandbox, "a", 1);
     assert_eq!(
         read(&sandbox, "a/.env"),
