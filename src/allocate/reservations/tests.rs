@@ -326,38 +326,7 @@ fn a_worktree_whose_file_names_more_than_100_ports_is_crowded() {
     assert_eq!(crowded, [("b".to_owned(), 101)]);
 }
 
-#[test]
-fn files_that_name_every_port_twice_are_held_once_a_worktree() {
-    let twice: Vec<Port> = (1024..=65_535).chain(1024..=65_535).map(port).collect();
-    let mut holders = HoldersByPort::new();
-    for index in 0..3 {
-        let new = twice.iter().filter(|port| holders.insert(**port, index));
-        assert_eq!(new.count(), 65_536 - 1024);
-    }
-    assert_eq!(holders.further.len(), 2 * (65_536 - 1024));
-}
-
 proptest! {
-    /// Against a plain set of pairs.
-    #[test]
-    fn holders_by_port_are_a_set_of_ports_and_worktrees(
-        inserted in prop::collection::vec((1024_u16..1030, 0_usize..5), 0..60),
-    ) {
-        let mut holders = HoldersByPort::new();
-        let mut model = BTreeSet::new();
-        for (number, index) in inserted {
-            let is_new = holders.insert(port(number), index);
-            prop_assert_eq!(is_new, model.insert((number, index)));
-        }
-        for number in 1024..1030 {
-            let found: Vec<usize> = holders.get(port(number)).collect();
-            let expected: BTreeSet<usize> =
-                model.iter().filter(|(other, _)| *other == number).map(|(_, index)| *index).collect();
-            prop_assert_eq!(found.len(), expected.len());
-            prop_assert_eq!(BTreeSet::from_iter(found), expected);
-        }
-    }
-
     /// Against a plain list.
     #[test]
     fn what_others_have_is_what_all_but_the_own_one_have(
