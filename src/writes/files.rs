@@ -249,7 +249,7 @@ impl<'a> Files<'a> {
             path,
             aim,
             way,
-            change,
+            change: change.map_err(|error| error.then_run(&self.worktree.by_hand())),
         }
     }
 
@@ -272,7 +272,7 @@ impl<'a> Files<'a> {
             let is_made = matches!(aim, Aim::Block(_) | Aim::From(_)) && self.manners.makes_files;
             return match aim {
                 Aim::From(source) if is_made => {
-                    Ok(Change::Make(self.made_from(source)?, Seed::default()))
+                    Ok(Change::Make(self.made_from(path, source)?, Seed::default()))
                 }
                 _ if is_made => Ok(Change::Make(String::new(), Seed::default())),
                 _ => Ok(Change::Absent),
@@ -302,7 +302,7 @@ impl<'a> Files<'a> {
                 })
             }
             Aim::From(source) => {
-                let text = self.made_from(source)?;
+                let text = self.made_from(path, source)?;
                 if original.bytes == text.as_bytes() {
                     return Ok(Change::Nothing);
                 }
@@ -341,18 +341,22 @@ impl<'a> Files<'a> {
         Err(target.left_alone(cause).remedy(remedy))
     }
 
-    /// The text that the template `source` gives.
-    fn made_from(&self, source: &str) -> Result<String> {
-        let path = self.worktree.root.path_of(source);
-        let missing = || Error::at("read the template", &path, "it is not there");
-        let Way::To(template) = Target::find(self.worktree, source)? else {
-            return Err(missing());
+    /// The text that the template `source` gives for `path`.
+    fn made_from(&self, path: &str, source: &str) -> Result<String> {
+        let read = || -> Result<String> {
+            let there = self.worktree.root.path_of(source);
+            let missing = || Error::at("read the template", &there, "it is not there");
+            let Way::To(mut template) = Target::find(self.worktree, source)? else {
+                return Err(missing());
+            };
+            template.purpose = "read the template";
+            let original = template.read(None)?.ok_or_else(missing)?;
+            Ok(substitute(
+                template.text(&original)?,
+                &self.wanted.variables,
+            ))
         };
-        let original = template.read(None)?.ok_or_else(missing)?;
-        Ok(substitute(
-            template.text(&original)?,
-            &self.wanted.variables,
-        ))
+        read().map_err(|error| error.within(&format!("`{path}` is not made")))
     }
 
     /// Plans all files under the lock, asks git which of them it tracks, and finds what those that are
@@ -613,8 +617,7 @@ impl<'a> PlannedFiles<'a> {
                 Ok(again) => self.note(again.as_ref().unwrap_or(file), &mut done),
                 Err(error) => {
                     if manners.tells_obstacles || file.change.is_ok() {
-                        let again = format!("run `{}`", worktree.by_hand());
-                        session.narrator.warn(error.remedy_or(&again));
+                        session.narrator.warn(error.then_run(&worktree.by_hand()));
                     }
                     if self.files.has_ours(file.path, &file.aim) {
                         done.has_failed = true;
