@@ -112,7 +112,9 @@ impl Repository {
         }
         let head = dir.look("HEAD").map_err(could_not())?;
         let objects = dir.look("objects").map_err(could_not())?;
-        if head.is_none() || objects.is_none() {
+        // A link is what old versions of git made; a FIFO would block git.
+        let is_head = head.is_some_and(|head| matches!(head.kind, Kind::Regular | Kind::Link));
+        if !is_head || objects.is_none() {
             return Err(absent("is not a git repository"));
         }
         let path = dir.path_of("config");

@@ -55,23 +55,29 @@ fn an_error_in_writing_or_renaming_leaves_the_old_port_file_and_says_why() {
     sandbox.run_hook("a").exits(0);
     sandbox.run_hook("b").exits(0);
     sandbox.git("repo", &["worktree", "remove", "../a"]);
-    let old = sandbox.port_file("b");
-    let temporary = sandbox.path("b").join(TEMPORARY);
-    let temporary = temporary.to_str().unwrap();
-    for (calls, error, why) in [
-        ("/^rename", "ENOSPC", "No space left"),
-        ("/^rename", "EIO", "Input/output error"),
-        ("/^rename", "EXDEV", "cross-device"),
-        ("write", "ENOSPC", "No space left"),
-        ("write", "EDQUOT", "quota"),
-        ("write", "EIO", "Input/output error"),
-        ("/^open", "EROFS", "Read-only file system"),
-        ("/^open", "EMFILE", "Too many open files"),
+    let record = "repo/.git/worktrees/b/worktree-ports.json";
+    let files = ["b/.worktree-ports.json", record].map(|path| {
+        let content = fs::read_to_string(sandbox.path(path)).unwrap();
+        (path, content)
+    });
+    let calls = strace::calls_from_the_lock(&sandbox, "b", &["--reallocate"]);
+    assert_ne!(sandbox.port_file("b"), files[0].1);
+    for (path, content) in &files {
+        sandbox.write(path, content);
+    }
+    let [open, write, rename] = strace::calls_on(&calls, TEMPORARY);
+    for (call, error, why) in [
+        (rename, "ENOSPC", "No space left"),
+        (rename, "EIO", "Input/output error"),
+        (rename, "EXDEV", "cross-device"),
+        (write, "ENOSPC", "No space left"),
+        (write, "EDQUOT", "quota"),
+        (write, "EIO", "Input/output error"),
+        (open, "EROFS", "Read-only file system"),
+        (open, "EMFILE", "Too many open files"),
     ] {
-        let what = format!("inject={calls}:error={error}");
-        let options = ["-P", temporary, "-e", &what];
-        let run = Sandbox::finish(strace::command(&sandbox, "b", &options, &["--reallocate"]));
-        let run = run.exits(1);
+        let what = call.inject(&format!("error={error}"));
+        let run = strace::inject(&sandbox, "b", &what, &["--reallocate"]).exits(1);
         let run = run
             .tells_one_error()
             .tells(&["error: could not write", PORT_FILE]);
@@ -79,7 +85,10 @@ fn an_error_in_writing_or_renaming_leaves_the_old_port_file_and_says_why() {
             run.stderr.to_lowercase().contains(&why.to_lowercase()),
             "{run}"
         );
-        assert_eq!(sandbox.port_file("b"), old, "{calls} {error}");
+        for (path, content) in &files {
+            let left = fs::read_to_string(sandbox.path(path)).unwrap();
+            assert_eq!(left, *content, "{call:?} {error}");
+        }
         sandbox.assert_no_leftovers("b");
     }
 }

@@ -20,6 +20,7 @@ mod file_systems;
 mod fresh_worktree;
 mod get_and_env;
 mod help;
+mod holes;
 mod hook_updates;
 mod install;
 mod install_by_hand;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::strace;
 use crate::support::{
-    CONFIG, FIRST_CHECKOUT, PORT_FILE, PROGRAM, Run, Sandbox, TEMPORARY, close, config, listen,
+    CONFIG, FIRST_CHECKOUT, Nobody, PORT_FILE, PROGRAM, Sandbox, TEMPORARY, close, config, listen,
     set_mode,
 };
 
@@ -346,44 +346,37 @@ fn a_fifo_in_the_place_of_a_record_stops_nobody() {
     assert_eq!(record(&sandbox, RECORD)["slot"], 1);
 }
 
-/// Runs the program where the record cannot be written for that reason.
-fn run_refused(sandbox: &Sandbox, error: &str, arguments: &[&str]) -> Run {
-    let temporary = sandbox.path(RECORD_TEMPORARY);
-    let what = format!("inject=/^open:error={error}");
-    let options = ["-P", temporary.to_str().unwrap(), "-e", &what];
-    Sandbox::finish(strace::command(sandbox, "a", &options, arguments))
-}
-
 #[test]
-#[ignore = "needs strace"]
 fn an_allocation_warns_once_if_git_cannot_be_written() {
-    for error in ["EROFS", "EACCES", "EPERM"] {
-        let sandbox = Sandbox::with_worktrees(&["a", "b"]);
-        for call in [&FIRST_CHECKOUT[..], &["--reallocate"], &[]] {
-            if call.is_empty() {
-                sandbox.remove_port_file("a");
-            }
-            let run = run_refused(&sandbox, error, call).exits(0);
-            let warnings = run.stderr.matches("warning: ").count();
-            // What needs no writing warns of nothing.
-            let writes = !matches!(call, ["--reallocate"]);
-            assert_eq!(warnings, usize::from(writes), "{error} {call:?}: {run}");
-            assert_eq!(sandbox.ports("a"), [sandbox.port(1)], "{error}");
-            assert!(!sandbox.path(RECORD).exists());
+    let sandbox = Sandbox::with_worktrees(&["a", "b"]);
+    sandbox.run("repo", &[]).exits(0);
+    let nobody = Nobody::owning(&sandbox);
+    set_mode(sandbox.path("repo/.git/worktrees/a"), 0o555);
+    for call in [&FIRST_CHECKOUT[..], &["--reallocate"], &[]] {
+        if call.is_empty() {
+            sandbox.remove_port_file("a");
         }
-        for call in [
-            &[][..],
-            &["--env"],
-            &["--get", "cloud"],
-            &["--json"],
-            &["--all"],
-        ] {
-            run_refused(&sandbox, error, call).exits(0).tells_nothing();
-        }
-        // The port file stands.
-        sandbox.run("b", &[]).exits(0);
-        assert_eq!(sandbox.ports("b"), [sandbox.port(2)]);
+        let run = nobody.run("a", call).exits(0);
+        let warnings = run.stderr.matches("warning: ").count();
+        // What needs no writing warns of nothing.
+        let writes = !matches!(call, ["--reallocate"]);
+        assert_eq!(warnings, usize::from(writes), "{call:?}: {run}");
+        assert_eq!(sandbox.ports("a"), [sandbox.port(1)]);
+        assert!(!sandbox.path(RECORD).exists());
     }
+    for call in [
+        &[][..],
+        &["--env"],
+        &["--get", "cloud"],
+        &["--json"],
+        &["--all"],
+    ] {
+        nobody.run("a", call).exits(0).tells_nothing();
+    }
+    // The port file stands.
+    nobody.run("b", &[]).exits(0);
+    assert_eq!(sandbox.ports("b"), [sandbox.port(2)]);
+    set_mode(sandbox.path("repo/.git/worktrees/a"), 0o755);
 }
 
 #[test]
@@ -392,29 +385,19 @@ fn a_full_disk_is_an_error_and_leaves_nothing() {
     let sandbox = Sandbox::with_worktrees(&["a"]);
     sandbox.run("a", &[]).exits(0);
     sandbox.run("a", &["--release"]).exits(0);
-    let temporaries = [RECORD_TEMPORARY.to_owned(), format!("a/{TEMPORARY}")];
-    for path in temporaries {
-        for call in ["/^open", "write", "/^rename"] {
-            let path = sandbox.path(&path);
-            let what = format!("inject={call}:error=ENOSPC");
-            let options = ["-P", path.to_str().unwrap(), "-e", &what];
-            let run = Sandbox::finish(strace::command(&sandbox, "a", &options, &[]));
+    let calls = strace::calls_from_the_lock(&sandbox, "a", &[]);
+    sandbox.run("a", &["--release"]).exits(0);
+    let record = RECORD_TEMPORARY.rsplit('/').next().unwrap();
+    for name in [record, TEMPORARY] {
+        for call in strace::calls_on(&calls, name) {
+            let run = strace::inject(&sandbox, "a", &call.inject("error=ENOSPC"), &[]);
             let run = run.exits(1).tells_one_error().tells(&["No space left"]);
-            let is_record = path.ends_with("worktree-ports.json.worktree-ports.tmp");
             // Its name comes last: the port file stands, and the temporary file is a record too.
-            let is_last = is_record && call == "/^rename";
-            assert_eq!(
-                sandbox.has_port_file("a"),
-                is_last,
-                "{path:?} {call}: {run}"
-            );
+            let is_last = name == record && call.name.starts_with("rename");
+            assert_eq!(sandbox.has_port_file("a"), is_last, "{call:?}: {run}");
             assert!(!sandbox.path(RECORD).exists());
-            if !is_last {
-                assert!(
-                    !sandbox.path(RECORD_TEMPORARY).exists(),
-                    "{path:?} {call}: {run}"
-                );
-            }
+            let is_left = sandbox.path(RECORD_TEMPORARY).exists();
+            assert_eq!(is_left, is_last, "{call:?}: {run}");
             sandbox.assert_no_leftovers("a");
             sandbox.run("a", &["--release"]).exits(0);
         }

@@ -1,5 +1,5 @@
-//! Everything at once: adds, moves, removals, reallocations, prunes and gcs, while the program is
-//! stopped and killed anywhere.
+//! Everything at once in two shared clones: adds, moves, removals, reallocations, prunes, gcs and flips
+//! of `core.bare`, while the program is stopped and killed anywhere; and writers of the same files.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -21,9 +21,77 @@ const ROUNDS: usize = 5;
 /// The directories between which worktrees are moved.
 const PLACES: [&str; 2] = ["here", "there"];
 
+/// The clones, which share their ports. Every other worker works in the second one.
+const CLONES: [&str; 2] = ["repo", "two"];
+
+/// Other programs append to the files while blocks come and go in them.
+#[test]
+#[cfg_attr(not(target_os = "linux"), ignore = "needs leases")]
+fn in_a_storm_of_writers_no_line_is_lost() {
+    let sandbox = Sandbox::with_worktrees(&["a", "b"]);
+    let files = ["a/.env", "b/.env", "repo/.git/info/exclude"];
+    let rounds = rounds() * 10;
+    let script = r##"i=0; while test $i -lt $2; do
+        { echo "# line $i"; sleep 0.001; echo "# more $i"; } >>"$1"; i=$((i + 1)); sleep 0.02; done"##;
+    let writers = files.map(|file| {
+        sandbox.write(file, "# first\n");
+        let mut writer = sandbox.command("sh", ".");
+        writer
+            .args(["-euc", script, "sh"])
+            .arg(sandbox.path(file))
+            .arg(rounds.to_string());
+        writer.spawn().unwrap()
+    });
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for (at, number) in [("a", 0), ("b", 1)] {
+            let (sandbox, is_over) = (&sandbox, &is_over);
+            scope.spawn(move || {
+                let mut made = 0;
+                while !is_over.load(Ordering::Relaxed) {
+                    // One more file to hide at each turn.
+                    made = (made + 1) % 12;
+                    let variables = [("WEB_PORT", "{cloud}")];
+                    let own = format!("{number}.{made}.env");
+                    let config = sandbox.own_config().env_file(".env", &variables);
+                    sandbox.configure(at, config.env_file(&own, &variables));
+                    sandbox.run(at, &[]);
+                    sandbox.run(at, &["--release"]);
+                }
+            });
+        }
+        for mut writer in writers {
+            assert!(writer.wait().unwrap().success());
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
+    for at in ["a", "b"] {
+        sandbox.run(at, &["--release"]).exits(0);
+    }
+    for file in files {
+        let text = fs::read_to_string(sandbox.path(file)).unwrap();
+        let is_line = |line: &&str| line.starts_with("# line") || line.starts_with("# more");
+        let lines: Vec<&str> = text.lines().filter(is_line).collect();
+        let pair = |i| [format!("# line {i}"), format!("# more {i}")];
+        let expected: Vec<String> = (0..rounds).flat_map(pair).collect();
+        let lost: Vec<_> = expected
+            .iter()
+            .filter(|line| !lines.contains(&line.as_str()))
+            .collect();
+        assert!(lost.is_empty(), "{file}: {lost:?}");
+        assert_eq!(lines, expected, "{file}");
+    }
+}
+
+/// How many operations each worker makes.
+fn rounds() -> usize {
+    let rounds = std::env::var("WORKTREE_PORTS_STORM_ROUNDS");
+    rounds.map_or(ROUNDS, |rounds| rounds.parse().unwrap())
+}
+
 #[test]
 #[cfg_attr(not(target_os = "linux"), ignore = "needs /proc")]
-fn in_a_storm_of_adds_moves_removals_and_kills_no_port_and_no_slot_is_given_twice() {
+fn in_a_storm_no_port_and_no_slot_is_given_twice() {
     let storm = Storm::new();
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -33,7 +101,12 @@ fn in_a_storm_of_adds_moves_removals_and_kills_no_port_and_no_slot_is_given_twic
                 storm.look();
             }
         });
-        for command in [&["worktree", "prune"][..], &["gc", "--quiet"]] {
+        for command in [
+            &["worktree", "prune"][..],
+            &["gc", "--quiet"],
+            &["config", "core.bare", "true"],
+            &["config", "core.bare", "false"],
+        ] {
             let (storm, over) = (&storm, &over);
             scope.spawn(move || {
                 while !over.load(Ordering::Relaxed) {
@@ -99,8 +172,9 @@ impl Storm {
         // A copy of the program that this test alone runs, so that no other one is killed.
         sandbox.copy(PROGRAM, "program");
         set_mode(sandbox.path("program"), 0o755);
-        for directory in PLACES.iter().chain(&["processes"]) {
-            fs::create_dir(sandbox.path(directory)).unwrap();
+        fs::create_dir(sandbox.path("processes")).unwrap();
+        for (clone, place) in [0, 1, 2, 3].map(|n| (CLONES[n / 2], PLACES[n % 2])) {
+            fs::create_dir(sandbox.path(clone_place(clone, place))).unwrap();
         }
         let script = format!(
             "#!/bin/sh\n'{}' \"$@\" &\n: >'{}'/$!\nwait $! || :\n",
@@ -108,13 +182,28 @@ impl Storm {
             sandbox.path("processes").display(),
         );
         sandbox.write_script("run", &script);
-        sandbox.write_script("repo/.git/hooks/post-checkout", &script);
-        sandbox.run("repo", &[]).exits(0);
-        let rounds = std::env::var("WORKTREE_PORTS_STORM_ROUNDS");
+        sandbox.git(".", &["clone", "--quiet", "repo", "two"]);
+        for branch in ["one", "two"] {
+            sandbox.git("two", &["branch", branch, &format!("origin/{branch}")]);
+        }
+        // Its main worktree has slot 0 too, so it needs other ports.
+        let other = config(&[("cloud", sandbox.port(100))]).step(1);
+        sandbox.configure("two", other);
+        for clone in CLONES {
+            let common_dir = sandbox.path(clone).join(".git").display().to_string();
+            sandbox.git(clone, &["config", "worktreePorts.share", "true"]);
+            let list = ["config", "--global", "--add", "worktreePorts.repository"];
+            sandbox.git(clone, &[&list[..], &[&common_dir]].concat());
+        }
+        for clone in CLONES {
+            let hook = format!("{clone}/.git/hooks/post-checkout");
+            sandbox.write_script(hook, &script);
+            sandbox.run(clone, &[]).exits(0);
+        }
         Storm {
             sandbox,
             counts: Counts::default(),
-            rounds: rounds.map_or(ROUNDS, |rounds| rounds.parse().unwrap()),
+            rounds: rounds(),
         }
     }
 
@@ -158,80 +247,113 @@ impl Storm {
     /// Looks at the port files with the lock held: then nobody writes one, but git moves and removes
     /// the directories that they are in.
     fn look(&self) {
-        let lock = File::options()
-            .write(true)
-            .open(self.sandbox.path(LOCK))
-            .unwrap();
-        lock.lock().unwrap();
+        // In the order in which the program takes them.
+        let _locks = CLONES.map(|clone| {
+            let path = self.sandbox.path(LOCK.replace("repo", clone));
+            let lock = File::options().write(true).open(path).unwrap();
+            lock.lock().unwrap();
+            lock
+        });
         count(&self.counts.looks);
         self.reservations();
     }
 
-    /// Slot and ports by the worktree's id. Fails where two have one of them, or a file is torn.
+    /// The port files by clone and worktree id. Fails if two have a port, or a slot of one clone, or a
+    /// file is torn.
     #[track_caller]
-    fn reservations(&self) -> BTreeMap<String, Value> {
-        let mut found: BTreeMap<String, Value> = BTreeMap::new();
-        for root in self.roots() {
+    fn reservations(&self) -> BTreeMap<(&'static str, String), Value> {
+        let mut found: BTreeMap<(&'static str, String), Value> = BTreeMap::new();
+        for (clone, root) in self.roots() {
             // A directory that is moved or removed at this moment is not there.
             let Ok(text) = fs::read_to_string(root.join(PORT_FILE)) else {
                 continue;
             };
             let file: Value = serde_json::from_str(&text)
                 .unwrap_or_else(|error| panic!("{error} in {}: {text:?}", root.display()));
-            let id = file["worktree"]
-                .as_str()
-                .unwrap_or("main worktree")
-                .to_owned();
+            let id = file["worktree"].as_str().unwrap_or("main worktree");
+            let id = (clone, id.to_owned());
             // One that was moved meanwhile is met twice.
             let before = found.insert(id.clone(), file.clone());
             assert!(
                 before.is_none_or(|before| before == file),
-                "{id} has two files"
+                "{id:?} has two files"
             );
         }
-        let mut owners: BTreeMap<u64, &str> = BTreeMap::new();
-        let mut slots: BTreeMap<u64, &str> = BTreeMap::new();
+        let mut owners = BTreeMap::new();
+        let mut slots = BTreeMap::new();
         for (id, file) in &found {
             let ports = file["ports"].as_object().unwrap().values();
             for port in ports.map(|port| port.as_u64().unwrap()) {
                 let other = owners.insert(port, id);
-                assert_eq!(other, None, "port {port} is also assigned to {id}");
+                assert_eq!(other, None, "port {port} is also assigned to {id:?}");
             }
-            let slot = file["slot"].as_u64().unwrap();
+            let slot = (id.0, file["slot"].as_u64().unwrap());
             let other = slots.insert(slot, id);
-            assert_eq!(other, None, "slot {slot} is also assigned to {id}");
+            assert_eq!(other, None, "slot {slot:?} is also assigned to {id:?}");
         }
         found
     }
 
-    /// The directories that may be worktrees.
-    fn roots(&self) -> Vec<PathBuf> {
-        let mut roots = vec![self.sandbox.path("repo")];
-        for place in PLACES {
-            let entries = fs::read_dir(self.sandbox.path(place)).unwrap();
-            roots.extend(entries.filter_map(|entry| Some(entry.ok()?.path())));
+    /// The directories that may be worktrees, each with its clone.
+    fn roots(&self) -> Vec<(&'static str, PathBuf)> {
+        let mut roots: Vec<_> = CLONES.map(|clone| (clone, self.sandbox.path(clone))).into();
+        for clone in CLONES {
+            for place in PLACES {
+                let entries = fs::read_dir(self.sandbox.path(clone_place(clone, place))).unwrap();
+                let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+                roots.extend(paths.map(|path| (clone, path)));
+            }
         }
         roots
+    }
+
+    /// A clone that is copied with its worktrees' entries, which lead back to the original, gives none
+    /// of their ports and slots to a worktree of its own.
+    #[track_caller]
+    fn copies(&self, all: &BTreeMap<(&'static str, String), Value>) {
+        let sandbox = &self.sandbox;
+        let paths = [sandbox.path("repo"), sandbox.path("copy")];
+        let copy = "cp -a \"$1\" \"$2\"";
+        sandbox.shell(copy, &[&paths[0], &paths[1]]).exits(0);
+        sandbox.git("copy", &["worktree", "add", "--quiet", "../of-copy"]);
+        let new = sandbox.port_json("of-copy");
+        for ((clone, id), file) in all {
+            let shares_port = file["ports"].as_object().unwrap().values().any(|port| {
+                new["ports"]
+                    .as_object()
+                    .unwrap()
+                    .values()
+                    .any(|own| own == port)
+            });
+            assert!(!shares_port, "{id} of {clone}: {file} {new}");
+            assert!(
+                *clone != "repo" || file["slot"] != new["slot"],
+                "{id}: {file} {new}"
+            );
+        }
     }
 
     /// After the storm: a call by hand mends what was killed, and nothing is left.
     #[expect(clippy::print_stderr, reason = "the figures of a long run")]
     fn settles(&self) {
         let sandbox = &self.sandbox;
+        sandbox.git("repo", &["config", "core.bare", "false"]);
         let before = self.reservations();
-        let all = sandbox.run("repo", &["--all"]);
+        for clone in CLONES {
+            sandbox.run(clone, &["--all"]).exits(0);
+        }
         let after = self.reservations();
         for (id, file) in &before {
-            assert_eq!(after.get(id), Some(file), "{all}");
+            assert_eq!(after.get(id), Some(file), "{id:?}");
         }
-        all.exits(0);
-        for root in self.roots() {
+        self.copies(&after);
+        for (clone, root) in self.roots() {
             assert!(!root.join(TEMPORARY).exists(), "{}", root.display());
             let file = fs::read_to_string(root.join(PORT_FILE)).unwrap();
             let file: Value = serde_json::from_str(&file).unwrap();
             let record = match file["worktree"].as_str() {
-                Some(id) => format!("repo/.git/worktrees/{id}/worktree-ports.json"),
-                None => "repo/.git/worktree-ports/main.json".to_owned(),
+                Some(id) => format!("{clone}/.git/worktrees/{id}/worktree-ports.json"),
+                None => format!("{clone}/.git/worktree-ports/main.json"),
             };
             let record = sandbox.path(record);
             assert!(
@@ -261,9 +383,14 @@ impl Storm {
     }
 }
 
+fn clone_place(clone: &str, place: &str) -> String {
+    format!("{place}-of-{clone}")
+}
+
 /// One of those that work at once, each with worktrees of its own.
 struct Worker<'a> {
     storm: &'a Storm,
+    clone: &'static str,
     name: String,
     random: Random,
     /// Where its worktrees are.
@@ -281,6 +408,7 @@ impl Worker<'_> {
     fn new(storm: &Storm, number: usize) -> Worker<'_> {
         Worker {
             storm,
+            clone: CLONES[number % 2],
             name: format!("w{number}"),
             random: Random(1 + number as u64),
             trees: Vec::new(),
@@ -361,14 +489,14 @@ impl Worker<'_> {
     }
 
     fn git(&self, arguments: &[&str]) -> bool {
-        let run = self.storm.sandbox.try_git("repo", arguments);
+        let run = self.storm.sandbox.try_git(self.clone, arguments);
         assert_is_no_hang(&run);
         run.status.success()
     }
 
     fn place(&mut self) -> PathBuf {
         let place = PLACES[self.random.below(PLACES.len())];
-        self.storm.sandbox.path(place)
+        self.storm.sandbox.path(clone_place(self.clone, place))
     }
 
     fn any(&mut self) -> Option<usize> {

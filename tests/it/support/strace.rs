@@ -24,31 +24,29 @@ impl Call {
     }
 }
 
-/// Runs the program and lists its system calls, from the first one that names the lock file.
+/// Runs the program and lists its system calls, from the first one that names the lock file. Those of
+/// the gits that it runs are not among them: each process counts its own.
 pub fn calls_from_the_lock(sandbox: &Sandbox, at: &str, arguments: &[&str]) -> Vec<Call> {
     let log = sandbox.path("strace.log");
     let mut command = sandbox.command("strace", at);
-    command.args(["-f", "-o"]).arg(&log).arg(PROGRAM);
+    command.arg("-o").arg(&log).arg(PROGRAM);
     command.args(arguments);
     Sandbox::finish(command).exits(0);
 
     let mut calls: Vec<Call> = Vec::new();
     for line in fs::read_to_string(&log).unwrap().lines() {
-        let Some((_, text)) = line.split_once(' ') else {
-            continue;
-        };
-        let text = text.trim_start();
-        let Some((name, _)) = text.split_once('(').filter(|_| !text.starts_with('+')) else {
+        let is_call = |_: &(&str, &str)| !line.starts_with(['+', '-']);
+        let Some((name, _)) = line.split_once('(').filter(is_call) else {
             continue;
         };
         let before = calls.iter().filter(|call| call.name == name).count();
         calls.push(Call {
             name: name.to_owned(),
             nth: before + 1,
-            text: text.to_owned(),
+            text: line.to_owned(),
         });
     }
-    let names_lock = |call: &Call| call.text.contains("worktree-ports/lock");
+    let names_lock = |call: &Call| call.text.contains("\"lock\"");
     let first = calls
         .iter()
         .position(names_lock)
@@ -75,12 +73,27 @@ pub fn calls_under_the_lock(sandbox: &Sandbox, at: &str, arguments: &[&str]) -> 
         .expect("it gives the lock back")
 }
 
+/// Of these calls, that which makes the file of this name, the first that writes it, and that which
+/// renames it.
+#[track_caller]
+pub fn calls_on<'a>(calls: &'a [Call], temporary: &str) -> [&'a Call; 3] {
+    let name = format!("\"{temporary}\"");
+    let names = |call: &&Call| call.text.contains(&name);
+    let makes = |call: &Call| call.text.contains("O_CREAT") && names(&call);
+    let open = calls.iter().position(makes).expect("it is made");
+    let mut later = calls[open..].iter();
+    let write = later
+        .find(|call| call.name == "write")
+        .expect("it is written");
+    let renames = |call: &&Call| call.name.starts_with("rename") && names(call);
+    let rename = calls[open..].iter().find(renames).expect("it is renamed");
+    [&calls[open], write, rename]
+}
+
 /// A command that runs the program under strace with these options.
 pub fn command(sandbox: &Sandbox, at: &str, options: &[&str], arguments: &[&str]) -> Command {
     let mut command = sandbox.command("strace", at);
-    command
-        .args(["-f", "-qq", "-o"])
-        .arg(sandbox.path("strace.log"));
+    command.args(["-qq", "-o"]).arg(sandbox.path("strace.log"));
     command.args(options).arg(PROGRAM).args(arguments);
     command
 }
