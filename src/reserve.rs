@@ -367,7 +367,7 @@ impl Writing<'_> {
         session.narrator.or_warn(planned.hide(held));
 
         // Until it is known what could be written, the record names all that may have been.
-        let both = assigned.record(written.clone().and(&wanted));
+        let both = assigned.record(planned.expected());
         let place = worktree.record_place(held);
         let pending = self.prepare_record(place.as_ref(), &both, is_port_file_current)?;
         let port_file = if is_port_file_current {

@@ -655,34 +655,47 @@ impl<'a> PlannedFiles<'a> {
         Err(Error::at("write the ports to", &path, cause))
     }
 
-    /// Notes what was done about `file`.
-    fn note(&self, file: &Planned<'_>, done: &mut Done) {
-        let Files {
-            worktree,
-            written,
-            manners,
-            session,
-            ..
-        } = self.files;
+    /// What the record is to name if all is done as planned, and what it names now.
+    pub fn expected(&self) -> WrittenFiles {
+        let mut expected = self.files.written.clone();
+        for file in &self.planned {
+            self.name(file, &mut expected);
+        }
+        expected
+    }
+
+    /// Names `file` in what the record is to name.
+    fn name(&self, file: &Planned<'_>, written: &mut WrittenFiles) {
+        let recorded = self.files.written;
         let path = file.path.to_owned();
         match (&file.aim, &file.change) {
             (Aim::Block(_), Ok(Change::Make(_, seed))) => {
                 let id = self.repository.blob_id(seed.text.as_bytes());
-                done.written.env_files.insert(path.clone(), Some(id));
+                written.env_files.insert(path, Some(id));
             }
             (Aim::Block(_), Ok(Change::Nothing | Change::Replace(..))) => {
-                let made_from = written.env_files.get(&path).cloned();
-                done.written
-                    .env_files
-                    .insert(path.clone(), made_from.flatten());
+                let made_from = recorded.env_files.get(&path).cloned();
+                written.env_files.insert(path, made_from.flatten());
             }
             (Aim::From(_), Ok(Change::Make(text, _) | Change::Replace(_, text))) => {
                 let id = self.repository.blob_id(text.as_bytes());
-                done.written.templates.insert(path.clone(), id);
+                written.templates.insert(path, id);
             }
-            (Aim::From(_), Ok(Change::Nothing)) => done.written.name_as(written, &path),
+            (Aim::From(_), Ok(Change::Nothing)) => written.name_as(recorded, &path),
             _ => {}
         }
+    }
+
+    /// Notes what was done about `file`.
+    fn note(&self, file: &Planned<'_>, done: &mut Done) {
+        let Files {
+            worktree,
+            manners,
+            session,
+            ..
+        } = self.files;
+        self.name(file, &mut done.written);
+        let path = file.path.to_owned();
         if let (Aim::Block(lines), Ok(Change::Make(text, _) | Change::Replace(_, text))) =
             (&file.aim, &file.change)
         {
@@ -719,17 +732,6 @@ impl<'a> PlannedFiles<'a> {
 }
 
 impl WrittenFiles {
-    /// These, and all that are `wanted`.
-    pub fn and(mut self, wanted: &Wanted) -> WrittenFiles {
-        for file in &wanted.env_files {
-            self.env_files.entry(file.path.clone()).or_default();
-        }
-        for template in &wanted.templates {
-            self.templates.entry(template.target.clone()).or_default();
-        }
-        self
-    }
-
     /// Names the file at `path` as `other` does.
     fn name_as(&mut self, other: &WrittenFiles, path: &str) {
         let env_file = other.env_files.get_key_value(path).into_iter();
