@@ -18,6 +18,8 @@ pub struct Assigned {
     pub config: Config,
     /// What `{worktree}` stands for.
     pub label: String,
+    /// Whether there is no config anywhere, so that what is written stays as it is.
+    is_kept: bool,
 }
 
 impl Assigned {
@@ -37,6 +39,7 @@ impl Assigned {
                 bundle,
                 urls: kept.map_or(Vec::new(), |kept| kept.urls.clone()),
             },
+            is_kept: in_force.is_default() && before.is_some(),
             config: in_force.config,
             label: label_of(worktree),
         };
@@ -96,6 +99,7 @@ impl Assigned {
             env_files: self.config.env_files(&self.values()),
             templates: self.config.templates.clone(),
             variables: self.variables(),
+            keeps_blocks: self.is_kept,
         }
     }
 }

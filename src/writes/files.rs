@@ -26,6 +26,8 @@ pub struct Wanted {
     pub templates: Vec<Template>,
     /// What the placeholders of templates stand for.
     pub variables: Vec<(String, String)>,
+    /// Whether blocks in other files stay: there is no config that could have named them.
+    pub keeps_blocks: bool,
 }
 
 /// What a call may do with files.
@@ -118,7 +120,9 @@ impl<'a> Files<'a> {
         let mut aims: Vec<_> = blocks.chain(made).collect();
         let wanted: BTreeSet<&str> = aims.iter().map(|(path, _)| *path).collect();
         let left = self.written.env_files.keys();
-        let left = left.map(|path| (&**path, Aim::NoBlock));
+        let left = left
+            .filter(|_| !self.wanted.keeps_blocks)
+            .map(|path| (&**path, Aim::NoBlock));
         let gone = self.written.templates.keys();
         let gone = gone.map(|path| (&**path, Aim::Gone));
         aims.extend(left.chain(gone).filter(|(path, _)| !wanted.contains(path)));
@@ -612,6 +616,9 @@ impl<'a> PlannedFiles<'a> {
             ..
         } = self.files;
         let mut done = Done::default();
+        if self.files.wanted.keeps_blocks {
+            done.written.env_files = self.files.written.env_files.clone();
+        }
         for (file, staged) in self.planned.iter().zip(staged) {
             match self.carry_out(file, staged) {
                 Ok(again) => self.note(again.as_ref().unwrap_or(file), &mut done),

@@ -124,3 +124,28 @@ fn urls_are_rendered_from_the_config_and_never_read_back() {
     assert_eq!(json.get("cloud_url"), None);
     assert_eq!(sandbox.run("a", &["--json"]).stdout, sandbox.port_file("a"));
 }
+
+#[test]
+fn without_a_config_anywhere_ports_and_env_files_stay_as_they_are() {
+    let (sandbox, _) = sandbox_with_own_file();
+    let with_env = config(&[("web", sandbox.port(0))])
+        .step(1)
+        .env_file(".env", &[("WEB_PORT", "{web}")]);
+    sandbox.configure("repo", with_env);
+    sandbox.run("repo", &[]).exits(0);
+    let before = (
+        sandbox.port_file("repo"),
+        std::fs::read_to_string(sandbox.path("repo/.env")).unwrap(),
+    );
+    std::fs::remove_file(sandbox.path("repo").join(crate::support::CONFIG)).unwrap();
+    sandbox.run("repo", &[]).exits(0).tells_nothing();
+    sandbox.run("repo", &["--all"]).exits(0).tells_nothing();
+    assert_eq!(
+        (
+            sandbox.port_file("repo"),
+            std::fs::read_to_string(sandbox.path("repo/.env")).unwrap()
+        ),
+        before
+    );
+    assert!(sandbox.run("repo", &["--list"]).stdout.contains(" ok"));
+}
