@@ -11,9 +11,8 @@ pub fn nearest_value(
     forms: &[Form],
     services: &[Service],
 ) -> Option<String> {
-    let is_allowed = |text: &String| {
-        views(text, services).is_ok_and(|views| Setting::new(&views, forms).is_ok())
-    };
+    let is_allowed =
+        |text: &String| views(text, services).is_ok_and(|views| Setting::new(views, forms).is_ok());
     let named = |service: &&Service| {
         let variable = service.name.variable();
         let word = variable.trim_end_matches("_PORT");
@@ -38,30 +37,27 @@ pub fn nearest_value(
 fn rewritten(text: &str, is_url: bool) -> Vec<String> {
     let is_kept = |c: &char| !c.is_whitespace() && !"\"'".contains(*c);
     let text: String = text.chars().filter(is_kept).collect();
-    let text = text.trim_start_matches('-');
-    let mut candidates = vec![text.to_owned(), text.trim_matches(['[', ']']).to_owned()];
     if let Some((scheme, rest)) = text.split_once("://") {
-        let without_query = rest.split(['?', '#']).next().unwrap_or_default();
         let bare_scheme = scheme.split('+').next().unwrap_or_default();
         let scheme = nearest_scheme(scheme).unwrap_or(bare_scheme);
-        for rest in [rest, without_query, &with_one_segment(without_query)] {
-            candidates.push(format!("{scheme}://{rest}"));
-            candidates.push(format!("{scheme}://{}", with_local_host(rest)));
-        }
-        candidates.extend(rest.split('/').next().map(str::to_owned));
-    } else if is_url {
-        candidates.push(format!("http://{text}"));
-        candidates.push(format!("http://localhost:{text}"));
-        candidates.push(format!("http://{}", with_local_host(text)));
-    } else {
-        candidates.push(format!("localhost:{text}"));
-        if text.ends_with('}') {
-            candidates.push(format!("{text}.localhost"));
-        }
-        candidates.push(with_local_host(text));
+        let rest = rest.split(['?', '#']).next().unwrap_or_default();
+        return vec![
+            format!("{scheme}://{rest}"),
+            format!("{scheme}://{}", with_local_host(rest)),
+        ];
     }
-    candidates.extend(text.rsplit(':').next().map(str::to_owned));
-    candidates
+    let port = text.rsplit(':').next().unwrap_or_default();
+    if is_url {
+        vec![format!("http://{text}"), format!("http://localhost:{port}")]
+    } else {
+        let address = format!("localhost:{port}");
+        vec![
+            text.clone(),
+            address,
+            with_local_host(&text),
+            port.to_owned(),
+        ]
+    }
 }
 
 /// `text` with one `-` for each run of characters that no name has.
@@ -71,11 +67,6 @@ fn dashed(text: &str) -> String {
         .split(|c| !is_in_name(c))
         .filter(|word| !word.is_empty());
     words.collect::<Vec<_>>().join("-")
-}
-
-/// `host/segment` of `host/segment/more`.
-fn with_one_segment(rest: &str) -> String {
-    rest.split('/').take(2).collect::<Vec<_>>().join("/")
 }
 
 /// `[user@]host[:port][/path]` with `localhost` for the host.

@@ -151,43 +151,43 @@ impl Config {
         lines
     }
 
-    /// The names of all lines of `--env`, in their order.
-    fn variable_names(&self) -> Vec<String> {
+    /// The values that `--get` knows: the services, the URLs, `slot`, and the lines of `--env`. Of
+    /// two with the same name, the first counts.
+    fn named_values(&self, values: &Values<'_>) -> Vec<(String, String)> {
+        let Bundle { slot, ports } = values.bundle;
+        let ports = ports
+            .iter()
+            .map(|(service, port)| (service.to_string(), port.to_string()));
+        let slot = ("slot".to_owned(), slot.to_string());
+        let named = ports.chain(self.urls(values)).chain([slot]);
+        named.chain(self.variables(values)).collect()
+    }
+
+    /// The names that `listed` has if the bundle lacks nothing.
+    fn names_in(&self, listed: fn(&Config, &Values<'_>) -> Vec<(String, String)>) -> Vec<String> {
         let bundle = self.bundle(Slot::MAIN).expect("base ports are ports");
         let values = Values {
             bundle: &bundle,
             label: label::MAIN,
             is_main: true,
         };
-        let lines = self.variables(&values).into_iter();
-        lines.map(|(name, _)| name).collect()
-    }
-
-    /// The names that [`Config::value`] knows: the services, the URLs, `slot`, and the lines of
-    /// `--env`.
-    pub fn names(&self) -> Vec<String> {
-        let services = self.services.iter().map(|service| service.name.to_string());
-        let urls = self.urls.iter().map(|(name, _)| name.clone());
-        services
-            .chain(urls)
-            .chain(["slot".to_owned()])
-            .chain(self.variable_names())
+        listed(self, &values)
+            .into_iter()
+            .map(|(name, _)| name)
             .collect()
     }
 
-    /// The value of a service, a URL, `slot`, or a line of `--env`; `None` if the bundle lacks it.
+    /// The names that [`Config::value`] knows.
+    pub fn names(&self) -> Vec<String> {
+        self.names_in(Config::named_values)
+    }
+
+    /// The value that `--get` has for `name`; `None` if the bundle lacks it.
     pub fn value(&self, name: &str, values: &Values<'_>) -> Option<String> {
-        if let Some(port) = values.bundle.port(&ServiceName::new(name)) {
-            return Some(port.to_string());
-        }
-        if let Some((_, url)) = self.urls.iter().find(|(url, _)| url == name) {
-            return url.render(values);
-        }
-        if name == "slot" {
-            return Some(values.bundle.slot.to_string());
-        }
-        let mut lines = self.variables(values).into_iter();
-        lines.find(|(line, _)| line == name).map(|(_, value)| value)
+        let mut named = self.named_values(values).into_iter();
+        named
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value)
     }
 
     /// The variables of `env` and `env_files` that give something a name of the worktree's own, such

@@ -101,7 +101,7 @@ impl Config {
             let names = settings.iter().map(|(name, _)| name.clone());
             names.collect::<Vec<_>>()
         });
-        let mut environments = of_files.chain([self.variable_names()]);
+        let mut environments = of_files.chain([self.names_in(Config::variables)]);
         environments.find_map(|names| differing_in_case(&names))
     }
 }
@@ -203,7 +203,7 @@ fn parse_setting(
         return Err(with_hint("it must be a string".to_owned(), hint));
     };
     let views = views(&text, services)?;
-    Setting::new(&views, forms).map_err(|why| with_hint(why, nearest(&text)))
+    Setting::new(views, forms).map_err(|why| with_hint(why, nearest(&text)))
 }
 
 /// What is wrong, and what to write instead.

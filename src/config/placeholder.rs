@@ -25,6 +25,7 @@ pub enum Piece {
 }
 
 /// What a text with placeholders consists of.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Views {
     /// In the main worktree, where placeholders with a separator are empty.
     pub main: Vec<Piece>,
@@ -84,11 +85,6 @@ fn placeholder(
         "worktree" => Piece::Worktree {
             with_underscores: before.or(after) == Some('_'),
         },
-        _ if services.iter().any(|service| service.name.as_str() == bare) => {
-            return Err(format!(
-                "`{{{shown}}}` has a separator, which only `slot` and `worktree` may have"
-            ));
-        }
         _ => {
             let services = services.iter().map(|service| service.name.as_str());
             let suggestion = suggestion(name, services.chain(OF_WORKTREE), |name| {

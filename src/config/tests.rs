@@ -409,7 +409,7 @@ const HINTS: &[(&str, &str, &str)] = &[
     (
         "APP_NAME",
         "{-web}",
-        "`{-web}` has a separator, which only `slot` and `worktree` may have",
+        "unknown placeholder `{-web}`; did you mean `{web}`?",
     ),
     (
         "APP_NAME",
@@ -446,7 +446,7 @@ const HINTS: &[(&str, &str, &str)] = &[
         "write `http://localhost:{api}/x`",
     ),
     ("API_HOST", "{api}", "write `localhost:{api}`"),
-    ("API_HOST", "{worktree}", "write `{worktree}.localhost`"),
+    ("API_HOST", "{worktree}", "write `localhost`"),
     (
         "API_HOST",
         "0.0.0.0",
@@ -465,7 +465,7 @@ const HINTS: &[(&str, &str, &str)] = &[
     (
         "DATABASE_URL",
         "postgres://localhost/a/b",
-        "write `postgres://localhost/a`",
+        "write `postgres://localhost:{web}/app{_worktree}`",
     ),
     (
         "DATABASE_URL",
@@ -589,19 +589,6 @@ fn every_name_of_a_line_of_env_a_service_a_url_and_slot_has_a_value() {
         "WORKTREE_SLOT",
     ];
     assert_eq!(default.names(), names);
-}
-
-#[test]
-fn the_names_are_those_of_the_lines() {
-    for config in [
-        Config::default(),
-        with(r#""env": {"A_ID": "{slot}", "API_PORT": "{web}"}"#).unwrap(),
-    ] {
-        let bundle = config.bundle(Slot(1)).unwrap();
-        let lines = config.variables(&values(&bundle)).into_iter();
-        let names: Vec<String> = lines.map(|(name, _)| name).collect();
-        assert_eq!(config.variable_names(), names);
-    }
 }
 
 #[test]

@@ -1,12 +1,11 @@
-//! What a value may be: ports, local hosts, addresses and URLs, or a plain name. The types have no
-//! room for anything else, so whatever a branch's config says, it renders to one of these.
+//! What a value may be: ports, local hosts, addresses and URLs, or a plain name. A [`Setting`] is made
+//! of what has one of these forms alone, so whatever a branch's config says, it renders to one of them.
 
 use crate::config::nearest::{cut, nearest};
 use crate::config::placeholder::{
     Piece, Values, Views, literal, render, rsplit_once, shown, split_at, split_once,
 };
 use crate::error::printable;
-use crate::ports::ServiceName;
 
 /// What the name of a variable allows its value to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,49 +22,12 @@ pub enum Form {
     Digits,
 }
 
-/// A value as the main worktree has it, and as the others do: in the main one, placeholders with a
-/// separator are empty.
+/// A value that has an allowed form in the main worktree, and in the others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setting {
-    main: LocalValue,
-    linked: LocalValue,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum LocalValue {
-    Ports(Vec<PortNumber>),
-    Endpoints(Vec<Endpoint>),
-    /// Letters, digits, `_` and `-`.
-    Name(Vec<Piece>),
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum PortNumber {
-    Of(ServiceName),
-    /// A number from 1 to 65535, as it was written.
-    Literal(String),
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum LocalHost {
-    /// One of [`HOSTS`].
-    Fixed(&'static str),
-    /// `<labels>.localhost`: names that browsers and curl take for this machine (RFC 6761).
-    Below(Vec<Piece>),
-}
-
-/// A host, an address or a URL.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Endpoint {
-    /// `http://`
-    scheme: String,
-    /// `user:password@`
-    user: Vec<Piece>,
-    /// `None` in `postgres:///name` alone.
-    host: Option<LocalHost>,
-    port: Option<PortNumber>,
-    /// The path and the query.
-    resource: Vec<Piece>,
+    views: Views,
+    /// The form that it has in linked worktrees.
+    form: Form,
 }
 
 /// The characters besides letters and digits that a value of any form may have.
@@ -113,37 +75,32 @@ impl Setting {
     ///
     /// # Errors
     /// What is wrong with it, as the form that it resembles most has it.
-    pub fn new(views: &Views, forms: &[Form]) -> Result<Setting, String> {
-        let parse = |pieces: &[Piece], is_main| {
-            let value = |form: &Form| form.parse(pieces, is_main).ok();
-            forms
+    pub fn new(views: Views, forms: &[Form]) -> Result<Setting, String> {
+        let form_of = |pieces: &[Piece], is_main| {
+            let mut fitting = forms
                 .iter()
-                .find_map(value)
+                .filter(|form| form.check(pieces, is_main).is_ok());
+            fitting
+                .next()
+                .copied()
                 .ok_or_else(|| problem(pieces, forms, is_main))
         };
-        let linked = parse(&views.linked, false)?;
-        let main = parse(&views.main, true)
+        let form = form_of(&views.linked, false)?;
+        form_of(&views.main, true)
             .map_err(|why| format!("in the main worktree it is `{}`: {why}", shown(&views.main)))?;
-        Ok(Setting { main, linked })
+        Ok(Setting { views, form })
     }
 
     /// The value in one worktree; `None` if its bundle lacks a service or the slot.
     pub fn render(&self, values: &Values<'_>) -> Option<String> {
-        let value = if values.is_main {
-            &self.main
-        } else {
-            &self.linked
-        };
-        match value {
-            LocalValue::Ports(ports) => joined(ports.iter().map(|port| port.render(values))),
-            LocalValue::Endpoints(list) => joined(list.iter().map(|item| item.render(values))),
-            LocalValue::Name(pieces) => render(pieces, values),
-        }
+        let Views { main, linked } = &self.views;
+        render(if values.is_main { main } else { linked }, values)
     }
 
     /// Whether it is a name that differs from worktree to worktree, such as that of a compose project.
     pub fn is_own_name(&self) -> bool {
-        matches!(&self.linked, LocalValue::Name(name) if literal(name).is_none())
+        matches!(self.form, Form::Name | Form::Suffix | Form::Digits)
+            && literal(&self.views.linked).is_none()
     }
 }
 
@@ -158,28 +115,23 @@ fn problem(pieces: &[Piece], forms: &[Form], is_main: bool) -> String {
     };
     let form = forms.iter().find(|form| Some(**form) == resembled);
     let form = form.or(forms.first()).expect("every name allows a form");
-    form.parse(pieces, is_main)
+    form.check(pieces, is_main)
         .expect_err("no form fits, this one included")
 }
 
 impl Form {
-    fn parse(self, pieces: &[Piece], is_main: bool) -> Result<LocalValue, String> {
-        match self {
-            Form::Port => list(pieces, port_number).map(LocalValue::Ports),
-            Form::Url => urls(pieces).map(LocalValue::Endpoints),
-            Form::Address => list(pieces, address).map(LocalValue::Endpoints),
-            Form::Host => list(pieces, host).map(LocalValue::Endpoints),
-            Form::ResolvableHost => list(pieces, resolvable_host).map(LocalValue::Endpoints),
-            Form::Name if is_main && pieces.is_empty() => Ok(LocalValue::Name(Vec::new())),
-            Form::Name => name(pieces).map(|()| LocalValue::Name(pieces.to_vec())),
-            Form::Suffix => match pieces {
-                [Piece::Char('-'), bare @ ..] => {
-                    name(bare).map(|()| LocalValue::Name(pieces.to_vec()))
-                }
-                _ => Form::Name.parse(pieces, is_main),
-            },
-            Form::Digits if are_digits(pieces) => Ok(LocalValue::Name(pieces.to_vec())),
-            Form::Digits => Err(format!("{} is not a number", quoted(pieces))),
+    fn check(self, pieces: &[Piece], is_main: bool) -> Result<(), String> {
+        match (self, pieces) {
+            (Form::Port, _) => check_each(pieces, check_port),
+            (Form::Url, _) => check_urls(pieces),
+            (Form::Address, _) => check_each(pieces, check_address),
+            (Form::Host, _) => check_each(pieces, check_host),
+            (Form::ResolvableHost, _) => check_each(pieces, check_resolvable_host),
+            (Form::Name | Form::Suffix, []) if is_main => Ok(()),
+            (Form::Suffix, [Piece::Char('-'), bare @ ..]) => check_name(bare),
+            (Form::Name | Form::Suffix, _) => check_name(pieces),
+            (Form::Digits, _) if are_digits(pieces) => Ok(()),
+            (Form::Digits, _) => Err(format!("{} is not a number", quoted(pieces))),
         }
     }
 
@@ -206,79 +158,43 @@ impl Form {
     }
 }
 
-impl PortNumber {
-    fn render(&self, values: &Values<'_>) -> Option<String> {
-        match self {
-            PortNumber::Of(service) => Some(values.bundle.port(service)?.to_string()),
-            PortNumber::Literal(number) => Some(number.clone()),
-        }
-    }
+/// Checks each item of a list with commas.
+fn check_each(pieces: &[Piece], check: fn(&[Piece]) -> Result<(), String>) -> Result<(), String> {
+    let mut items = pieces.split(|piece| *piece == Piece::Char(','));
+    items.try_for_each(check)
 }
 
-impl Endpoint {
-    fn render(&self, values: &Values<'_>) -> Option<String> {
-        let mut text = self.scheme.clone() + &render(&self.user, values)?;
-        match &self.host {
-            Some(LocalHost::Fixed(host)) => text += host,
-            Some(LocalHost::Below(labels)) => text += &(render(labels, values)? + ".localhost"),
-            None => {}
-        }
-        if let Some(port) = &self.port {
-            text = text + ":" + &port.render(values)?;
-        }
-        Some(text + &render(&self.resource, values)?)
-    }
-}
-
-fn joined(items: impl Iterator<Item = Option<String>>) -> Option<String> {
-    Some(items.collect::<Option<Vec<_>>>()?.join(","))
-}
-
-fn list<T>(
-    pieces: &[Piece],
-    item: impl Fn(&[Piece]) -> Result<T, String>,
-) -> Result<Vec<T>, String> {
-    let items = pieces.split(|piece| *piece == Piece::Char(','));
-    items.map(item).collect()
-}
-
-fn port_number(pieces: &[Piece]) -> Result<PortNumber, String> {
-    if let [Piece::Port(service)] = pieces {
-        return Ok(PortNumber::Of(service.clone()));
-    }
-    let is_port = |number: &String| {
+fn check_port(pieces: &[Piece]) -> Result<(), String> {
+    let is_port = |number: String| {
         let is_number = number.len() <= 5 && number.bytes().all(|byte| byte.is_ascii_digit());
         is_number && number.parse().is_ok_and(|port: u16| port > 0)
     };
-    let number = literal(pieces).filter(is_port).ok_or_else(|| {
-        format!(
-            "{} is not a port: a port is `{{service}}` or a number from 1 to 65535",
-            quoted(pieces)
-        )
-    })?;
-    Ok(PortNumber::Literal(number))
+    if matches!(pieces, [Piece::Port(_)]) || literal(pieces).is_some_and(is_port) {
+        return Ok(());
+    }
+    let what = quoted(pieces);
+    Err(format!(
+        "{what} is not a port: a port is `{{service}}` or a number from 1 to 65535"
+    ))
 }
 
-fn local_host(pieces: &[Piece]) -> Result<LocalHost, String> {
-    let text = literal(pieces);
-    if let Some(host) = HOSTS.into_iter().find(|host| text.as_deref() == Some(host)) {
-        return Ok(LocalHost::Fixed(host));
-    }
+fn is_fixed_host(pieces: &[Piece]) -> bool {
+    literal(pieces).is_some_and(|text| HOSTS.contains(&&*text))
+}
+
+fn check_host(pieces: &[Piece]) -> Result<(), String> {
     let is_label = |label: &[Piece]| {
-        let starts_well = label
-            .first()
-            .is_some_and(|first| *first != Piece::Char('-'));
-        starts_well && check_characters(label, "-", "").is_ok()
+        !matches!(label, [] | [Piece::Char('-'), ..]) && check_characters(label, "-", "").is_ok()
     };
-    if let Some((labels, last)) = rsplit_once(pieces, '.')
-        && literal(last).as_deref() == Some("localhost")
-        && labels
-            .split(|piece| *piece == Piece::Char('.'))
-            .all(is_label)
-    {
-        return Ok(LocalHost::Below(labels.to_vec()));
+    // Browsers and curl take names below `localhost` for this machine (RFC 6761).
+    let is_below_localhost = rsplit_once(pieces, '.').is_some_and(|(labels, last)| {
+        let mut labels = labels.split(|piece| *piece == Piece::Char('.'));
+        literal(last).as_deref() == Some("localhost") && labels.all(is_label)
+    });
+    if is_fixed_host(pieces) || is_below_localhost {
+        return Ok(());
     }
-    let why = match text.as_deref() {
+    let why = match literal(pieces).as_deref() {
         Some("0.0.0.0" | "::" | "[::]") => {
             "listens for the whole network, which each user decides in their own line"
         }
@@ -289,40 +205,25 @@ fn local_host(pieces: &[Piece]) -> Result<LocalHost, String> {
     Err(format!("{} {why}", quoted(pieces)))
 }
 
-fn host(pieces: &[Piece]) -> Result<Endpoint, String> {
-    Ok(Endpoint {
-        host: Some(local_host(pieces)?),
-        ..Endpoint::default()
-    })
-}
-
-fn resolvable_host(pieces: &[Piece]) -> Result<Endpoint, String> {
-    let endpoint = host(pieces)?;
-    check_resolvable(&endpoint)?;
-    Ok(endpoint)
-}
-
-fn check_resolvable(endpoint: &Endpoint) -> Result<(), String> {
-    match &endpoint.host {
-        Some(LocalHost::Below(labels)) => Err(format!(
-            "`{}.localhost` is for browsers; databases may ask the DNS for it",
-            shown(labels)
-        )),
-        _ => Ok(()),
+fn check_resolvable_host(pieces: &[Piece]) -> Result<(), String> {
+    check_host(pieces)?;
+    if is_fixed_host(pieces) {
+        return Ok(());
     }
+    let host = quoted(pieces);
+    Err(format!(
+        "{host} is for browsers; databases may ask the DNS for it"
+    ))
 }
 
-fn address(pieces: &[Piece]) -> Result<Endpoint, String> {
+fn check_address(pieces: &[Piece]) -> Result<(), String> {
     let (host, port) = rsplit_once(pieces, ':')
         .ok_or_else(|| format!("{} has no `:` before a port", quoted(pieces)))?;
-    Ok(Endpoint {
-        host: Some(local_host(host)?),
-        port: Some(port_number(port)?),
-        ..Endpoint::default()
-    })
+    check_host(host)?;
+    check_port(port)
 }
 
-fn name(pieces: &[Piece]) -> Result<(), String> {
+fn check_name(pieces: &[Piece]) -> Result<(), String> {
     check_characters(pieces, "_-", " in a name")?;
     match pieces.first() {
         None => Err("it is empty".to_owned()),
@@ -340,13 +241,13 @@ fn are_digits(pieces: &[Piece]) -> bool {
     !pieces.is_empty() && pieces.iter().all(is_digit)
 }
 
-/// Web URLs separated by commas, or one URL of a database.
-fn urls(pieces: &[Piece]) -> Result<Vec<Endpoint>, String> {
+/// Checks web URLs separated by commas, or one URL of a database.
+fn check_urls(pieces: &[Piece]) -> Result<(), String> {
     let (scheme, rest) = split_scheme(pieces)?;
     if has(WEB_SCHEMES, &scheme) {
-        list(pieces, web_url)
+        check_each(pieces, check_web_url)
     } else {
-        Ok(vec![database_url(&scheme, rest)?])
+        check_database_url(&scheme, rest)
     }
 }
 
@@ -357,7 +258,7 @@ fn split_scheme(pieces: &[Piece]) -> Result<(String, &[Piece]), String> {
     Ok((scheme, rest))
 }
 
-fn web_url(pieces: &[Piece]) -> Result<Endpoint, String> {
+fn check_web_url(pieces: &[Piece]) -> Result<(), String> {
     let (scheme, rest) = split_scheme(pieces)?;
     if !has(WEB_SCHEMES, &scheme) {
         let url = quoted(pieces);
@@ -365,39 +266,34 @@ fn web_url(pieces: &[Piece]) -> Result<Endpoint, String> {
             "{url} is not a web URL, as the first of the list is"
         ));
     }
-    let url = url_of(&scheme, rest)?;
-    check_characters(&url.resource, "_.:/@%=&+-", " in a web URL")?;
-    if url.host.is_none() {
+    let (address, path) = split_authority(rest, check_host)?;
+    check_characters(path, "_.:/@%=&+-", " in a web URL")?;
+    if address.is_empty() {
         return Err("it has no host".to_owned());
     }
-    Ok(url)
+    Ok(())
 }
 
-fn database_url(scheme: &str, rest: &[Piece]) -> Result<Endpoint, String> {
+fn check_database_url(scheme: &str, rest: &[Piece]) -> Result<(), String> {
     let kind = database_scheme(scheme)?;
-    let url = url_of(scheme, rest)?;
-    check_resolvable(&url)?;
-    let (path, query) = match split_once(&url.resource, '?') {
+    let (address, resource) = split_authority(rest, check_resolvable_host)?;
+    let (path, query) = match split_once(resource, '?') {
         Some((path, query)) => (path, Some(query)),
-        None => (url.resource.as_slice(), None),
+        None => (resource, None),
     };
     let segment = path.strip_prefix(&[Piece::Char('/')]).unwrap_or(path);
     if !(kind.starts_with("amqp") && literal(path).as_deref() == Some("/%2F")) {
-        check_characters(
-            segment,
-            "_-",
-            " in the path of a database, which is one name",
-        )?;
+        let place = " in the path of a database, which is one name";
+        check_characters(segment, "_-", place)?;
     }
-    let needs_no_host = kind.starts_with("postgres") && url.port.is_none() && !segment.is_empty();
-    if url.host.is_none() && !needs_no_host {
+    let needs_no_host = kind.starts_with("postgres") && !segment.is_empty();
+    if address.is_empty() && !needs_no_host {
         return Err("it has no host".to_owned());
     }
     let mut parameters = query
         .iter()
         .flat_map(|query| query.split(|piece| *piece == Piece::Char('&')));
-    parameters.try_for_each(check_parameter)?;
-    Ok(url)
+    parameters.try_for_each(check_parameter)
 }
 
 /// The scheme without `jdbc:` and driver, if it is one of [`DATABASE_SCHEMES`].
@@ -409,24 +305,21 @@ fn database_scheme(scheme: &str) -> Result<&str, String> {
     };
     if !has(DATABASE_SCHEMES, kind) {
         let schemes = schemes().collect::<Vec<_>>().join(", ");
-        return Err(format!(
-            "the scheme `{}` is not one of {schemes}",
-            cut(scheme)
-        ));
+        let scheme = cut(scheme);
+        return Err(format!("the scheme `{scheme}` is not one of {schemes}"));
     }
     if bare != scheme && !has(WITH_JDBC, kind) {
         return Err(format!("`jdbc:` is not allowed before `{kind}`"));
     }
     let is_word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let may_name =
+        |driver: &str| has(WITH_DRIVER, kind) && !driver.is_empty() && driver.bytes().all(is_word);
     match driver {
-        None => Ok(kind),
         Some("srv") => Err("`+srv` asks the DNS for the host".to_owned()),
-        Some(driver)
-            if has(WITH_DRIVER, kind) && !driver.is_empty() && driver.bytes().all(is_word) =>
-        {
-            Ok(kind)
+        Some(driver) if !may_name(driver) => {
+            Err(format!("`+{}` is not allowed behind `{kind}`", cut(driver)))
         }
-        Some(driver) => Err(format!("`+{}` is not allowed behind `{kind}`", cut(driver))),
+        _ => Ok(kind),
     }
 }
 
@@ -434,26 +327,25 @@ fn check_parameter(parameter: &[Piece]) -> Result<(), String> {
     let (key, value) = split_once(parameter, '=')
         .ok_or_else(|| format!("{} in the query is not `key=value`", quoted(parameter)))?;
     if !literal(key).is_some_and(|key| has(QUERY_KEYS, &key)) {
-        return Err(format!(
-            "{} is not allowed as a key of the query",
-            quoted(key)
-        ));
+        let key = quoted(key);
+        return Err(format!("{key} is not allowed as a key of the query"));
     }
     check_characters(value, "_.-", " in a value of the query")
 }
 
-/// A URL whose scheme is known and whose resource is not checked yet.
-fn url_of(scheme: &str, rest: &[Piece]) -> Result<Endpoint, String> {
+/// Splits what follows a scheme into the address, which may be empty, and the path with the query.
+/// The address is checked, and so is the user before it.
+fn split_authority(
+    rest: &[Piece],
+    check_host: fn(&[Piece]) -> Result<(), String>,
+) -> Result<(&[Piece], &[Piece]), String> {
     let is_end = |piece: &Piece| matches!(piece, Piece::Char('/' | '?'));
     let end = rest.iter().position(is_end).unwrap_or(rest.len());
     let (authority, resource) = rest.split_at(end);
-    let at = authority
-        .iter()
-        .rposition(|piece| *piece == Piece::Char('@'));
-    let (user, address) = authority.split_at(at.map_or(0, |at| at + 1));
-    if let [user @ .., _] = user {
-        check_user(user)?;
-    }
+    let address = match rsplit_once(authority, '@') {
+        Some((user, address)) => check_user(user).map(|()| address)?,
+        None => authority,
+    };
     let (host, port) = match rsplit_once(address, ':') {
         Some((host, port)) if address.last() != Some(&Piece::Char(']')) => (host, Some(port)),
         _ => (address, None),
@@ -461,16 +353,14 @@ fn url_of(scheme: &str, rest: &[Piece]) -> Result<Endpoint, String> {
     if literal(host).as_deref() == Some(BARE_IPV6) {
         return Err(format!("`{BARE_IPV6}` has no brackets: `[{BARE_IPV6}]`"));
     }
-    Ok(Endpoint {
-        scheme: format!("{scheme}://"),
-        user: user.to_vec(),
-        host: match host {
-            [] => None,
-            host => Some(local_host(host)?),
-        },
-        port: port.map(port_number).transpose()?,
-        resource: resource.to_vec(),
-    })
+    if host.is_empty() && port.is_some() {
+        return Err("it has no host".to_owned());
+    }
+    if !host.is_empty() {
+        check_host(host)?;
+    }
+    port.map_or(Ok(()), check_port)?;
+    Ok((address, resource))
 }
 
 fn check_user(user: &[Piece]) -> Result<(), String> {

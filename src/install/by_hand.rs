@@ -1,4 +1,4 @@
-//! What to do by hand if somebody else's hook is in the way; pure. Followed to the letter, it works.
+//! What to do by hand if somebody else's hook is in the way. Followed to the letter, it works.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use crate::error::{quoted, shell_word};
 use crate::install::PROGRAM;
 use crate::install::managers::LINE;
 use crate::install::plan::Obstacle;
-use crate::install::seen::{HookPlace, HooksDirState};
+use crate::install::seen::HookPlace;
 
 /// Instructions for a person, and the text that they are about.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,30 +26,29 @@ pub fn instructions(place: &HookPlace, obstacle: Obstacle) -> Instructions {
     } else {
         ""
     };
+    let install_again = format!("{PROGRAM} -C {} --install\n", shell_word(&place.at));
     let (told, printed) = match obstacle {
         Obstacle::Managed(manager) => {
-            let add_to = manager.config_in(&place.at).unwrap_or(path);
+            let add_to = quoted(&manager.config_in(&place.at).unwrap_or(path));
+            let whose = manager.name;
             let told = format!(
-                "the hook belongs to {}; add this to {}, then run its own install:",
-                manager.name,
-                quoted(&add_to)
+                "the hook belongs to {whose}; add this to {add_to}, then run its own install:"
             );
             (told, manager.snippet.to_owned())
         }
-        Obstacle::NoFile if place.hooks_dir_state == HooksDirState::NotADirectory => (
-            format!(
+        Obstacle::NoFile if place.hooks_dir.exists() && !place.hooks_dir.is_dir() => {
+            let told = format!(
                 "`core.hooksPath` names {}, which is not a directory, so git runs no hooks; remove \
                  that setting from git's config, then install again:",
                 quoted(&place.hooks_dir)
-            ),
-            format!("{PROGRAM} -C {} --install\n", shell_word(&place.at)),
-        ),
+            );
+            (told, install_again)
+        }
         Obstacle::NoFile => {
-            let make = match place.hooks_dir_state {
-                HooksDirState::Missing => {
-                    format!("run `mkdir -p {}`, ", shell_word(&place.hooks_dir))
-                }
-                _ => String::new(),
+            let make = if place.hooks_dir.exists() {
+                String::new()
+            } else {
+                format!("run `mkdir -p {}`, ", shell_word(&place.hooks_dir))
             };
             let told = format!(
                 "`core.hooksPath` names a directory without a `post-checkout`; {make}write this file \
@@ -58,28 +57,27 @@ pub fn instructions(place: &HookPlace, obstacle: Obstacle) -> Instructions {
             );
             (told, format!("#!/bin/sh\n{LINE}"))
         }
-        Obstacle::Script => (
-            format!(
+        Obstacle::Script => {
+            let told = format!(
                 "{hook} is not ours to change; add this line to it, below the first line{commit}:"
-            ),
-            LINE.to_owned(),
-        ),
-        Obstacle::NotShell => (
-            format!(
+            );
+            (told, LINE.to_owned())
+        }
+        Obstacle::NotShell => {
+            let told = format!(
                 "{hook} is not a plain shell script, so no line can be added to it; git 2.54 or later \
                  needs none, and with an older git these commands put a script in its place that \
                  runs {PROGRAM}, then the hook{commit}:"
-            ),
-            wrap(&path),
-        ),
-        Obstacle::NotAHook => (
-            format!("git cannot run {hook}; remove it, then install again:"),
-            format!(
-                "rm -r {0}\nworktree-ports-hook -C {1} --install\n",
-                shell_word(&path),
-                shell_word(&place.at)
-            ),
-        ),
+            );
+            (told, wrap(&path))
+        }
+        Obstacle::NotAHook => {
+            let told = format!("git cannot run {hook}; remove it, then install again:");
+            (
+                told,
+                format!("rm -r {}\n{install_again}", shell_word(&path)),
+            )
+        }
     };
     Instructions { told, printed }
 }

@@ -1,63 +1,43 @@
 //! Our block in a hook file: put in, brought up to date, and taken out again to the byte; pure.
 
+use crate::writes::block;
+
 /// Our own hook file: two lines that say whose it is, then the block that others' scripts get too.
 pub const HOOK_FILE: &str = include_str!("../../hooks/post-checkout");
 
-/// The lines around everything of ours in a file that others write too.
-const BEGIN: &str = "# >>> worktree-ports >>>\n";
-const END: &str = "# <<< worktree-ports <<<\n";
-
 /// The lines of [`HOOK_FILE`] before the block, and the block with its marks.
 fn head_and_block() -> (&'static str, &'static str) {
-    let start = HOOK_FILE.find(BEGIN).expect("the hook file has our marks");
-    HOOK_FILE.split_at(start)
+    let block = block::first(HOOK_FILE.as_bytes()).expect("the hook file has our marks");
+    HOOK_FILE.split_at(block.start)
 }
 
 /// Whether our block, of whatever version, stands in `script`.
 pub fn has_block(script: &[u8]) -> bool {
-    split_at_block(script).is_some()
-}
-
-/// The text before our first block and the text after it. A mark without its partner is no block.
-fn split_at_block(script: &[u8]) -> Option<(&[u8], &[u8])> {
-    let mut begin = None;
-    let mut at = 0;
-    for line in script.split_inclusive(|&byte| byte == b'\n') {
-        // An editor may have changed the line ends, or taken the last one away.
-        let mark = line.trim_ascii_end();
-        if mark == BEGIN.trim_end().as_bytes() {
-            begin = Some(at);
-        }
-        at += line.len();
-        if mark == END.trim_end().as_bytes()
-            && let Some(begin) = begin
-        {
-            return Some((&script[..begin], &script[at..]));
-        }
-    }
-    None
+    block::first(script).is_some()
 }
 
 /// A shell script with our block right after its first line, or with its block brought up to date;
 /// `None` if it is not a shell script.
 pub fn with_block(script: &[u8]) -> Option<Vec<u8>> {
-    let (before, after) = match split_at_block(script) {
-        Some(parts) => parts,
+    let replaced = match block::first(script) {
+        Some(block) => block,
         None if is_shell_script(script) => {
             let end_of_shebang = script.iter().position(|&byte| byte == b'\n')? + 1;
-            script.split_at(end_of_shebang)
+            end_of_shebang..end_of_shebang
         }
         None => return None,
     };
+    let (before, after) = (&script[..replaced.start], &script[replaced.end..]);
     Some([before, head_and_block().1.as_bytes(), after].concat())
 }
 
 /// `script` without our block; itself where it has none.
 pub fn without_block(script: &[u8]) -> Vec<u8> {
-    match split_at_block(script) {
-        Some((before, after)) => without_block(&[before, after].concat()),
-        None => script.to_owned(),
+    let mut script = script.to_owned();
+    while let Some(block) = block::first(&script) {
+        script.drain(block);
     }
+    script
 }
 
 /// Whether a hook file is ours and nobody else's.

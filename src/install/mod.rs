@@ -13,19 +13,19 @@ mod seen;
 mod share;
 mod uninstall;
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result, quoted, shell_word};
 use crate::files::dir::Dir;
-use crate::files::staged::{Access, Staged};
+use crate::files::staged::Staged;
 use crate::git::lock::{self, Held};
 use crate::git::repository::{self, DIRECTORY, Found};
 use crate::install::by_hand::{Instructions, instructions};
 use crate::install::hook_config::ConfigHook;
 use crate::install::hook_file::is_ours_alone;
 use crate::install::plan::HookPlan;
-use crate::install::problems::Cause;
+use crate::install::problems::{noexec, others_not_executable};
 use crate::install::program::ProgramCopy;
 use crate::install::records::RecordedPorts;
 use crate::install::seen::{SeenElsewhere, SeenHook};
@@ -92,8 +92,8 @@ pub fn install(request: &InstallRequest<'_>, session: &Session) -> Result<Instal
         Installed::Done
     };
     for problem in problems(&found, request.program)? {
-        if !problem.is_for_install() {
-            narrator.warn(Error::from(&problem));
+        if !problem.is_for_install {
+            narrator.warn(problem.error);
         }
     }
     tell_without_ports(request.directory, &found, &changes.recorded, narrator)?;
@@ -115,15 +115,13 @@ fn look_and_plan(request: &InstallRequest<'_>) -> Result<(Found, SeenHook, HookP
     let found = repository::find(request.directory)?;
     let seen = SeenHook::look(&found, request.program)?;
     let plan = seen.plan();
-    let cause = if seen.is_noexec {
-        Cause::Noexec(seen.common_dir.clone())
-    } else if plan == HookPlan::NotExecutable {
-        Cause::OthersNotExecutable(seen.place.path())
-    } else {
-        return Ok((found, seen, plan));
-    };
-    let at = seen.place.at;
-    Err(Error::from(&HookProblem { cause, at }))
+    if seen.is_noexec {
+        return Err(noexec(&seen.common_dir));
+    }
+    if plan == HookPlan::NotExecutable {
+        return Err(others_not_executable(&seen.place));
+    }
+    Ok((found, seen, plan))
 }
 
 /// Makes all files ready, then puts them in place; an error leaves everything as it was.
@@ -141,20 +139,23 @@ fn carry_out(
         None
     } else {
         let content = program::read(request.program)?;
-        Some(program::stage(
-            common_dir,
-            &ours,
-            &program::name(),
-            &content,
-        )?)
+        let name = program::name();
+        Some(program::stage(common_dir, &ours, &name, &content, None)?)
     };
     let hooks = match plan {
         HookPlan::File(script) if !seen.place.hook.is(script) => {
-            Some(HooksDir::open(common_dir, script)?)
+            Some((program::open_dir(common_dir, "hooks")?, script))
         }
         _ => None,
     };
-    let hook = hooks.as_ref().map(|hooks| hooks.stage(common_dir));
+    // One that is somebody else's too keeps its owner and its mode.
+    let others = hooks.as_ref().filter(|(_, script)| !is_ours_alone(script));
+    let others = others.map(|(dir, _)| dir.open_file(HOOK)).transpose();
+    let others = others.map_err(Error::could_not("read the hook", seen.place.path()))?;
+    let others = others.as_ref().map(|(file, _)| file);
+    let hook = hooks
+        .as_ref()
+        .map(|(dir, script)| program::stage(common_dir, dir, HOOK, script, others));
     let hook = hook.transpose()?;
     let is_config_new = *plan == HookPlan::Config && seen.config != Some(ConfigHook::Current);
     let is_hook_new = program.is_some() || hook.is_some() || is_config_new;
@@ -171,37 +172,6 @@ fn carry_out(
         sharing,
         replaced,
     })
-}
-
-/// The clone's own hooks directory, and what is to be the hook there.
-struct HooksDir<'a> {
-    dir: Dir,
-    script: &'a [u8],
-    /// The hook that is there, if somebody else's lines are in it.
-    others: Option<File>,
-}
-
-impl HooksDir<'_> {
-    fn open<'a>(common_dir: &Path, script: &'a [u8]) -> Result<HooksDir<'a>> {
-        let dir = program::open_dir(common_dir, "hooks")?;
-        let others = (!is_ours_alone(script)).then(|| dir.open_file(HOOK).map(|(file, _)| file));
-        let others = others.transpose();
-        let others = others.map_err(Error::could_not("read the hook", dir.path_of(HOOK)))?;
-        Ok(HooksDir {
-            dir,
-            script,
-            others,
-        })
-    }
-
-    /// Makes the hook ready. One that is somebody else's too keeps its owner and its mode.
-    fn stage(&self, common_dir: &Path) -> Result<Staged<'_>> {
-        match &self.others {
-            None => program::stage(common_dir, &self.dir, HOOK, self.script),
-            Some(old) => Staged::prepare(&self.dir, HOOK, self.script, Access::Like(old))
-                .map_err(Error::could_not("write the hook", self.dir.path_of(HOOK))),
-        }
-    }
 }
 
 /// Has git run the hook. Returns the hook files of an older git that the config replaces.

@@ -5,25 +5,23 @@ use std::path::Path;
 
 use crate::error::{Result, quoted};
 use crate::git::config::{self, Scope};
+use crate::install::PROGRAM;
 use crate::install::hook_file::without_block;
-use crate::install::managers::calls_us;
 use crate::install::seen::{SeenHook, small_file};
 use crate::state::port_file;
 
 /// The hooks of the clone that write the port file, each as a person would name it.
 pub fn look(seen: &SeenHook) -> Result<Vec<String>> {
     let (place, root) = (&seen.place, &seen.place.at);
-    let mut texts = vec![(place.path(), without_block(place.hook.content()))];
     // A manager chains the hook that it has moved.
     let moved = place.hooks_dir.join("post-checkout.legacy");
-    texts.push((moved.clone(), without_block(&small_file(&moved))));
-    if let Some(manager) = place.manager() {
-        texts.extend(
-            manager
-                .configs_in(root)
-                .map(|path| (path.clone(), small_file(&path))),
-        );
-    }
+    let mut texts = vec![
+        (place.path(), without_block(place.hook.content())),
+        (moved.clone(), without_block(&small_file(&moved))),
+    ];
+    let manager = place.manager();
+    let configs = manager.iter().flat_map(|manager| manager.configs_in(root));
+    texts.extend(configs.map(|path| (path.clone(), small_file(&path))));
     let mut older = Vec::new();
     for (path, text) in texts {
         let line = line_that_writes(&String::from_utf8_lossy(&text), root);
@@ -31,7 +29,7 @@ pub fn look(seen: &SeenHook) -> Result<Vec<String>> {
     }
     if seen.config.is_some() {
         for (key, command) in config::matching(root, Scope::Effective, r"^hook\..*\.command$")? {
-            if !calls_us(command.as_bytes()) && line_that_writes(&command, root).is_some() {
+            if line_that_writes(&command, root).is_some() {
                 older.push(format!("`{key}` in git's config"));
             }
         }
@@ -42,34 +40,32 @@ pub fn look(seen: &SeenHook) -> Result<Vec<String>> {
 /// The number of the first line that writes the port file, or runs a script in the worktree at
 /// `root` that does.
 fn line_that_writes(text: &str, root: &Path) -> Option<usize> {
-    let writes = |line: &str| {
-        let mut scripts = line.split(|c: char| c.is_whitespace() || "\"'`;&|()<>,=".contains(c));
-        !is_comment(line)
-            && (is_write(line, text)
-                || scripts.any(|word| {
-                    // `$ROOT/scripts/ports.sh`, `$(git rev-parse --show-toplevel)/scripts/ports.sh`
-                    let word = word.strip_prefix('$').map_or(word, |word| {
-                        word.split_once('/').map_or("", |(_, rest)| rest)
-                    });
-                    let word = word.trim_start_matches('/');
-                    let is_path = word.contains(['/', '.']) && !word.contains("..");
-                    is_path && is_script_that_writes(&root.join(word))
-                }))
+    let runs_script_that_writes = |line: &str| {
+        let mut words = line.split(|c: char| c.is_whitespace() || "\"'`;&|()<>,=".contains(c));
+        words.any(|word| {
+            // `$ROOT/scripts/ports.sh`, `$(git rev-parse --show-toplevel)/scripts/ports.sh`
+            let path = match word.strip_prefix('$') {
+                Some(variable) => variable.split_once('/').map_or("", |(_, path)| path),
+                None => word.trim_start_matches('/'),
+            };
+            let is_path = path.contains(['/', '.']) && !path.contains("..");
+            is_path && {
+                let script = small_file(&root.join(path));
+                let script = String::from_utf8_lossy(&script);
+                code(&script).any(|(_, line)| is_write(line, &script))
+            }
+        })
     };
-    text.lines().position(writes).map(|index| index + 1)
+    code(text)
+        .find(|(_, line)| is_write(line, text) || runs_script_that_writes(line))
+        .map(|(number, _)| number)
 }
 
-fn is_script_that_writes(path: &Path) -> bool {
-    let script = small_file(path);
-    let script = String::from_utf8_lossy(&script);
-    script
-        .lines()
-        .any(|line| !is_comment(line) && is_write(line, &script))
-}
-
-fn is_comment(line: &str) -> bool {
-    let line = line.trim_start();
-    line.starts_with('#') || line.starts_with("//")
+/// The lines of a script that are no comments, and their numbers.
+fn code(script: &str) -> impl Iterator<Item = (usize, &str)> {
+    let is_comment = |line: &str| line.starts_with('#') || line.starts_with("//");
+    let lines = (1..).zip(script.lines());
+    lines.filter(move |(_, line)| !is_comment(line.trim_start()))
 }
 
 /// Whether a line of `text` writes the port file: by its name, or by a variable that has its name.
@@ -78,19 +74,18 @@ fn is_write(line: &str, text: &str) -> bool {
     let Some((before, _)) = line.split_once(port_file::NAME) else {
         return false;
     };
-    if calls_us(line.as_bytes()) || line.contains("worktree-ports-hook") {
+    if line.contains(PROGRAM) {
         return false;
     }
-    let variable = before
-        .split_once('=')
-        .map(|(name, _)| name.trim_end_matches([' ', ':', '+']));
-    let variable = variable.and_then(|name| name.rsplit(|c: char| !is_of_name(c)).next());
+    let assigned = before.split_once('=').map_or("", |(name, _)| name);
+    let assigned = assigned.trim_end_matches([' ', ':', '+']);
+    let variable = assigned.rsplit(|c| !is_of_name(c)).next();
     let variable = variable.filter(|name| !name.is_empty());
-    is_written(line, port_file::NAME)
-        || variable.is_some_and(|name| {
-            text.lines()
-                .any(|other| other != line && is_written(other, name))
-        })
+    let is_written_later = |name| {
+        let mut others = text.lines().filter(|other| *other != line);
+        others.any(|other| is_written(other, name))
+    };
+    is_written(line, port_file::NAME) || variable.is_some_and(is_written_later)
 }
 
 fn is_of_name(c: char) -> bool {

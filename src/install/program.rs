@@ -2,7 +2,7 @@
 //! each made ready under a temporary name.
 
 use std::env::consts::EXE_SUFFIX;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -62,22 +62,20 @@ pub fn open_dir(common_dir: &Path, name: &str) -> Result<Dir> {
     open().map_err(Error::could_not("open the directory", &directory))
 }
 
-/// Makes the file `name` ready, which those may run who can enter the common dir.
+/// Makes the file `name` ready, which those may run who can enter the common dir; or those who may
+/// run the file `old` that it replaces.
 pub fn stage<'d>(
     common_dir: &Path,
     dir: &'d Dir,
     name: &str,
     content: &[u8],
+    old: Option<&'d File>,
 ) -> Result<Staged<'d>> {
     let path = dir.path_of(name);
     let stage = || {
         let common = Dir::open(common_dir)?.stat()?;
-        Staged::prepare(
-            dir,
-            name,
-            content,
-            Access::Shared(common, common.mode & 0o777),
-        )
+        let access = old.map_or(Access::Shared(common, common.mode & 0o777), Access::Like);
+        Staged::prepare(dir, name, content, access)
     };
     let staged = stage().map_err(Error::could_not("write", &path))?;
     if access::can_run(&dir.path_of(&temporary(name))) {

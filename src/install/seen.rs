@@ -63,32 +63,12 @@ impl Hook {
     }
 }
 
-/// What is at the path where git looks for hooks.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum HooksDirState {
-    There,
-    Missing,
-    /// Such as `/dev/null`, with which git runs no hooks.
-    NotADirectory,
-}
-
-impl HooksDirState {
-    fn of(hooks_dir: &Path) -> HooksDirState {
-        match hooks_dir.metadata() {
-            Ok(metadata) if metadata.is_dir() => HooksDirState::There,
-            Ok(_) => HooksDirState::NotADirectory,
-            Err(_) => HooksDirState::Missing,
-        }
-    }
-}
-
 /// The hook that git runs for one worktree.
 pub struct HookPlace {
     /// The root of the worktree; the common dir if there is no worktree.
     pub at: PathBuf,
     /// Where git looks for hooks.
     pub hooks_dir: PathBuf,
-    pub hooks_dir_state: HooksDirState,
     /// Whether that is `<common dir>/hooks` itself, a directory of this clone alone.
     pub is_own_dir: bool,
     /// Whether `core.hooksPath` is in the config of this worktree alone.
@@ -127,7 +107,6 @@ impl HookPlace {
             is_own_setting: false,
             is_called_by_owner: false,
             in_main: in_main.filter(|in_main| in_main.is_dir() && !hooks_dir.is_dir()),
-            hooks_dir_state: HooksDirState::of(&hooks_dir),
             hooks_dir,
             hook,
         };

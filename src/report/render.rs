@@ -90,8 +90,7 @@ fn told(problem: &Problem<'_>, root: &Path, facts: &Facts) -> (String, String) {
     let run = format!("run `{bare}`");
     match problem {
         Problem::Hook(problem) => {
-            let error = Error::from(*problem);
-            let (what, remedy) = error.parts();
+            let (what, remedy) = problem.error.parts();
             (what.to_owned(), remedy.unwrap_or_default().to_owned())
         }
         Problem::BareByAccident(common_dir) => bare_by_accident(common_dir),

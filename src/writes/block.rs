@@ -43,41 +43,65 @@ pub fn render(label: Option<&str>, lines: &str) -> String {
 /// The blocks in `text`, in order.
 pub fn find(text: &[u8]) -> Result<Vec<Block>, HalfBlock> {
     let mut blocks = Vec::new();
-    // The line of the opening mark, where it starts, and where it ends.
-    let mut open: Option<(usize, usize, usize)> = None;
-    let mut at = 0;
-    for (number, line) in (1..).zip(text.split_inclusive(|&byte| byte == b'\n')) {
-        let start = at;
-        at += line.len();
-        match (Mark::of(line), open) {
-            (None, _) => {}
-            (Some(Mark::Opening), None) => open = Some((number, start, at)),
-            (Some(Mark::Closing), Some((_, opened, inside))) => {
-                blocks.push(Block {
-                    range: opened..at,
-                    inside: inside..start,
-                });
-                open = None;
-            }
-            (Some(Mark::Closing), None) => return Err(HalfBlock { line: number }),
-            (Some(Mark::Opening), Some((line, ..))) => return Err(HalfBlock { line }),
+    let mut open: Option<MarkedLine> = None;
+    for marked in marks(text) {
+        match (marked.mark, open.take()) {
+            (Mark::Opening, None) => open = Some(marked),
+            (Mark::Closing, Some(opening)) => blocks.push(Block {
+                range: opening.range.start..marked.range.end,
+                inside: opening.range.end..marked.range.start,
+            }),
+            (Mark::Closing, None) => return Err(HalfBlock { line: marked.line }),
+            (Mark::Opening, Some(opening)) => return Err(HalfBlock { line: opening.line }),
         }
     }
     match open {
         None => Ok(blocks),
-        Some((line, ..)) => Err(HalfBlock { line }),
+        Some(MarkedLine { line, .. }) => Err(HalfBlock { line }),
     }
+}
+
+/// The first block in `text`, whatever unpaired marks there are around it.
+pub fn first(text: &[u8]) -> Option<Range<usize>> {
+    let mut open = None;
+    for MarkedLine { mark, range, .. } in marks(text) {
+        match (mark, open) {
+            (Mark::Opening, _) => open = Some(range.start),
+            (Mark::Closing, Some(start)) => return Some(start..range.end),
+            (Mark::Closing, None) => {}
+        }
+    }
+    None
 }
 
 /// Whether a mark of ours is in `text`, even an unpaired one.
 pub fn has_mark(text: &[u8]) -> bool {
-    let mut lines = text.split_inclusive(|&byte| byte == b'\n');
-    lines.any(|line| Mark::of(line).is_some())
+    marks(text).next().is_some()
 }
 
+#[derive(Clone, Copy)]
 enum Mark {
     Opening,
     Closing,
+}
+
+/// A line that is a mark.
+struct MarkedLine {
+    mark: Mark,
+    /// Its number, counted from 1.
+    line: usize,
+    range: Range<usize>,
+}
+
+fn marks(text: &[u8]) -> impl Iterator<Item = MarkedLine> {
+    let mut at = 0;
+    let lines = text.split_inclusive(|&byte| byte == b'\n');
+    (1..).zip(lines).filter_map(move |(line, content)| {
+        let range = at..at + content.len();
+        at = range.end;
+        let mark = Mark::of(content)?;
+        Some(MarkedLine { mark, line, range })
+    })
 }
 
 impl Mark {

@@ -4,6 +4,9 @@ use proptest::prelude::*;
 
 use super::*;
 
+const BEGIN: &str = "# >>> worktree-ports >>>\n";
+const END: &str = "# <<< worktree-ports <<<\n";
+
 #[test]
 fn a_shell_is_told_by_the_first_line() {
     let shells = [

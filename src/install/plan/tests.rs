@@ -4,14 +4,12 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::install::managers::{HUSKY, MANAGERS};
-use crate::install::seen::HooksDirState;
 
 /// A place in the clone's own directory, with that hook and nothing special.
 fn own(hook: Hook) -> HookPlace {
     HookPlace {
         at: PathBuf::from("/clone"),
         hooks_dir: PathBuf::from("/clone/.git/hooks"),
-        hooks_dir_state: HooksDirState::There,
         is_own_dir: true,
         is_own_setting: false,
         in_main: None,
