@@ -116,6 +116,17 @@ impl Error {
         }
     }
 
+    /// Says to run `command` after what there is to do, unless that names a command of ours already.
+    #[must_use]
+    pub fn then_run(self, command: &str) -> Self {
+        let remedy = match &self.remedy {
+            None => format!("run `{command}`"),
+            Some(remedy) if remedy.contains("worktree-ports-hook") => return self,
+            Some(remedy) => format!("{remedy}, then run `{command}`"),
+        };
+        self.remedy(remedy)
+    }
+
     /// What is wrong, and what to do about it.
     pub fn parts(&self) -> (&str, Option<&str>) {
         (&self.text, self.remedy.as_deref())

@@ -33,8 +33,8 @@
 //! - As a hook, the program exits 0 whatever happens.
 //! - `git::repository` alone knows git2, `git::lock` fd-lock, and `git::command` and `git::config` run
 //!   git, without `GIT_*`. `cli` alone reads the environment and the current directory.
-//! - `allocate::choose`, `config` but for `config::file`, `writes::block` and `writes::env_text` are
-//!   pure.
+//! - `allocate::choose`, `config` but for `config::file`, `writes::block`, `writes::env_text` and
+//!   `report::check` are pure.
 //! - Imports run one way: `cli` → `hook`, `report`, `install`, `release` → `reserve` → `allocate` →
 //!   `state` and `writes` → `config` → `git` → `files`, `session`, `ports`, `narrator`, `error`.
 

@@ -32,12 +32,24 @@ pub fn bundle(
                 worktree.by_hand()
             )));
     }
-    for (service, port) in &named {
-        if let Some(holder) = choice.holder_of(*port) {
+    let slot = slot_of(&named, choice, worktree.is_main())?;
+    for (i, (service, port)) in named.iter().enumerate() {
+        if let Some((other, _)) = named[..i].iter().find(|(_, other)| other == port) {
             return Err(Error::new(format!(
-                "port {port} ({service}) in {path} is also reserved by {} ({})",
-                holder.name(),
-                quoted(&holder.path())
+                "{path} names port {port} for both {other} and {service}"
+            ))
+            .remedy(format!(
+                "correct it, or run `{} --reallocate`",
+                worktree.by_hand()
+            )));
+        }
+        if !choice.is_port_clear(slot, *port) {
+            let holder = choice.holder_of(*port).map_or_else(
+                || "the main worktree, by the config".to_owned(),
+                |holder| format!("{} ({})", holder.name(), quoted(&holder.path())),
+            );
+            return Err(Error::new(format!(
+                "port {port} ({service}) in {path} is also reserved by {holder}"
             ))
             .remedy(format!(
                 "run `{} --reallocate` for the one of the two that is to move",
@@ -45,7 +57,6 @@ pub fn bundle(
             )));
         }
     }
-    let slot = slot_of(&named, choice, worktree.is_main())?;
     let mut ports = named;
     for service in &config.services {
         if ports.iter().all(|(name, _)| *name != service.name) {

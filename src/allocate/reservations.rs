@@ -56,9 +56,11 @@ impl Holder {
 /// What is reserved, gathered while the lock is held, and true as long as it is.
 pub struct Reservations<'held> {
     holders: Vec<Holder>,
-    ports: HoldersByPort,
-    /// Slots are each repository's own: those of other clones are not among them.
-    slots: Vec<(Slot, usize)>,
+    /// The ports, each with the index of a worktree that has it.
+    ports: BTreeSet<(Port, usize)>,
+    /// The slots likewise; they are each repository's own, so those of other clones are not among
+    /// them.
+    slots: BTreeSet<(Slot, usize)>,
     has_main: bool,
     /// What of the repository itself could not be read, or not all of it.
     doubts: Vec<Error>,
@@ -80,8 +82,8 @@ impl<'held> Reservations<'held> {
     ) -> Result<Reservations<'held>> {
         let mut reservations = Reservations {
             holders: Vec::new(),
-            ports: HoldersByPort::new(),
-            slots: Vec::new(),
+            ports: BTreeSet::new(),
+            slots: BTreeSet::new(),
             has_main: repository.has_main(),
             doubts: Vec::new(),
             held: PhantomData,
@@ -99,7 +101,6 @@ impl<'held> Reservations<'held> {
                 })
             })?;
         }
-        reservations.slots.sort_unstable();
         Ok(reservations)
     }
 
@@ -168,10 +169,10 @@ impl<'held> Reservations<'held> {
                 ports => ports?,
             };
             for port in &slot_of_main {
-                self.ports.insert(*port, index);
+                self.ports.insert((*port, index));
             }
             if is_own_repository {
-                self.slots.push((Slot::MAIN, index));
+                self.slots.insert((Slot::MAIN, index));
             }
         }
         drop(id);
@@ -195,14 +196,13 @@ impl<'held> Reservations<'held> {
 
     /// Notes what a file reserves; how many ports it names.
     fn reserve(&mut self, claims: &Claims, index: usize, is_own_repository: bool) -> usize {
-        let mut named = 0;
-        for port in &claims.ports {
-            named += usize::from(self.ports.insert(*port, index));
-        }
+        let before = self.ports.len();
+        self.ports
+            .extend(claims.ports.iter().map(|port| (*port, index)));
         if is_own_repository {
             self.slots.extend(claims.slot.map(|slot| (slot, index)));
         }
-        named
+        self.ports.len() - before
     }
 
     /// What was true while the lock was held, to report from once it is not.
@@ -282,10 +282,10 @@ impl<'a> Others<'a> {
     /// All other worktrees for which `port` is reserved, by their index in
     /// [`Reservations::holders`].
     pub fn having_port(&self, port: Port) -> impl Iterator<Item = usize> + use<'a> {
+        let having = self.all.ports.range((port, 0)..=(port, usize::MAX));
         let own = self.own;
-        self.all
-            .ports
-            .get(port)
+        having
+            .map(|(_, index)| *index)
             .filter(move |index| Some(*index) != own)
     }
 
@@ -297,12 +297,8 @@ impl<'a> Others<'a> {
 
     /// All other worktrees of the repository that have `slot`, by their index.
     pub fn having_slot(&self, slot: Slot) -> impl Iterator<Item = usize> + use<'a> {
+        let having = self.all.slots.range((slot, 0)..=(slot, usize::MAX));
         let own = self.own;
-        let slots = &self.all.slots;
-        let first = slots.partition_point(|(other, _)| *other < slot);
-        let having = slots[first..]
-            .iter()
-            .take_while(move |(other, _)| *other == slot);
         having
             .map(|(_, index)| *index)
             .filter(move |index| Some(*index) != own)
@@ -332,17 +328,12 @@ impl<'a> Others<'a> {
 
     /// How many worktrees that are gone, but registered still, have a slot below `slot`.
     pub fn gone_below(&self, slot: Slot) -> usize {
-        let below = self.all.slots.iter().take_while(|(other, _)| *other < slot);
-        let mut gone: Vec<usize> = below
-            .map(|(_, index)| *index)
-            .filter(|index| {
-                let holder = &self.all.holders[*index];
-                holder.is_gone && !holder.entry.is_main
-            })
-            .collect();
-        gone.sort_unstable();
-        gone.dedup();
-        gone.len()
+        let below = self.all.slots.range(..(slot, 0)).map(|(_, index)| *index);
+        let is_gone = |index: &usize| {
+            let holder = &self.all.holders[*index];
+            holder.is_gone && !holder.entry.is_main
+        };
+        BTreeSet::from_iter(below.filter(is_gone)).len()
     }
 
     /// The worktrees whose files name more than 100 ports, and how many.
@@ -351,43 +342,6 @@ impl<'a> Others<'a> {
         holders
             .filter(|holder| holder.ports > MANY)
             .map(|holder| (holder, holder.ports))
-    }
-}
-
-/// By port, the indices of the worktrees for which it is reserved.
-struct HoldersByPort {
-    /// By the port's number, 1 + the index of the first one, 0 for none.
-    first: Vec<u32>,
-    /// The others: there are some only where a port is reserved twice.
-    further: BTreeSet<(Port, usize)>,
-}
-
-impl HoldersByPort {
-    fn new() -> HoldersByPort {
-        HoldersByPort {
-            first: vec![0; 1 << 16],
-            further: BTreeSet::new(),
-        }
-    }
-
-    /// Notes that `port` is reserved for `index`; whether that is new.
-    fn insert(&mut self, port: Port, index: usize) -> bool {
-        let first = &mut self.first[usize::from(port.number())];
-        let number = u32::try_from(index + 1).expect("fewer worktrees than 2^32");
-        if *first == 0 {
-            *first = number;
-            return true;
-        }
-        *first != number && self.further.insert((port, index))
-    }
-
-    fn get(&self, port: Port) -> impl Iterator<Item = usize> + '_ {
-        let first = self.first[usize::from(port.number())];
-        let further = self.further.range((port, 0)..=(port, usize::MAX));
-        (first != 0)
-            .then(|| first as usize - 1)
-            .into_iter()
-            .chain(further.map(|(_, index)| *index))
     }
 }
 

@@ -51,8 +51,8 @@ struct Arguments {
     #[arg(long, verbatim_doc_comment, group = "mode", help_heading = THIS_WORKTREE)]
     env: bool,
 
-    /// Print one value per line: a service's port, a URL, `slot`,
-    /// or a line of --env by its name
+    /// Print one value per line: a service's port, a URL,
+    /// `slot`, or a line of --env
     ///
     /// An unknown name is an error that lists the known ones.
     #[arg(long, verbatim_doc_comment, value_name = "NAME", num_args = 1.., group = "mode", help_heading = THIS_WORKTREE)]
@@ -87,10 +87,10 @@ struct Arguments {
     #[arg(long, verbatim_doc_comment, group = "mode", help_heading = THIS_WORKTREE)]
     reallocate: bool,
 
-    /// Take over the ports that an older tool's .worktree-ports.json names
+    /// Take over the ports that another tool's file names
     ///
-    /// Servers that run on these ports keep them. With --all, in every worktree
-    /// that has such a file.
+    /// The file is a .worktree-ports.json in another format. Servers that run
+    /// keep their ports. With --all, in every worktree that has such a file.
     #[arg(long, verbatim_doc_comment, group = "mode", help_heading = THIS_WORKTREE)]
     adopt: bool,
 

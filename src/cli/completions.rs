@@ -26,7 +26,6 @@ const NAMES: &str = r#"
 _worktree_ports_hook_names() {
     local at=$PWD
     while [ -n "$at" ] && ! [ -e "$at/.git" ]; do at=${at%/*}; done
-    echo slot
     sed -n '/"slot"/,$ s/^ *"\([a-z][a-z0-9_-]*\)": *["0-9].*/\1/p' "$at/.worktree-ports.json" 2>/dev/null
 }
 "#;
@@ -78,6 +77,7 @@ const FISH: &str = r#"function __worktree_ports_hook_names
     echo slot
     string match -rg '^ *"([a-z][a-z0-9_-]*)": *["0-9]' <$root/.worktree-ports.json | string match -v -r '^(worktree|slot)$'
 end
+complete -c worktree-ports-hook -l get -x -a '(__worktree_ports_hook_names)'
 complete -c worktree-ports-hook -n '__fish_seen_argument -l get' -f -a '(__worktree_ports_hook_names)'
 complete -c worktree-ports-hook -n '__fish_seen_argument -l exec' -f -a '(__fish_complete_subcommand --fcs-skip=2)'
 "#;

@@ -70,7 +70,7 @@ pub fn identity_at(path: &Path) -> io::Result<Identity> {
     Ok(stat_of(&rustix::fs::stat(path)?).identity)
 }
 
-#[expect(
+#[allow(
     clippy::cast_sign_loss,
     clippy::useless_conversion,
     clippy::unnecessary_cast,
@@ -139,20 +139,28 @@ pub fn share(file: &File, common: &Stat, mode: u32) {
 pub fn keep_access(new: &File, old: &File) -> io::Result<()> {
     let wanted = stat_file(old)?;
     give_owner(new, wanted.owner);
-    let mut mode = wanted.mode;
-    if stat_file(new)?.owner.1 != wanted.owner.1 {
-        // What one group could read is nothing for another.
-        mode &= !0o070;
-    }
+    let is_of_group = stat_file(new)?.owner.1 == wanted.owner.1;
     if copy_access_list(new, old)? {
-        // The list has the permission bits in it.
-        return Ok(());
+        // The list has the permission bits in it, those of the group too.
+        return if is_of_group {
+            Ok(())
+        } else {
+            Err(io::Error::other(
+                "its group cannot be kept, which its access control list names",
+            ))
+        };
     }
+    // What one group could read is nothing for another.
+    let mode = if is_of_group {
+        wanted.mode
+    } else {
+        wanted.mode & !0o070
+    };
     Ok(rustix::fs::fchmod(new, Mode::from_raw_mode(raw(mode)))?)
 }
 
 /// The mode in the type that the system has for it.
-#[expect(
+#[allow(
     clippy::useless_conversion,
     reason = "the type has 16 bits on macOS and 32 on Linux"
 )]

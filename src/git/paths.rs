@@ -111,3 +111,6 @@ fn rule_in(line: &str) -> IgnoreRule {
         _ => IgnoreRule::Nothing,
     }
 }
+
+#[cfg(test)]
+mod tests;

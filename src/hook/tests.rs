@@ -46,36 +46,46 @@ fn files_in(directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 /// Runs the hook, which must take no lock and change nothing.
 fn assert_silent(fixture: &Fixture, here: &Path, what: &str) {
     let before = files_in(here);
-    run(here, &fixture.session).unwrap();
+    for is_first in [true, false] {
+        run(here, is_first, &fixture.session).unwrap();
+    }
     assert_eq!(files_in(here), before, "{what}");
     assert!(!lock::path(&fixture.common_dir()).exists(), "{what}");
 }
 
 #[test]
 fn what_the_hook_does_follows_from_who_owns_the_file() {
-    // The content, whether git tracks it, and whether the worktree has ports of its own afterwards.
+    const TRACKED: Result<&str, &str> = Err("git tracks");
+    // The content, and the state or ports afterwards: if git does not track the file, and if it does,
+    // at the first checkout and at a later one.
     let table = [
-        (None, false, Ok("cloud")),
-        (Some(OWN), false, Ok("cloud 8700")),
-        (Some(FOREIGN), false, Ok("foreign")),
-        (Some(COPIED), false, Ok("cloud")),
-        (Some("{"), false, Ok("cloud")),
-        // git is asked only before something is written there.
-        (Some(OWN), true, Ok("cloud 8700")),
-        (Some(FOREIGN), true, Ok("foreign")),
-        (Some(COPIED), true, Err("git tracks")),
-        (Some("{"), true, Err("git tracks")),
+        (None, Ok("cloud"), [Ok("cloud"); 2]),
+        // git is asked only before something is written there, and in a fresh worktree.
+        (Some(OWN), Ok("cloud 8700"), [TRACKED, Ok("cloud 8700")]),
+        (Some(FOREIGN), Ok("foreign"), [TRACKED, Ok("foreign")]),
+        (Some(COPIED), Ok("cloud"), [TRACKED; 2]),
+        (Some("{"), Ok("cloud"), [TRACKED; 2]),
     ];
-    for (content, is_tracked, expected) in table {
+    let cases = table
+        .into_iter()
+        .flat_map(|(content, untracked, [first, later])| {
+            [
+                (content, true, false, untracked),
+                (content, false, false, untracked),
+                (content, true, true, first),
+                (content, false, true, later),
+            ]
+        });
+    for (content, is_first, is_tracked, expected) in cases {
         let fixture = Fixture::new();
         let worktree = fixture.add("a");
         if let Some(content) = content {
             put(&worktree, port_file::NAME, content);
+            if is_tracked {
+                fixture.git(worktree.path(), &["add", "--force", port_file::NAME]);
+            }
         }
-        if is_tracked {
-            fixture.git(worktree.path(), &["add", "--force", port_file::NAME]);
-        }
-        let ran = run(worktree.path(), &fixture.session);
+        let ran = run(worktree.path(), is_first, &fixture.session);
         let ran = ran.map_err(|error| error.to_string());
         match (ran, expected) {
             (Ok(()), Ok(ports)) => {
@@ -119,24 +129,24 @@ fn ports_that_are_up_to_date_are_left_without_lock_and_without_an_index() {
         &worktree,
         "{\"services\": {\"web\": 13000}, \"env_files\": {\".env\": {\"PORT\": \"{web}\"}}}",
     );
-    run(worktree.path(), &fixture.session).unwrap();
+    run(worktree.path(), false, &fixture.session).unwrap();
     assert!(own_ports(&worktree).starts_with("web "));
     let before = files_in(worktree.path());
     let _held = lock::acquire(&fixture.common_dir(), &fixture.session).unwrap();
     fs::write(worktree.git_dir.path_of("index"), "no index").unwrap();
     let session = session_within(Duration::ZERO);
-    run(worktree.path(), &session).unwrap();
+    run(worktree.path(), false, &session).unwrap();
     assert_eq!(files_in(worktree.path()), before);
     // With something to write, the lock is wanted.
     put(&worktree, ".env", "");
-    run(worktree.path(), &session).unwrap_err();
+    run(worktree.path(), false, &session).unwrap_err();
 }
 
 #[test]
 fn a_branch_is_followed_and_a_detached_head_takes_nothing_away() {
     let fixture = Fixture::new();
     let worktree = fixture.add("a");
-    let run = || run(worktree.path(), &fixture.session).unwrap();
+    let run = || run(worktree.path(), false, &fixture.session).unwrap();
     let both = "{\"services\": {\"web\": 13000, \"api\": 14000}, \
                  \"env_files\": {\".env\": {\"PORT\": \"{web}\", \"API_PORT\": \"{api}\"}}}";
     let one = "{\"services\": {\"web\": 13000}, \"env_files\": {\".env\": {\"PORT\": \"{web}\"}}}";
@@ -182,7 +192,7 @@ fn in_the_main_worktree_the_hook_updates_files_and_makes_none() {
         "{\"services\": {\"web\": 13000, \"api\": 14000}, \
           \"env_files\": {\".env\": {}, \"there.env\": {\"PORT\": \"{web}\"}}}",
     );
-    run(main.path(), &fixture.session).unwrap();
+    run(main.path(), false, &fixture.session).unwrap();
     assert_eq!(own_ports(&main), "web 13000, api 14000");
     assert!(!main.root.has(".env"));
     let there = fs::read_to_string(main.root.path_of("there.env")).unwrap();
@@ -199,7 +209,7 @@ fn a_copy_of_a_worktree_is_an_error_and_gets_nothing() {
     let copy = fixture.directory().join("copy");
     fs::create_dir(&copy).unwrap();
     fs::copy(worktree.root.path_of(".git"), copy.join(".git")).unwrap();
-    let error = run(&copy, &fixture.session).unwrap_err().to_string();
+    let error = run(&copy, true, &fixture.session).unwrap_err().to_string();
     assert!(error.contains("is a copy of the worktree at"), "{error}");
     assert!(!copy.join(port_file::NAME).exists());
 }

@@ -80,7 +80,7 @@ pub fn install(request: &InstallRequest<'_>, session: &Session) -> Result<Instal
     let changes = carry_out(&held, &found, &seen, &plan, request, narrator)?;
     drop(held);
 
-    if changes.sharing.is_some() || request.share == Some(true) {
+    if changes.sharing == Some(true) || request.share == Some(true) {
         share::warn_about_slot_0(&found.repository, narrator)?;
     }
     let installed = if let HookPlan::InTheWay(obstacle) = plan {

@@ -118,35 +118,49 @@ pub fn findings(facts: &Facts) -> Vec<Finding<'_>> {
 }
 
 impl Finding<'_> {
-    /// Whether `effect` follows from this problem, in the same worktree: what mends this one writes
-    /// anew what is wrong there. What follows from a broken config or from a worktree that is gone is
-    /// not among the facts.
+    /// Whether `effect` follows from this problem, and goes with it. What follows from a broken config
+    /// or from a worktree that is gone is not among the facts.
     fn hides(&self, effect: &Finding<'_>) -> bool {
         use Problem as P;
-        let (Some(one), Some(other)) = (self.worktree, effect.worktree) else {
-            return false;
-        };
-        let rewrites = match &self.problem {
-            P::Shared { to_move, .. } => *to_move == one.root,
-            P::Copied | P::Damaged | P::NoPorts(_) | P::Joining(_) => true,
-            P::PortFileOutdated => !matches!(effect.problem, P::PortFileOutdated),
-            // Until it is overcome, the record names what was and what is to be.
-            P::Obstacle(_) => matches!(effect.problem, P::RecordOutdated(_)),
-            _ => false,
-        };
-        let is_rewritten = matches!(
+        let is_written_anew = matches!(
             effect.problem,
             P::PortFileOutdated | P::RecordOutdated(_) | P::FileOutdated(_) | P::Leftovers
         );
-        std::ptr::eq(one, other) && rewrites && is_rewritten
+        match (&self.problem, self.worktree, effect.worktree) {
+            // Without its main worktree nobody knows the config that the others go by.
+            (P::BareByAccident(_), _, Some(other)) => {
+                let follows = is_written_anew
+                    || matches!(
+                        effect.problem,
+                        P::Joining(_) | P::NoPorts(_) | P::Obstacle(_)
+                    );
+                follows && !other.has_own_config
+            }
+            (problem, Some(one), Some(other)) if std::ptr::eq(one, other) => match problem {
+                P::Shared { to_move, .. } => is_written_anew && *to_move == one.root,
+                P::Copied | P::Damaged | P::NoPorts(_) | P::Joining(_) => is_written_anew,
+                P::PortFileOutdated => {
+                    is_written_anew && !matches!(effect.problem, P::PortFileOutdated)
+                }
+                // Until it is overcome, the record names what was and what is to be.
+                P::Obstacle(_) => matches!(effect.problem, P::RecordOutdated(_)),
+                _ => false,
+            },
+            _ => false,
+        }
     }
 }
 
 impl Facts {
-    /// The worktrees of this repository, with their indices.
+    /// The worktrees of this repository, with their indices: the main one, then the others by their
+    /// ids.
     fn own(&self) -> impl Iterator<Item = (usize, &WorktreeFacts)> {
         let all = self.worktrees.iter().enumerate();
-        all.filter(|(index, _)| self.clone_of(*index).is_none())
+        let mut own: Vec<_> = all
+            .filter(|(index, _)| self.clone_of(*index).is_none())
+            .collect();
+        own.sort_by_key(|(index, _)| self.rank(*index));
+        own.into_iter()
     }
 
     /// The common dir of a worktree's repository, if that is another clone.
@@ -172,11 +186,11 @@ impl Facts {
         let (own, others) = (&self.worktrees[index], &self.worktrees[other]);
         match (&others.port_file, own.is_listening, others.is_listening) {
             // What mends that file moves it.
-            (FileState::Copied | FileState::Damaged, ..) => true,
-            (FileState::Own(_), true, false) => true,
-            (FileState::Own(_), false, true) => false,
+            (FileState::Copied | FileState::Damaged, ..) | (FileState::Own(_), true, false) => true,
             // If both seem to listen, it is one stack on the port that both have.
-            (FileState::Own(_), ..) => self.rank(index) < self.rank(other),
+            (FileState::Own(_), true, true) | (FileState::Own(_), false, false) => {
+                self.rank(index) < self.rank(other)
+            }
             // One that is only reserved for, or another tool's, cannot be told to move.
             _ => false,
         }
@@ -310,14 +324,15 @@ fn configs(facts: &Facts) -> Vec<Finding<'_>> {
 
 fn port_files(facts: &Facts) -> Vec<Finding<'_>> {
     let problem = |worktree: &'_ WorktreeFacts| match &worktree.port_file {
-        _ if worktree.unusable.is_some() => None,
-        FileState::Missing | FileState::Own(_) => None,
+        _ if worktree.unusable.is_some() || worktree.is_tracked => None,
         FileState::Copied => Some(Problem::Copied),
         FileState::Damaged => Some(Problem::Damaged),
         FileState::Foreign(_) => Some(Problem::Foreign {
             is_adoptable: worktree.is_adoptable,
         }),
-        FileState::Unreadable(_) | FileState::Tracked => None,
+        FileState::Missing | FileState::Own(_) | FileState::Unreadable(_) | FileState::Tracked => {
+            None
+        }
     };
     let found = facts.own().filter_map(|(_, worktree)| {
         let refusal = worktree.refusal.as_ref().map(Problem::LeftAlone);

@@ -39,11 +39,13 @@ pub struct Facts {
 }
 
 /// What there is to know of a worktree. Of one in another clone, only what it has in common with ours.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct WorktreeFacts {
     pub root: PathBuf,
     /// Why nothing can be done in it. Nothing else is known then.
     pub unusable: Option<Unusable>,
     pub port_file: FileState,
+    pub is_tracked: bool,
     /// Whether a call by hand could take the ports over that its port file, another tool's, names.
     pub is_adoptable: bool,
     /// Why a call by hand leaves its port file alone.
@@ -70,6 +72,7 @@ impl WorktreeFacts {
             root: root.to_owned(),
             unusable: None,
             port_file,
+            is_tracked: false,
             is_adoptable: false,
             refusal: None,
             is_listening: false,
@@ -233,12 +236,15 @@ impl Look<'_> {
         facts.has_own_config = worktree.root.has(config_file::NAME);
         if !matches!(facts.port_file, FileState::Missing) {
             match worktree.tracks(port_file::NAME) {
-                Ok(true) => facts.port_file = FileState::Tracked,
+                Ok(true) => {
+                    facts.refusal = Some(reserve::left_alone(&worktree, &FileState::Tracked));
+                    facts.is_tracked = true;
+                }
                 Ok(false) => {}
                 Err(error) => facts.unanswered.push(error),
             }
         }
-        if reserve::is_to_be_left_alone(&facts.port_file, Request::Ensure) {
+        if !facts.is_tracked && reserve::is_to_be_left_alone(&facts.port_file, Request::Ensure) {
             facts.refusal = Some(reserve::left_alone(&worktree, &facts.port_file));
         }
         let recorded = worktree.record()?;
@@ -247,10 +253,10 @@ impl Look<'_> {
         let env_files = written.env_files.iter();
         let made = env_files.filter(|(_, made_from)| made_from.is_some());
         facts.made.extend(made.map(|(path, _)| path.clone()));
-        self.ask_ignored(&worktree, &mut facts);
+        ask_ignored(&worktree, &mut facts);
         match in_force {
             Err(error) => facts.config = Some(Err(error)),
-            Ok(in_force) => self.look_ahead(index, &worktree, in_force, &recorded, &mut facts)?,
+            Ok(in_force) => self.look_ahead(index, &worktree, in_force, &recorded, &mut facts),
         }
         Ok(facts)
     }
@@ -267,35 +273,6 @@ impl Look<'_> {
         Ok(())
     }
 
-    fn ask_ignored(&self, worktree: &Worktree, facts: &mut WorktreeFacts) {
-        let is_port_file_ours = !matches!(facts.port_file, FileState::Missing | FileState::Tracked);
-        let port_file = is_port_file_ours.then_some(port_file::NAME);
-        let made = facts.made.iter().map(String::as_str);
-        let made = made.filter(|path| worktree.path().join(path).symlink_metadata().is_ok());
-        let mut paths: Vec<&str> = port_file.into_iter().chain(made).collect();
-        let rules = worktree.tracked(&paths).and_then(|tracked| {
-            paths.retain(|path| !tracked.contains(path));
-            worktree.ignore_rules(&paths)
-        });
-        match rules {
-            Err(error) => facts.unanswered.push(error),
-            Ok(rules) => {
-                for (path, rule) in paths.into_iter().zip(rules) {
-                    let rule = match rule {
-                        IgnoreRule::Ignores => continue,
-                        IgnoreRule::Nothing => None,
-                        IgnoreRule::Reincludes(rule) => Some(rule),
-                    };
-                    facts.not_ignored.push(Shown {
-                        path: path.to_owned(),
-                        rule,
-                        is_hidable: false,
-                    });
-                }
-            }
-        }
-    }
-
     /// Finds out what the next call by hand would do, by the functions by which it decides.
     fn look_ahead(
         &self,
@@ -304,7 +281,7 @@ impl Look<'_> {
         in_force: config_file::ConfigInForce,
         recorded: &Recorded,
         facts: &mut WorktreeFacts,
-    ) -> Result<()> {
+    ) {
         let before = &facts.port_file;
         let own = match before {
             FileState::Own(own) => Some(own),
@@ -345,7 +322,6 @@ impl Look<'_> {
             }));
         }
         facts.config = Some(Ok(config));
-        Ok(())
     }
 
     fn upkeep_of_files(
@@ -374,6 +350,36 @@ impl Look<'_> {
             has_leftovers: files.has_leftovers() || worktree.root.has(&temporary(port_file::NAME)),
             ..Upkeep::default()
         })
+    }
+}
+
+/// Finds out which of the files that we made git shows.
+fn ask_ignored(worktree: &Worktree, facts: &mut WorktreeFacts) {
+    let is_there = !matches!(facts.port_file, FileState::Missing);
+    let port_file = (is_there && !facts.is_tracked).then_some(port_file::NAME);
+    let made = facts.made.iter().map(String::as_str);
+    let made = made.filter(|path| worktree.path().join(path).symlink_metadata().is_ok());
+    let mut paths: Vec<&str> = port_file.into_iter().chain(made).collect();
+    let rules = worktree.tracked(&paths).and_then(|tracked| {
+        paths.retain(|path| !tracked.contains(path));
+        worktree.ignore_rules(&paths)
+    });
+    match rules {
+        Err(error) => facts.unanswered.push(error),
+        Ok(rules) => {
+            for (path, rule) in paths.into_iter().zip(rules) {
+                let rule = match rule {
+                    IgnoreRule::Ignores => continue,
+                    IgnoreRule::Nothing => None,
+                    IgnoreRule::Reincludes(rule) => Some(rule),
+                };
+                facts.not_ignored.push(Shown {
+                    path: path.to_owned(),
+                    rule,
+                    is_hidable: false,
+                });
+            }
+        }
     }
 }
 

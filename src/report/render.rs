@@ -94,16 +94,7 @@ fn told(problem: &Problem<'_>, root: &Path, facts: &Facts) -> (String, String) {
             let (what, remedy) = error.parts();
             (what.to_owned(), remedy.unwrap_or_default().to_owned())
         }
-        Problem::BareByAccident(common_dir) => (
-            format!(
-                "{} says that it is bare, but it has an index, as only the repository of a main worktree has",
-                quoted(common_dir)
-            ),
-            format!(
-                "run `git -C {} config core.bare false`",
-                shell_word(common_dir)
-            ),
-        ),
+        Problem::BareByAccident(common_dir) => bare_by_accident(common_dir),
         Problem::Unusable(unusable) => of_place(unusable, root, facts),
         Problem::FewSlots(shortage, step, roots) => few_slots(shortage, *step, roots),
         Problem::SameBasePorts(ports, clone) => same_base_ports(ports, clone, root),
@@ -111,18 +102,7 @@ fn told(problem: &Problem<'_>, root: &Path, facts: &Facts) -> (String, String) {
         Problem::NotIgnored { paths, files } => not_ignored(paths, files, facts),
         Problem::Copied => (format!("{port_file} is a copy of another worktree's"), run),
         Problem::Damaged => (format!("{port_file} is damaged"), run),
-        Problem::Foreign { is_adoptable } => (
-            format!("{port_file} belongs to another tool"),
-            if *is_adoptable {
-                format!(
-                    "run `{bare} --adopt` to take its ports over, or `{bare} --reallocate` to replace it"
-                )
-            } else {
-                format!(
-                    "run `{bare} --reallocate` to replace it; `--adopt` cannot take its ports over"
-                )
-            },
-        ),
+        Problem::Foreign { is_adoptable } => foreign(&port_file, &bare, *is_adoptable),
         Problem::Shared { of, with, to_move } => (
             format!(
                 "{} has what others have too: {}",
@@ -150,13 +130,7 @@ fn told(problem: &Problem<'_>, root: &Path, facts: &Facts) -> (String, String) {
             format!("{} is not up to date", quoted(&root.join(path))),
             run,
         ),
-        Problem::Spanning { path, name } => {
-            let path = quoted(&root.join(path));
-            let what = format!(
-                "`{name}` is set twice in {path}: its other value spans lines, which were left"
-            );
-            (what, format!("delete those lines from {path}"))
-        }
+        Problem::Spanning { path, name } => spanning(name, &root.join(path)),
         Problem::Leftovers => (
             format!(
                 "an interrupted run has left temporary files in {}",
@@ -188,6 +162,33 @@ fn told(problem: &Problem<'_>, root: &Path, facts: &Facts) -> (String, String) {
             (what.to_owned(), remedy.map_or_else(again, str::to_owned))
         }
     }
+}
+
+fn bare_by_accident(common_dir: &Path) -> (String, String) {
+    let what = format!(
+        "{} says that it is bare, but it has an index, as only the repository of a main worktree has",
+        quoted(common_dir)
+    );
+    let git = format!("git -C {}", shell_word(common_dir));
+    (what, format!("run `{git} config core.bare false`"))
+}
+
+fn foreign(port_file: &str, bare: &str, is_adoptable: bool) -> (String, String) {
+    let replace = format!("`{bare} --reallocate` to replace it");
+    let mend = if is_adoptable {
+        format!("run `{bare} --adopt` to take its ports over, or {replace}")
+    } else {
+        format!("run {replace}; `--adopt` cannot take its ports over")
+    };
+    (format!("{port_file} belongs to another tool"), mend)
+}
+
+fn spanning(name: &str, path: &Path) -> (String, String) {
+    let path = quoted(path);
+    let what = format!(
+        "`{name}` is set twice in {path}: lines of yours set it too, to a value that spans them"
+    );
+    (what, format!("delete those lines from {path}"))
 }
 
 /// For what git would not say: most often its index is broken.
@@ -266,7 +267,7 @@ fn few_slots(shortage: &SlotShortage, step: u32, roots: &[&Path]) -> (String, St
         usable => format!("only {usable} worktrees"),
     };
     let what = format!(
-        "{worktrees} can have ports at a time: with `step` {step} in {}, services take the ports of each other's slots",
+        "{worktrees} can have ports at the same time: with `step` {step} in {}, services take the ports of each other's slots",
         configs.join(", ")
     );
     let mend = match shortage.better_step {
@@ -279,7 +280,7 @@ fn few_slots(shortage: &SlotShortage, step: u32, roots: &[&Path]) -> (String, St
 fn same_base_ports(ports: &[Port], clone: &Path, root: &Path) -> (String, String) {
     let ports: Vec<String> = ports.iter().map(Port::to_string).collect();
     let what = format!(
-        "the main worktrees {} and that of {} have the same base ports: {}",
+        "the main worktree {} and that of the clone {} have the same base ports: {}",
         quoted(root),
         quoted(clone),
         ports.join(", ")
@@ -304,7 +305,7 @@ fn same_names(variable: &str, names: &[&str], clone: &Path, facts: &Facts) -> (S
         .first()
         .map_or(&*facts.common_dir, |it| &it.root);
     let mend = format!(
-        "add something of this clone to its value in `{}`, then run `{} --all`",
+        "put something of this clone into its template in `{}`, then run `{} --all`",
         config_file::NAME,
         by_hand(directory)
     );

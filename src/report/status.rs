@@ -116,10 +116,11 @@ fn of_repository(
         }
     }
     statuses.sort_by(|one, other| {
+        // The main worktree has slot 0 by right.
+        let without = |status: &Status| if status.entry.is_main { 0 } else { u64::MAX };
         let key = |status: &Status| {
-            status
-                .bundle()
-                .map_or(u64::MAX, |bundle| bundle.slot.0.into())
+            let slot = status.bundle().map(|bundle| bundle.slot.0.into());
+            slot.unwrap_or_else(|| without(status))
         };
         (key(one), one.entry.rank()).cmp(&(key(other), other.entry.rank()))
     });

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::{Component, Path, PathBuf};
 
 use serde::Serialize;
@@ -177,12 +178,13 @@ impl Row {
 
     /// What stands below the row if its columns are left out.
     fn notes(&self) -> String {
-        let [_, _, branch, path, ..] = self.cells.each_ref().map(|cell| cell.shown.as_str());
-        let notes = [("branch", branch), ("path", path)].into_iter();
-        let notes = notes.filter(|(_, cell)| !cell.is_empty());
+        let mut notes = String::new();
+        for (what, column) in [("branch", BRANCH), ("path", PATH)] {
+            if self.cells[column].width > 0 {
+                let _ = writeln!(notes, "     {what} {}", self.cells[column].shown);
+            }
+        }
         notes
-            .map(|(what, cell)| format!("     {what} {cell}\n"))
-            .collect()
     }
 
     fn block(&self) -> String {
@@ -206,7 +208,7 @@ fn ports(status: &Status, style: &TableStyle, mark: &str) -> Cell {
         match url.filter(|_| style.links) {
             Some(url) => {
                 // OSC 8
-                cell.shown += &format!("\x1b]8;;{url}\x1b\\{port}\x1b]8;;\x1b\\");
+                let _ = write!(cell.shown, "\x1b]8;;{url}\x1b\\{port}\x1b]8;;\x1b\\");
                 cell.width += port.to_string().len();
             }
             None => cell.push(&port.to_string()),

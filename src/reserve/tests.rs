@@ -135,7 +135,7 @@ fn a_summary_of_an_update_names_what_was_written_and_removed() {
 }
 
 #[test]
-fn the_port_file_and_the_record_are_written_together_and_a_second_call_writes_nothing() {
+fn port_file_and_record_are_written_together_and_restore_each_other() {
     let fixture = Fixture::new();
     let worktree = fixture.add("a");
     let repository = fixture.repository();

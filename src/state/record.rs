@@ -228,9 +228,10 @@ impl Worktree {
     /// The path of the record.
     pub fn record_path(&self) -> PathBuf {
         let name = name_of(self.is_main());
-        match self.is_main() {
-            true => self.common_dir.join(DIRECTORY).join(name),
-            false => self.git_dir.path_of(name),
+        if self.is_main() {
+            self.common_dir.join(DIRECTORY).join(name)
+        } else {
+            self.git_dir.path_of(name)
         }
     }
 

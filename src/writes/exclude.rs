@@ -155,14 +155,13 @@ fn try_change(
         return Ok(true);
     }
     let text = joined(&rest, &new);
-    let list = match list {
-        Some(list) => list,
-        None => {
-            let info = common_dir.join("info");
-            access::create_dir(common_dir, &info).map_err(Error::could_not("make", &info))?;
-            let made = List::open(path).map_err(could_not("edit"))?;
-            made.ok_or_else(|| Error::at("edit", path, "its directory is missing"))?
-        }
+    let list = if let Some(list) = list {
+        list
+    } else {
+        let info = common_dir.join("info");
+        access::create_dir(common_dir, &info).map_err(Error::could_not("make", &info))?;
+        let made = List::open(path).map_err(could_not("edit"))?;
+        made.ok_or_else(|| Error::at("edit", path, "its directory is missing"))?
     };
     let (dir, name) = (&list.dir, list.name.as_str());
     let commit = || -> io::Result<bool> {
@@ -218,7 +217,8 @@ fn joined(rest: &[u8], lines: &BTreeSet<String>) -> Vec<u8> {
         return rest.to_owned();
     }
     let (mark, rest) = byte_order_mark(rest);
-    let lines: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let lines = lines.iter().flat_map(|line| [line.as_str(), "\n"]);
+    let lines: String = lines.collect();
     [mark, block::render(None, &lines).as_bytes(), rest].concat()
 }
 

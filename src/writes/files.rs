@@ -249,7 +249,7 @@ impl<'a> Files<'a> {
             path,
             aim,
             way,
-            change,
+            change: change.map_err(|error| error.then_run(&self.worktree.by_hand())),
         }
     }
 
@@ -272,7 +272,7 @@ impl<'a> Files<'a> {
             let is_made = matches!(aim, Aim::Block(_) | Aim::From(_)) && self.manners.makes_files;
             return match aim {
                 Aim::From(source) if is_made => {
-                    Ok(Change::Make(self.made_from(source)?, Seed::default()))
+                    Ok(Change::Make(self.made_from(path, source)?, Seed::default()))
                 }
                 _ if is_made => Ok(Change::Make(String::new(), Seed::default())),
                 _ => Ok(Change::Absent),
@@ -302,7 +302,7 @@ impl<'a> Files<'a> {
                 })
             }
             Aim::From(source) => {
-                let text = self.made_from(source)?;
+                let text = self.made_from(path, source)?;
                 if original.bytes == text.as_bytes() {
                     return Ok(Change::Nothing);
                 }
@@ -341,18 +341,22 @@ impl<'a> Files<'a> {
         Err(target.left_alone(cause).remedy(remedy))
     }
 
-    /// The text that the template `source` gives.
-    fn made_from(&self, source: &str) -> Result<String> {
-        let path = self.worktree.root.path_of(source);
-        let missing = || Error::at("read the template", &path, "it is not there");
-        let Way::To(template) = Target::find(self.worktree, source)? else {
-            return Err(missing());
+    /// The text that the template `source` gives for `path`.
+    fn made_from(&self, path: &str, source: &str) -> Result<String> {
+        let read = || -> Result<String> {
+            let there = self.worktree.root.path_of(source);
+            let missing = || Error::at("read the template", &there, "it is not there");
+            let Way::To(mut template) = Target::find(self.worktree, source)? else {
+                return Err(missing());
+            };
+            template.purpose = "read the template";
+            let original = template.read(None)?.ok_or_else(missing)?;
+            Ok(substitute(
+                template.text(&original)?,
+                &self.wanted.variables,
+            ))
         };
-        let original = template.read(None)?.ok_or_else(missing)?;
-        Ok(substitute(
-            template.text(&original)?,
-            &self.wanted.variables,
-        ))
+        read().map_err(|error| error.within(&format!("`{path}` is not made")))
     }
 
     /// Plans all files under the lock, asks git which of them it tracks, and finds what those that are
@@ -405,7 +409,7 @@ impl<'a> Files<'a> {
     /// Turns what would be written over something of git's into an error.
     fn ask_git(&self, planned: &mut [Planned<'_>]) -> Result<()> {
         let asked = planned.iter().filter_map(|file| {
-            let target = file.target()?;
+            let target = file.place()?;
             let has_leftover = target.dir.has(&temporary(&target.name));
             let own = [file.path.to_owned()].into_iter();
             let above = directories_above(file.path).map(str::to_owned);
@@ -417,7 +421,7 @@ impl<'a> Files<'a> {
         let asked: Vec<&str> = asked.iter().map(String::as_str).collect();
         let tracked = self.worktree.tracked(&asked)?;
         for file in planned {
-            if let Some(target) = file.target()
+            if let Some(target) = file.place()
                 && let Some(problem) = self.problem_of_git(file, target, &tracked)
             {
                 file.change = Err(problem);
@@ -479,14 +483,18 @@ impl<'a> Planned<'a> {
         }
     }
 
-    /// The place of a file that is to be changed.
-    fn target(&self) -> Option<&Target> {
+    /// The place of a file that is not as it should be.
+    fn place(&self) -> Option<&Target> {
         match (&self.change, &self.way) {
-            (Ok(Change::Make(..) | Change::Replace(..) | Change::Remove(_)), Some(Way::To(it))) => {
-                Some(it)
-            }
+            (Ok(Change::Nothing | Change::Absent), _) => None,
+            (_, Some(Way::To(target))) => Some(target),
             _ => None,
         }
+    }
+
+    /// The place of a file that is to be changed.
+    fn target(&self) -> Option<&Target> {
+        self.place().filter(|_| self.change.is_ok())
     }
 
     /// Its template.
@@ -609,8 +617,7 @@ impl<'a> PlannedFiles<'a> {
                 Ok(again) => self.note(again.as_ref().unwrap_or(file), &mut done),
                 Err(error) => {
                     if manners.tells_obstacles || file.change.is_ok() {
-                        let again = format!("run `{}`", worktree.by_hand());
-                        session.narrator.warn(error.remedy_or(&again));
+                        session.narrator.warn(error.then_run(&worktree.by_hand()));
                     }
                     if self.files.has_ours(file.path, &file.aim) {
                         done.has_failed = true;
@@ -738,3 +745,6 @@ impl WrittenFiles {
 fn directories_above(path: &str) -> impl Iterator<Item = &str> {
     path.match_indices('/').map(|(end, _)| &path[..end])
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,6 +17,8 @@ pub const LIMIT: usize = 256 * 1024;
 pub struct Target {
     pub dir: Dir,
     pub name: String,
+    /// What cannot be done if something is in the way.
+    pub purpose: &'static str,
 }
 
 /// Where a path leads.
@@ -57,7 +59,11 @@ impl Target {
                 );
             }
         }
-        Ok(Way::To(Target { dir, name }))
+        Ok(Way::To(Target {
+            dir,
+            name,
+            purpose: "write the ports to",
+        }))
     }
 
     pub fn path(&self) -> PathBuf {
@@ -124,22 +130,25 @@ impl Target {
 
     /// The error of a file that is not written, and why.
     pub fn left_alone(&self, cause: impl std::fmt::Display) -> Error {
-        Error::at("write the ports to", &self.path(), cause)
+        Error::at(self.purpose, &self.path(), cause)
     }
 
     /// The same for an error of the system; for `map_err`.
     pub fn could_not(&self) -> impl FnOnce(io::Error) -> Error {
-        let path = self.path();
+        let (path, purpose) = (self.path(), self.purpose);
         move |error| {
             let remedy = match error.kind() {
                 io::ErrorKind::ResourceBusy => {
                     "a file that is mounted by itself cannot be replaced: mount its directory instead, or take it out of the config"
                 }
-                io::ErrorKind::WouldBlock => "run `worktree-ports-hook` when that is done",
+                io::ErrorKind::WouldBlock => "wait until it is done",
                 io::ErrorKind::FileTooLarge => "make it smaller, or take it out of the config",
-                _ => return Error::could_not("write the ports to", &path)(error),
+                _ => return Error::could_not(purpose, &path)(error),
             };
-            Error::could_not("write the ports to", &path)(error).remedy(remedy)
+            Error::could_not(purpose, &path)(error).remedy(remedy)
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

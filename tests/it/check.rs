@@ -32,8 +32,9 @@ const FEW_SLOTS: [(&str, u16); 2] = [("cloud", 32_690), ("near", 32_700)];
 
 #[track_caller]
 fn assert_content(sandbox: &Sandbox) {
-    let run = sandbox.run("repo", &["--check"]).exits(0).tells_nothing();
-    assert_eq!(run.stdout, "");
+    let run = sandbox.run("repo", &["--check"]);
+    assert_eq!((run.code(), &*run.stdout), (Some(0), ""), "{run}");
+    assert_eq!(run.stderr, "worktree-ports: no problems found\n");
 }
 
 /// Runs a command as a user would who copied it: with a shell, and the program on the PATH.
@@ -47,28 +48,40 @@ pub fn run_as_printed(sandbox: &Sandbox, at: &str, command: &str) -> Run {
     Sandbox::finish(shell)
 }
 
-/// The command of a problem: what stands in backticks behind `run`, the last one where there are
-/// several cases.
+/// The command of a remedy: what stands in backticks behind `run`, the last one if there are several
+/// cases.
 #[track_caller]
-pub fn command_of(problem: &str) -> &str {
-    let command = problem
+pub fn command_of(remedy: &str) -> &str {
+    let command = remedy
         .split_once("; run `")
-        .or_else(|| problem.rsplit_once("run `"))
+        .or_else(|| remedy.rsplit_once("run `"))
         .and_then(|(_, rest)| rest.split_once('`'));
     command
-        .unwrap_or_else(|| panic!("no command in {problem}"))
+        .unwrap_or_else(|| panic!("no command in {remedy}"))
         .0
 }
 
-/// The one problem of a sandbox.
+/// The problems that `--check` has printed, each with its remedy.
 #[track_caller]
-fn problem_of(sandbox: &Sandbox) -> String {
+pub fn problems_in(printed: &str) -> Vec<(&str, &str)> {
+    let lines: Vec<&str> = printed.lines().collect();
+    let pairs = lines.chunks(2).map(|pair| match pair {
+        [what, remedy] if !what.starts_with(' ') && remedy.starts_with("    ") => {
+            (*what, remedy.trim_start())
+        }
+        _ => panic!("no problem with a remedy: {pair:?} in\n{printed}"),
+    });
+    pairs.collect()
+}
+
+/// The one problem of a sandbox, and its remedy.
+#[track_caller]
+fn problem_of(sandbox: &Sandbox) -> (String, String) {
     let run = sandbox.run("repo", &["--check"]).exits(1);
-    let lines: Vec<&str> = run.stdout.lines().collect();
-    let [problem] = lines[..] else {
+    let [(what, remedy)] = problems_in(&run.stdout)[..] else {
         panic!("not one problem in\n{run}");
     };
-    problem.to_owned()
+    (what.to_owned(), remedy.to_owned())
 }
 
 fn port_file_in(sandbox: &Sandbox, worktree: &str) -> String {
@@ -98,10 +111,17 @@ type Mend = fn(&Sandbox, &Run);
 
 /// Runs all that is printed, in its order.
 fn as_printed(sandbox: &Sandbox, check: &Run) {
-    for problem in check.stdout.lines() {
-        for command in commands_in(problem) {
+    for (_, remedy) in problems_in(&check.stdout) {
+        for command in commands_in(remedy) {
             run_as_printed(sandbox, "repo", command).exits(0);
         }
+    }
+}
+
+/// Runs the first command of each problem: the others say what to do instead.
+fn by_the_first_command(sandbox: &Sandbox, check: &Run) {
+    for (_, remedy) in problems_in(&check.stdout) {
+        run_as_printed(sandbox, "repo", command_of(remedy)).exits(0);
     }
 }
 
@@ -111,13 +131,21 @@ fn by_the_last_command(sandbox: &Sandbox, check: &Run) {
     run_as_printed(sandbox, "repo", command).exits(0);
 }
 
-/// The commands in the remedies of `text`: what stands there in backticks and begins with one.
-fn commands_in(text: &str) -> Vec<&str> {
-    let programs = ["worktree-ports-hook", "git", "chmod", "mkdir", "cp", "cd"];
-    let remedy = text.split_once("; ").map_or("", |(_, remedy)| remedy);
+/// The commands in a remedy: what stands there in backticks and begins with one.
+fn commands_in(remedy: &str) -> Vec<&str> {
+    let programs = [
+        "worktree-ports-hook ",
+        "git ",
+        "chmod ",
+        "mkdir ",
+        "printf ",
+        "cp ",
+        "cd ",
+        "rm ",
+    ];
     let quoted = remedy.split('`').skip(1).step_by(2);
     quoted
-        .filter(|quoted| programs.contains(&quoted.split(' ').next().unwrap()))
+        .filter(|quoted| programs.iter().any(|program| quoted.starts_with(program)))
         .collect()
 }
 
@@ -151,8 +179,24 @@ const SITUATIONS: &[Situation] = &[
     (
         "foreign",
         |sandbox| sandbox.write(format!("a/{PORT_FILE}"), r#"{"app": 3010}"#),
-        &["{A} belongs to another tool"],
+        &["{A} belongs to another tool", "--reallocate` to replace it"],
         as_printed,
+    ),
+    (
+        "foreign, with ports that can be taken over",
+        |sandbox| {
+            sandbox.run("a", &["--release"]).exits(0);
+            let file = sandbox.with_ports(r#"{"ports": {"cloud": @17}}"#);
+            sandbox.write(format!("a/{PORT_FILE}"), file);
+        },
+        &[
+            "{A} belongs to another tool",
+            "--adopt` to take its ports over",
+        ],
+        |sandbox, check| {
+            by_the_first_command(sandbox, check);
+            assert_eq!(sandbox.ports("a"), [sandbox.port(17)]);
+        },
     ),
     (
         "tracked",
@@ -174,7 +218,7 @@ const SITUATIONS: &[Situation] = &[
     (
         "a port that two have",
         name_the_ports_of_b_in_a,
-        &["is also assigned to a (cloud)"],
+        &["{b} has what others have too: port", "of a (cloud)"],
         as_printed,
     ),
     (
@@ -187,7 +231,7 @@ const SITUATIONS: &[Situation] = &[
             );
             sandbox.run("a", &[]).exits(0);
         },
-        &["slot 2 of {b} is also assigned to a"],
+        &["{b} has what others have too: slot 2 of a"],
         as_printed,
     ),
     (
@@ -213,7 +257,10 @@ const SITUATIONS: &[Situation] = &[
     (
         "ignored, but for a rule that says otherwise",
         |sandbox| sandbox.write("a/.gitignore", format!("!/{PORT_FILE}\n")),
-        &["git does not ignore {A}, by the rule", "; remove that rule"],
+        &[
+            "git does not ignore {A}, by the rule",
+            "    remove that rule",
+        ],
         |sandbox, _| fs::remove_file(sandbox.path("a/.gitignore")).unwrap(),
     ),
     (
@@ -236,31 +283,16 @@ const SITUATIONS: &[Situation] = &[
         as_printed,
     ),
     (
-        "a base port that the config has changed",
-        |sandbox| sandbox.configure("a", config(&[("cloud", sandbox.port(12))]).step(1)),
-        &["in {A} is not the one of slot 1 by the config"],
-        as_printed,
-    ),
-    (
-        "a base port that the config has changed, and a new service",
-        |sandbox| {
-            let services = [("cloud", sandbox.port(12)), ("new", sandbox.port(60))];
-            sandbox.configure("a", config(&services).step(1));
-        },
-        &["in {A} is not the one of slot 1 by the config"],
-        as_printed,
-    ),
-    (
         "a URL that the config has changed",
         |sandbox| {
             let config = base_config(sandbox).url("cloud_url", "http://localhost:{cloud}");
             sandbox.configure("a", config);
         },
-        &["the URLs in {A} are not those of the config"],
+        &["{A} does not say what the config says now"],
         as_printed,
     ),
     (
-        "slots that are lost",
+        "a config that leaves too few slots",
         |sandbox| {
             sandbox.configure("repo", config(&FEW_SLOTS).step(10));
             for at in ["repo", "a", "b"] {
@@ -269,20 +301,10 @@ const SITUATIONS: &[Situation] = &[
             sandbox.run("repo", &["--all"]).exits(0);
         },
         &[
-            "only 4 worktrees can have ports at the same time",
-            "set `step` to 11, then",
+            "only 4 worktrees can have ports at the same time: with `step` 10 in",
+            "    set `step` to 11",
         ],
-        |sandbox, check| {
-            sandbox.configure("repo", config(&FEW_SLOTS).step(11));
-            assert!(
-                check
-                    .stdout
-                    .contains("`worktree-ports-hook --reallocate` in every worktree")
-            );
-            for at in ["repo", "a", "b"] {
-                run_as_printed(sandbox, at, "worktree-ports-hook --reallocate").exits(0);
-            }
-        },
+        |sandbox, _| sandbox.configure("repo", config(&FEW_SLOTS).step(11)),
     ),
     (
         "a record that is missing",
@@ -317,6 +339,81 @@ const SITUATIONS: &[Situation] = &[
         as_printed,
     ),
     (
+        "an env file that was copied from another worktree",
+        |sandbox| {
+            write_env_files(sandbox);
+            fs::copy(sandbox.path("b/.env"), sandbox.path("a/.env")).unwrap();
+        },
+        &["a/.env` is not up to date"],
+        as_printed,
+    ),
+    (
+        "an env file with half a block",
+        |sandbox| {
+            write_env_files(sandbox);
+            let text = fs::read_to_string(sandbox.path("a/.env")).unwrap();
+            sandbox.write("a/.env", text.replace("# <<< worktree-ports <<<\n", ""));
+        },
+        &[
+            "a/.env`: line 1 is one mark of a block",
+            "    delete what is left of that block",
+        ],
+        |sandbox, _| {
+            fs::remove_file(sandbox.path("a/.env")).unwrap();
+            sandbox.run("a", &[]).exits(0);
+        },
+    ),
+    (
+        "an env file with a value of the user's that spans lines",
+        |sandbox| {
+            write_env_files(sandbox);
+            let text = fs::read_to_string(sandbox.path("a/.env")).unwrap();
+            sandbox.write("a/.env", text + "WEB_PORT=\"1\n2\"\n");
+        },
+        &["`WEB_PORT` is set twice in", "    delete those lines from"],
+        |sandbox, _| {
+            let text = fs::read_to_string(sandbox.path("a/.env")).unwrap();
+            sandbox.write("a/.env", text.replace("WEB_PORT=\"1\n2\"\n", ""));
+        },
+    ),
+    (
+        "an env file that git does not ignore any more",
+        |sandbox| {
+            write_env_files(sandbox);
+            let exclude = sandbox.path("repo/.git/info/exclude");
+            let text = fs::read_to_string(&exclude).unwrap();
+            sandbox.write(&exclude, text.replace("/.env\n", ""));
+        },
+        &[
+            "git does not ignore",
+            "repo/.env`, `",
+            "a/.env`, `",
+            "b/.env`",
+        ],
+        as_printed,
+    ),
+    (
+        "an env file that git does not ignore, with one of the user's in another worktree",
+        |sandbox| {
+            write_env_files(sandbox);
+            let exclude = sandbox.path("repo/.git/info/exclude");
+            let text = fs::read_to_string(&exclude).unwrap();
+            sandbox.write(&exclude, text.replace("/.env\n", ""));
+            for at in ["repo", "b"] {
+                sandbox.run(at, &["--release"]).exits(0);
+            }
+            sandbox.write("b/.env", "SECRET=1\n");
+        },
+        &["git does not ignore", "a/.env`", "a/.gitignore`"],
+        as_printed,
+    ),
+    (
+        "what a kill has left",
+        |sandbox| sandbox.write("a/.worktree-ports.json.worktree-ports.tmp", "{"),
+        &["an interrupted run has left temporary files in {a}"],
+        as_printed,
+    ),
+    (
         "an env file that is gone",
         |sandbox| {
             write_env_files(sandbox);
@@ -333,7 +430,11 @@ const SITUATIONS: &[Situation] = &[
             symlink("../repo/.env", sandbox.path("a/.env")).unwrap();
         },
         &["a/.env`: it is a symbolic link", "copy the file"],
-        as_printed,
+        |sandbox, check| {
+            as_printed(sandbox, check);
+            // The copy has the block of the main worktree.
+            sandbox.run("a", &[]).exits(0);
+        },
     ),
     (
         "an env file that git tracks",
@@ -341,6 +442,15 @@ const SITUATIONS: &[Situation] = &[
             sandbox.write("a/.env", "DEBUG=1\n");
             sandbox.git("a", &["add", "--force", ".env"]);
             configure_env_file(sandbox);
+        },
+        &["a/.env`: git tracks it"],
+        as_printed,
+    ),
+    (
+        "an env file with our block that git has come to track",
+        |sandbox| {
+            write_env_files(sandbox);
+            sandbox.git("a", &["add", "--force", ".env"]);
         },
         &["a/.env`: git tracks it"],
         as_printed,
@@ -357,9 +467,25 @@ const SITUATIONS: &[Situation] = &[
         &[
             "the worktree at {a} is not there",
             "if it is gone for good, run `git -C ",
-            "where all other worktrees can be seen",
         ],
         by_the_last_command,
+    ),
+    (
+        "a locked worktree that is gone for good",
+        |sandbox| {
+            sandbox.git("repo", &["worktree", "lock", "../a"]);
+            fs::remove_dir_all(sandbox.path("a")).unwrap();
+        },
+        &["the worktree at {a} is not there", "worktree unlock"],
+        by_the_last_command,
+    ),
+    (
+        "a repository that is bare by accident",
+        |sandbox| {
+            sandbox.git("repo", &["config", "core.bare", "true"]);
+        },
+        &["says that it is bare, but it has an index"],
+        as_printed,
     ),
     (
         "a worktree that was moved by hand",
@@ -462,7 +588,7 @@ fn each_problem_is_named_and_what_is_printed_mends_it_and_leaves_none() {
         }
         // What is wrong with one worktree is told of that one.
         if *case != "no hook, and what went with it" {
-            assert_eq!(check.stdout.lines().count(), 1, "{case}: {check}");
+            assert_eq!(problems_in(&check.stdout).len(), 1, "{case}: {check}");
         }
         mend(&sandbox, &check);
         let left = sandbox.run("repo", &["--check"]);
@@ -510,7 +636,11 @@ fn a_copied_worktree_is_told_so_and_no_call_in_it_changes_anything() {
     ];
     for call in calls {
         let run = sandbox.run("copy", call).exits(1);
-        let told = format!("{}{}", run.stdout, run.stderr);
+        let told = if call == ["--check"] {
+            &run.stdout
+        } else {
+            &run.stderr
+        };
         let is_copy = format!(
             "is a copy of the worktree at `{}",
             sandbox.path("a").display()
@@ -561,10 +691,10 @@ fn of_those_that_name_one_port_the_main_worktree_and_the_first_stay() {
         sandbox.port_file("a").replace(r#""a""#, "null"),
     );
     let run = sandbox.run("a", &["--check"]).exits(1);
-    // Each with each of those before it, and the record of the main worktree.
-    assert_eq!(run.stdout.lines().count(), 1 + 1 + 2 + 3, "{run}");
-    for problem in run.stdout.lines() {
-        run_as_printed(&sandbox, "home", command_of(problem)).exits(0);
+    // One of each that is to move, and the record of the main worktree.
+    assert_eq!(problems_in(&run.stdout).len(), 4, "{run}");
+    for (_, remedy) in problems_in(&run.stdout) {
+        run_as_printed(&sandbox, "home", command_of(remedy)).exits(0);
     }
     assert_content(&sandbox);
     let ports = ["repo", "a", "b", "c"].map(|name| sandbox.ports(name));
@@ -582,9 +712,9 @@ fn every_problem_is_named_at_once_also_in_a_path_that_a_shell_would_split() {
     sandbox.run("repo", &["--uninstall"]).exits(0);
     let run = sandbox.run("repo", &["--check"]).exits(1);
     // The hook, those two files, and the records of the others.
-    assert_eq!(run.stdout.lines().count(), 5, "{run}");
-    for problem in run.stdout.lines() {
-        run_as_printed(&sandbox, "home", command_of(problem)).exits(0);
+    assert_eq!(problems_in(&run.stdout).len(), 5, "{run}");
+    for (_, remedy) in problems_in(&run.stdout) {
+        run_as_printed(&sandbox, "home", command_of(remedy)).exits(0);
     }
     assert_content(&sandbox);
 }
@@ -593,7 +723,8 @@ fn every_problem_is_named_at_once_also_in_a_path_that_a_shell_would_split() {
 fn a_config_that_is_not_valid_is_named_once_wherever_it_is_used() {
     let sandbox = content();
     sandbox.configure("repo", r#"{ "services": { "web": 80 } }"#);
-    let problem = problem_of(&sandbox);
+    let (what, remedy) = problem_of(&sandbox);
+    let problem = format!("{what} {remedy}");
     let path = sandbox.path("repo").join(CONFIG);
     for part in [
         &path.display().to_string(),
@@ -607,7 +738,8 @@ fn a_config_that_is_not_valid_is_named_once_wherever_it_is_used() {
     assert_content(&sandbox);
 
     sandbox.configure("a", "{");
-    assert!(problem_of(&sandbox).contains(&sandbox.path("a").join(CONFIG).display().to_string()));
+    let (what, _) = problem_of(&sandbox);
+    assert!(what.contains(&sandbox.path("a").join(CONFIG).display().to_string()));
 }
 
 #[test]
@@ -615,15 +747,12 @@ fn a_hooks_path_that_hides_the_hook_is_named_and_what_install_prints_mends_it() 
     let sandbox = sandbox_with_git(OLD);
     sandbox.run("repo", &["--install"]).exits(0);
     sandbox.git("repo", &["config", "core.hooksPath", ".githooks"]);
-    let problem = problem_of(&sandbox);
-    assert!(
-        problem.contains("`core.hooksPath` hides the hook"),
-        "{problem}"
-    );
-    let told = run_as_printed(&sandbox, "repo", command_of(&problem)).exits(3);
+    let (what, remedy) = problem_of(&sandbox);
+    assert!(what.contains("core.hooksPath"), "{what}");
+    let told = run_as_printed(&sandbox, "repo", command_of(&remedy)).exits(3);
     let hook = sandbox.path("repo/.githooks/post-checkout");
     assert!(told.stderr.contains(&hook.display().to_string()), "{told}");
-    sandbox.write(&hook, format!("#!/bin/sh\n{}", told.stdout));
+    sandbox.write(&hook, &told.stdout);
     set_mode(&hook, 0o755);
     assert_content(&sandbox);
     sandbox.git("repo", &["add", "."]);

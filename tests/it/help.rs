@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
 
-use crate::support::{PROGRAM, tool};
+use crate::support::{PROGRAM, Sandbox, tool};
 
 fn printed(arguments: &[&str]) -> String {
     let output = Command::new(PROGRAM).args(arguments).output().unwrap();
@@ -66,6 +66,20 @@ fn completions_for_each_shell_and_the_manual_page_have_every_option() {
     for option in options() {
         assert!(page.contains(&option), "no {option}");
     }
+    let sections = [
+        "SYNOPSIS",
+        "EXAMPLES",
+        "ENVIRONMENT",
+        "EXIT STATUS",
+        "FILES",
+    ];
+    for section in sections {
+        let heading = [format!(".SH {section}\n"), format!(".SH \"{section}\"\n")];
+        assert!(
+            heading.iter().any(|it| page.contains(it)),
+            "no {section} in\n{page}"
+        );
+    }
 }
 
 /// Runs `script` in a shell that completes for this program, and returns what it prints.
@@ -124,4 +138,78 @@ fn the_nearest_option_is_suggested_for_an_unknown_one() {
         told.contains("a similar argument exists: '--list'"),
         "{told}"
     );
+}
+
+#[test]
+fn a_word_without_a_dash_is_wrong_usage_that_names_the_option() {
+    let table = [
+        (&["list"][..], "'--list'"),
+        (&["status"], "'--list'"),
+        (&["lst"], "'--list'"),
+        (&["install"], "'--install'"),
+        (&["check"], "'--check'"),
+        (&["-C", ".", "release"], "'--release'"),
+        (&["--json", "adopt"], "'--adopt'"),
+        (&["frobnicate"], "every mode is an option"),
+        (&["0", "1", "1"], "every mode is an option"),
+    ];
+    for (arguments, told) in table {
+        let output = Command::new(PROGRAM).args(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            stderr.contains(told) && output.stdout.is_empty(),
+            "{stderr}"
+        );
+    }
+}
+
+/// What a shell completes behind these words, in a directory with a port file.
+fn completed(shell: &str, words: &[&str]) -> String {
+    let sandbox = Sandbox::without_hook();
+    sandbox.run("repo", &[]).exits(0);
+    let repo = sandbox.path("repo");
+    let (words, count) = (words.join(" "), words.len());
+    let script = match shell {
+        "fish" => format!(
+            "cd {}; complete -C'worktree-ports-hook {words}'",
+            repo.display()
+        ),
+        _ => format!(
+            "cd {}; COMP_WORDS=(worktree-ports-hook {words}); COMP_CWORD={count}
+             f=$(complete -p worktree-ports-hook | sed 's/.*-F \\([^ ]*\\).*/\\1/')
+             $f worktree-ports-hook \"${{COMP_WORDS[COMP_CWORD]}}\" ''; echo \"${{COMPREPLY[@]}}\"",
+            repo.display()
+        ),
+    };
+    in_shell(shell, &script)
+}
+
+#[test]
+#[ignore = "needs bash"]
+fn bash_completes_the_names_of_get_and_the_command_of_exec() {
+    assert_eq!(completed("bash", &["--get", "clou"]), "cloud cloud_url\n");
+    assert!(completed("bash", &["--exec", "bas"]).contains("bash"));
+}
+
+#[test]
+#[ignore = "needs fish"]
+fn fish_completes_the_names_of_get_and_the_command_of_exec() {
+    assert_eq!(completed("fish", &["--get", "clou"]), "cloud\ncloud_url\n");
+    assert!(completed("fish", &["--exec", "bas"]).contains("bash"));
+}
+
+#[test]
+#[ignore = "needs zsh"]
+fn zsh_reads_the_names_of_get_from_the_port_file() {
+    let sandbox = Sandbox::without_hook();
+    sandbox.run("repo", &[]).exits(0);
+    let completions = printed(&["--completions", "zsh"]);
+    assert!(completions.contains("($(_worktree_ports_hook_names))"));
+    assert!(completions.contains(":*::command:_normal'"));
+    let mut command = sandbox.command(tool("zsh"), "repo");
+    let script = format!("compdef() {{ :; }}\n{completions}\n_worktree_ports_hook_names");
+    command.args(["-f", "-c", &script]);
+    let names = Sandbox::finish(command).exits(0).tells_nothing().stdout;
+    assert_eq!(names, "slot\ncloud\ncloud_url\n");
 }

@@ -199,7 +199,7 @@ fn an_earlier_run_that_was_half_finished_is_finished() {
         |sandbox: &Sandbox, record: &str| fs::remove_file(sandbox.path(record)).unwrap(),
         |sandbox: &Sandbox, record: &str| sandbox.write(record, ""),
         |sandbox: &Sandbox, _: &str| {
-            sandbox.write("a/.worktree-ports.json.worktree-ports.tmp", "{")
+            sandbox.write("a/.worktree-ports.json.worktree-ports.tmp", "{");
         },
         |sandbox: &Sandbox, _: &str| fs::remove_file(sandbox.path("a/.env")).unwrap(),
     ] {

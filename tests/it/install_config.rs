@@ -482,9 +482,10 @@ fn each_problem_of_the_hook_goes_away_with_the_command_that_check_names() {
         let before = sandbox.run(at, &["--check"]).stdout;
         bring_about(&sandbox);
         let found = sandbox.run(at, &["--check"]).exits(1).stdout;
-        let line = found.lines().find(|line| line.contains(told));
-        let line = line.unwrap_or_else(|| panic!("no {told:?} in {found}"));
-        let (_, mend) = line.split_once("; run `").unwrap();
+        let mut lines = found.lines().skip_while(|line| !line.contains(told));
+        lines.next().unwrap_or_else(|| panic!("no {told:?} in {found}"));
+        // The remedy is on the next line.
+        let (_, mend) = lines.next().unwrap().split_once("run `").unwrap();
         let (mend, _) = mend.split_once('`').unwrap();
         sandbox.shell(mend, &[]).exits(0);
         assert_eq!(sandbox.run(at, &["--check"]).stdout, before, "{told}");

@@ -5,10 +5,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use crate::support::hooks::{HOOK, OLD, sandbox_with_git};
-use crate::support::{PROGRAM, Run, Sandbox};
+use crate::support::{PROGRAM, Page, Run, Sandbox};
 
-/// `install.sh` with a cargo that notes its arguments and installs the program under test.
-fn install_sh(sandbox: &Sandbox, at: &str, arguments: &[&str]) -> Run {
+/// Puts a cargo in the place of the real one that notes its arguments and installs the program under
+/// test.
+fn pretend_cargo(sandbox: &Sandbox) {
     sandbox.write_script(
         "bin/cargo",
         format!(
@@ -18,6 +19,11 @@ fn install_sh(sandbox: &Sandbox, at: &str, arguments: &[&str]) -> Run {
             sandbox.path("cargo-arguments").display()
         ),
     );
+}
+
+/// `install.sh` with that cargo.
+fn install_sh(sandbox: &Sandbox, at: &str, arguments: &[&str]) -> Run {
+    pretend_cargo(sandbox);
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("install.sh");
     let mut command = sandbox.command(script, at);
     command.args(arguments);
@@ -74,4 +80,15 @@ fn install_sh_hands_share_on() {
     let get = ["config", "--local", "worktreePorts.share"];
     assert_eq!(sandbox.git("repo", &get).stdout, "true\n");
     install_sh(&sandbox, ".", &["--shared", "repo"]).exits(2);
+}
+
+#[test]
+fn the_command_in_the_readme_installs_and_makes_a_worktree_with_ports() {
+    let sandbox = sandbox_with_git(OLD);
+    sandbox.git("home", &["clone", "--quiet", "../repo", "project"]);
+    pretend_cargo(&sandbox);
+    let mut shell = sandbox.command("sh", env!("CARGO_MANIFEST_DIR"));
+    shell.args(["-c", &Page::read("README.md").block("shell: install")]);
+    Sandbox::finish(shell).exits(0);
+    assert!(sandbox.has_port_file("home/try-ports"));
 }

@@ -71,7 +71,8 @@ fn list_shows_every_worktree_in_columns_that_align() {
 fn list_json_has_the_same_for_a_program() {
     let sandbox = Sandbox::new();
     let base = sandbox.port(10);
-    sandbox.configure("repo", two_services(&sandbox));
+    let config = two_services(&sandbox).url("web_url", "http://localhost:{web}");
+    sandbox.configure("repo", config);
     sandbox.add("a");
     sandbox.git("a", &["checkout", "--quiet", "--detach"]);
     let _listener = listen(base + 3);
@@ -79,11 +80,12 @@ fn list_json_has_the_same_for_a_program() {
     let expected = serde_json::json!([
         {
             "worktree": null, "branch": "main", "path": sandbox.path("repo"), "state": "none",
-            "slot": null, "ports": {}, "listening": [],
+            "slot": null, "ports": {}, "urls": {}, "listening": [],
         },
         {
             "worktree": "a", "branch": null, "path": sandbox.path("a"), "state": "ok",
-            "slot": 1, "ports": { "web": base + 2, "db": base + 3 }, "listening": ["db"],
+            "slot": 1, "ports": { "web": base + 2, "db": base + 3 },
+            "urls": { "web_url": format!("http://localhost:{}", base + 2) }, "listening": ["db"],
         },
     ]);
     assert_eq!(run.json(), expected);
@@ -121,7 +123,8 @@ fn each_state_is_a_word() {
         word("duplicate", "ok"),
         word("foreign", "foreign"),
         word("missing", "none"),
-        word("tracked", "tracked"),
+        // To ask git for each worktree is for `--check`.
+        word("tracked", "ok"),
     ]);
     assert_eq!(states(&sandbox), expected);
 
@@ -148,7 +151,53 @@ fn a_worktree_that_is_gone_is_shown_as_gone() {
     sandbox.add("a");
     fs::remove_dir_all(sandbox.path("a")).unwrap();
     let run = sandbox.run("repo", &["--list"]).exits(0);
-    assert!(run.stdout.contains("../a (gone)"), "{run}");
+    let line = run.stdout.lines().find(|line| line.contains("../a"));
+    assert!(line.unwrap().ends_with("gone"), "{run}");
+    let ports = sandbox.with_ports("cloud @1");
+    assert!(
+        line.unwrap().contains(&ports),
+        "what its record names: {run}"
+    );
+}
+
+#[test]
+fn what_the_config_says_no_longer_is_outdated_until_it_is_written() {
+    type Change = fn(&Sandbox);
+    let table: [(&str, Change); 5] = [
+        ("a service", |sandbox| {
+            let config = sandbox.config(&["cloud", "api"]);
+            sandbox.configure("repo", config.env_file(".env", &[("PORT", "{cloud}")]));
+        }),
+        ("an env file", |sandbox| sandbox.write("a/.env", "# mine\n")),
+        ("a new env file", |sandbox| {
+            let config = sandbox
+                .config(&["cloud"])
+                .env_file(".env", &[("PORT", "{cloud}")]);
+            sandbox.configure("repo", config.env_file(".env.local", &[]));
+        }),
+        ("a URL", |sandbox| {
+            let config = sandbox
+                .config(&["cloud"])
+                .env_file(".env", &[("PORT", "{cloud}")]);
+            sandbox.configure("repo", config.url("x_url", "http://localhost:{cloud}"));
+        }),
+        ("the record", |sandbox| {
+            fs::remove_file(sandbox.path("repo/.git/worktrees/a/worktree-ports.json")).unwrap();
+        }),
+    ];
+    let sandbox = Sandbox::new();
+    let config = sandbox
+        .config(&["cloud"])
+        .env_file(".env", &[("PORT", "{cloud}")]);
+    sandbox.configure("repo", config);
+    sandbox.add("a");
+    for (what, change) in table {
+        assert_eq!(states(&sandbox)["a"], "ok", "before {what}");
+        change(&sandbox);
+        assert_eq!(states(&sandbox)["a"], "outdated", "{what}");
+        sandbox.run("a", &[]).exits(0);
+    }
+    assert_eq!(states(&sandbox)["a"], "ok");
 }
 
 #[test]
@@ -157,8 +206,7 @@ fn a_worktree_whose_index_is_broken_does_not_hide_the_others() {
     sandbox.add("a");
     sandbox.add("b");
     sandbox.write("repo/.git/worktrees/a/index", "broken");
-    let run = sandbox.run("repo", &["--list"]).exits(0);
-    let run = run.tells(&["warning", "index"]);
+    let run = sandbox.run("repo", &["--list"]).exits(0).tells_nothing();
     assert!(
         run.stdout.contains(&sandbox.with_ports("cloud @2")),
         "{run}"
@@ -272,14 +320,79 @@ fn list_on_terminal(sandbox: &Sandbox, columns: u16, variables: &[(&str, &str)])
     run
 }
 
+/// `text` without escape sequences: those that colour, and those that link.
+#[cfg(target_os = "linux")]
+fn plain(text: &str) -> String {
+    let mut plain = String::new();
+    for part in text.split('\x1b') {
+        let behind = match part.as_bytes().first() {
+            Some(b'[') => part.split_once('m').map_or("", |(_, behind)| behind),
+            Some(b']') => "",
+            Some(b'\\') => &part[1..],
+            _ => part,
+        };
+        plain += behind;
+    }
+    plain
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+#[ignore = "needs script"]
+fn twelve_worktrees_with_three_services_fit_80_columns() {
+    let sandbox = Sandbox::new();
+    let config = sandbox.config(&["web", "api", "postgres"]);
+    sandbox.configure("repo", config.url("web_url", "http://localhost:{web}"));
+    sandbox.run("repo", &[]).exits(0);
+    for i in 0..9 {
+        sandbox.add(&format!("payments-3ds-flow-{i}"));
+    }
+    let add = |branch: &str, name: &str| {
+        let path = format!("../{name}");
+        sandbox.git("repo", &["worktree", "add", "--quiet", "-b", branch, &path]);
+    };
+    add("feature/checkout-redesign-of-the-year", "checkout");
+    add("\u{65e5}\u{672c}\u{8a9e}", "\u{65e5}\u{672c}");
+    sandbox.git(
+        "repo",
+        &["worktree", "move", "../checkout", "../somewhere-else"],
+    );
+    let [web, api, postgres] = sandbox.bundle(1);
+    let _listeners = [web, api, postgres].map(listen);
+    let listed = list_on_terminal(&sandbox, 80, &[]).stdout;
+    let text = plain(&listed);
+    for line in text.lines() {
+        let wide = line
+            .chars()
+            .filter(|c| *c >= '\u{1100}' && *c != '\u{2026}')
+            .count();
+        assert!(line.chars().count() + wide <= 80, "{line:?} in\n{text}");
+    }
+    let row = format!("payments-3ds-flow-0  1     web {web}*, api {api}*, postgres {postgres}*");
+    for part in [
+        &row,
+        "feature/checkout-redesign-of-the-year",
+        "../somewhere-else",
+        "\u{65e5}\u{672c}\u{8a9e}",
+    ] {
+        assert!(text.contains(part), "no {part} in\n{text}");
+    }
+    // Branch and path are where they differ from the id alone.
+    assert_eq!(text.matches("payments-3ds-flow-1").count(), 1, "{text}");
+    let link = format!("\x1b]8;;http://localhost:{web}\x1b\\{web}\x1b]8;;\x1b\\");
+    assert!(listed.contains(&link), "{listed:?}");
+    let is_full = sandbox.run("repo", &["--list"]).exits(0).stdout;
+    assert!(is_full.contains("../payments-3ds-flow-1 ") && !is_full.contains('\x1b'));
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 #[ignore = "needs script"]
 fn colour_is_for_a_terminal_alone_and_for_those_who_want_it() {
     let sandbox = Sandbox::new();
     sandbox.add("a");
-    let plain = sandbox.run("repo", &["--list"]).exits(0).stdout;
-    assert!(!plain.contains('\x1b'));
+    let piped = sandbox.run("repo", &["--list"]).exits(0).stdout;
+    assert!(!piped.contains('\x1b'));
     let coloured = list_on_terminal(&sandbox, 100, &[]).stdout;
     assert!(coloured.contains("\x1b[32mok\x1b[0m"), "{coloured}");
     // An empty NO_COLOR is none: https://no-color.org
@@ -287,12 +400,8 @@ fn colour_is_for_a_terminal_alone_and_for_those_who_want_it() {
         list_on_terminal(&sandbox, 100, &[("NO_COLOR", "")]).stdout,
         coloured
     );
-    assert_eq!(
-        list_on_terminal(&sandbox, 100, &[("NO_COLOR", "1")]).stdout,
-        plain
-    );
-    let uncoloured = coloured.replace("\x1b[32m", "").replace("\x1b[2m", "");
-    assert_eq!(uncoloured.replace("\x1b[0m", ""), plain);
+    let uncoloured = list_on_terminal(&sandbox, 100, &[("NO_COLOR", "1")]).stdout;
+    assert!(!uncoloured.contains("\x1b["), "{uncoloured}");
 }
 
 #[cfg(target_os = "linux")]
@@ -301,30 +410,50 @@ fn colour_is_for_a_terminal_alone_and_for_those_who_want_it() {
 fn a_terminal_that_is_too_narrow_for_the_table_gets_a_block_for_each_worktree() {
     let sandbox = Sandbox::new();
     sandbox.add("a");
-    let table = sandbox.run("repo", &["--list"]).exits(0).stdout;
-    let width = table.lines().map(str::len).max().unwrap();
-    let on = |columns: usize| {
-        let columns = u16::try_from(columns).unwrap();
-        list_on_terminal(&sandbox, columns, &[("NO_COLOR", "1")]).stdout
-    };
-    assert!(on(width).contains("STATE"), "{}", on(width));
-    let blocks = sandbox.with_ports(
-        "\
-* main worktree: none
-    branch main
-    path .
-    slot -
-    ports -
-  a: ok
-    branch a
-    path ../a
-    slot 1
-    ports cloud @1
+    sandbox.git("repo", &["branch", "--quiet", "--move", "trunk"]);
+    let on = |columns: u16| plain(&list_on_terminal(&sandbox, columns, &[]).stdout);
+    let table = sandbox.with_ports(
+        "   WORKTREE       BRANCH  SLOT  PORTS        STATE
+*  main worktree  trunk   -     -            none
+   a                      1     cloud @1  ok
 ",
     );
-    for columns in [width - 1, 20, 1, 0] {
-        // A terminal of no columns is one whose size nobody has set.
-        let expected = if columns == 0 { &table } else { &blocks };
-        assert_eq!(on(columns), *expected, "{columns} columns");
+    let with_notes = sandbox.with_ports(
+        "   WORKTREE       SLOT  PORTS        STATE
+*  main worktree  -     -            none
+     branch trunk
+   a              1     cloud @1  ok
+",
+    );
+    let blocks = sandbox.with_ports(
+        "* main worktree: none
+     branch trunk
+     slot -
+     -
+  a: ok
+     slot 1
+     cloud @1
+",
+    );
+    fn words(text: &str) -> Vec<Vec<&str>> {
+        let lines = text.lines();
+        lines
+            .map(|line| line.split_whitespace().collect())
+            .collect()
     }
+    for (columns, expected) in [
+        (60, table),
+        (44, with_notes),
+        (20, blocks.clone()),
+        (1, blocks),
+    ] {
+        let printed = on(columns);
+        assert_eq!(
+            words(&printed),
+            words(&expected),
+            "{columns} columns:\n{printed}"
+        );
+    }
+    // Nobody has set the size of a terminal that has no columns.
+    assert!(on(0).contains("../a"), "{}", on(0));
 }

@@ -160,7 +160,7 @@ fn what_cannot_be_taken_from_main_leaves_nothing_and_a_warning() {
         }),
         ("too large", &|sandbox| sandbox.write("repo/.env", &large)),
         ("not UTF-8", &|sandbox| {
-            sandbox.write("repo/.env", b"N=J\xfcrgen\n")
+            sandbox.write("repo/.env", b"N=J\xfcrgen\n");
         }),
         ("half a block", &|sandbox| {
             sandbox.write("repo/.env", "# >>> worktree-ports: main >>>\nA=1\n");
@@ -289,9 +289,12 @@ fn only_definitions_outside_of_quotes_are_commented_out() {
     ];
     sandbox.write("a/.env", lines.map(|(line, _)| line).concat());
     sandbox.run("a", &[]).exits(0).tells_nothing();
-    let expected = lines.map(|(line, is_ours)| match is_ours {
-        true => format!("{mark}{line}"),
-        false => line.to_owned(),
+    let expected = lines.map(|(line, is_ours)| {
+        if is_ours {
+            format!("{mark}{line}")
+        } else {
+            line.to_owned()
+        }
     });
     let block = block_of(&sandbox, "a", 1);
     assert_eq!(

@@ -37,6 +37,7 @@ mod locking;
 mod managers;
 mod model;
 mod names;
+mod pages;
 mod readme;
 mod real_readers;
 mod recipes;

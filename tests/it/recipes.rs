@@ -1,12 +1,13 @@
-//! The README's recipes: each is read out of it and run with the real reader.
+//! The recipes in the documentation: each is read out of its page and run with the real reader.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::process::Command;
 
 use serde_json::Value;
 
-use crate::readme::{block, path, table};
-use crate::support::{CONFIG, Config, PORT_FILE, Run, Sandbox};
+use crate::readme::path;
+use crate::support::{CONFIG, Config, PORT_FILE, Page, Run, Sandbox, tool};
 
 /// URLs with every character that needs no quotes.
 fn shop_config(sandbox: &Sandbox) -> Config {
@@ -20,16 +21,22 @@ fn shop_config(sandbox: &Sandbox) -> Config {
         )
 }
 
-fn recipe(name: &str) -> &'static str {
-    block(&format!("recipe: {name}"))
+fn page() -> Page {
+    Page::read("docs/recipes.md")
 }
 
-/// The command in the row of the README's table of readers that starts with `name`.
 #[track_caller]
-fn reader(name: &str) -> &'static str {
-    let rows = table("| reader | command |");
+fn recipe(name: &str) -> String {
+    page().block(&format!("recipe: {name}"))
+}
+
+/// The command in the row of the table of readers that starts with `name`.
+#[track_caller]
+fn reader(name: &str) -> String {
+    let page = page();
+    let rows = page.table("| reader | command |");
     let row = rows.iter().find(|row| row[0].starts_with(name)).unwrap();
-    row[1].split('`').nth(1).unwrap()
+    row[1].split('`').nth(1).unwrap().to_owned()
 }
 
 /// A worktree `a` of the shop, with a server that writes down what it was given.
@@ -75,7 +82,7 @@ impl Shop {
         Sandbox::finish(command)
     }
 
-    fn write(&self, name: &str, content: &str) {
+    fn write(&self, name: &str, content: impl AsRef<[u8]>) {
         self.sandbox.write(format!("a/{name}"), content);
     }
 
@@ -197,7 +204,7 @@ fn the_recipe_for_just() {
     shop.assert_serves("just serve");
 }
 
-/// Runs a reader of the README's table, which must give the server every value.
+/// Runs a reader of the page's table, which must give the server every value.
 #[track_caller]
 fn assert_reads_the_env_file(name: &str) {
     let shop = Shop::new();
@@ -237,16 +244,18 @@ fn honcho_reads_a_file_of_variables() {
 fn the_recipe_for_jq() {
     let shop = Shop::new();
     let port = shop.sandbox.run("a", &["--get", "web"]).exits(0).stdout;
-    assert_eq!(shop.sh(reader("jq")).exits(0).stdout, port);
+    assert_eq!(shop.sh(&reader("jq")).exits(0).stdout, port);
 }
 
 #[test]
 #[ignore = "needs docker-compose"]
 fn docker_compose_reads_a_file_of_variables() {
     let shop = Shop::new();
-    shop.write("compose.yaml", block("file: compose.yaml"));
-    shop.sh(recipe("env-file")).exits(0);
-    let command = reader("docker compose").strip_suffix(" up").unwrap();
+    let quick_start = Page::read("README.md");
+    shop.write("compose.yaml", quick_start.block("file: compose.yaml"));
+    shop.sh(&recipe("env-file")).exits(0);
+    let command = reader("docker compose");
+    let command = command.strip_suffix(" up").unwrap();
     let command = command.replacen("docker compose", "docker-compose", 1);
     let config = shop.sh(&format!("{command} config")).exits(0).stdout;
     for service in ["web", "api", "postgres"] {
@@ -269,10 +278,143 @@ fn the_recipe_for_github_actions() {
 fn a_port_file_stays_out_of_the_way_of_its_readers() {
     // `.env.ports` is the user's to ignore, the port file is not.
     let shop = Shop::new();
-    shop.sh(recipe("env-file")).exits(0);
+    shop.sh(&recipe("env-file")).exits(0);
     let status = shop.sandbox.git("a", &["status", "--porcelain"]).stdout;
     assert!(
         status.contains(".env.ports") && !status.contains(PORT_FILE),
         "{status}"
+    );
+}
+
+/// A worktree `a` by a config of the page.
+struct Project {
+    sandbox: Sandbox,
+}
+
+impl Project {
+    /// With a port of the sandbox's own in the place of `port`, the base port of `web`.
+    fn with_config(name: &str, port: &str) -> Project {
+        let sandbox = Sandbox::without_hook();
+        let config = page().block(&format!("config: {name}"));
+        sandbox.configure("repo", config.replace(port, &sandbox.port(0).to_string()));
+        sandbox.add("a");
+        Project { sandbox }
+    }
+
+    /// Makes a program that prints its arguments and the variable PORT.
+    fn pretend(&self, path: &str) {
+        let script = "#!/bin/sh\necho \"$*\" PORT=$PORT\n";
+        self.sandbox.write_script(path, script);
+    }
+
+    fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        self.sandbox.write(format!("a/{name}"), content);
+    }
+
+    /// What a script prints, with the programs of the sandbox on the PATH too.
+    #[track_caller]
+    fn sh(&self, script: &str) -> String {
+        let bin = self.sandbox.path("bin");
+        let mut command = self.sandbox.command("sh", "a");
+        let script = format!("PATH='{}':$PATH\n{script}", bin.display());
+        command.args(["-e", "-c", &script]).env("PATH", path());
+        let run = Sandbox::finish(command).exits(0);
+        run.stdout.trim_end().to_owned()
+    }
+
+    fn port(&self) -> String {
+        let get = self.sandbox.run("a", &["--get", "web"]).exits(0);
+        get.stdout.trim_end().to_owned()
+    }
+}
+
+#[test]
+#[ignore = "needs npm"]
+fn the_recipe_for_next_js() {
+    let project = Project::with_config("vite", "5173");
+    project.pretend("bin/next");
+    project.write("package.json", recipe("next"));
+    let printed = project.sh("npm run --silent dev");
+    assert!(
+        printed.starts_with(&format!("dev --port {}", project.port())),
+        "{printed}"
+    );
+}
+
+#[test]
+#[ignore = "needs vite"]
+fn the_recipe_for_vite() {
+    let project = Project::with_config("vite", "5173");
+    project.write("vite.config.mjs", recipe("vite"));
+    let vite = tool("vite");
+    let modules = vite.parent().unwrap().parent().unwrap();
+    symlink(modules, project.sandbox.path("a/node_modules")).unwrap();
+    let print = "import { resolveConfig } from 'vite'; \
+                 console.log((await resolveConfig({}, 'serve')).server.port)";
+    project.write("print.mjs", print);
+    let printed = project.sh("worktree-ports-hook >/dev/null; node print.mjs");
+    assert_eq!(printed, project.port());
+    assert_eq!(project.sh("PORT=7777 node print.mjs"), "7777");
+}
+
+#[test]
+#[ignore = "needs node"]
+fn the_recipe_for_playwright() {
+    let project = Project::with_config("vite", "5173");
+    project.write("playwright.config.mjs", recipe("playwright"));
+    let module = "node_modules/@playwright/test";
+    project.write(
+        &format!("{module}/package.json"),
+        r#"{ "exports": "./test.mjs" }"#,
+    );
+    project.write(
+        &format!("{module}/test.mjs"),
+        "export const defineConfig = (config) => config",
+    );
+    project.write(
+        "print.mjs",
+        "import it from './playwright.config.mjs'; console.log(it.webServer.url)",
+    );
+    let printed = project.sh("worktree-ports-hook >/dev/null; node print.mjs");
+    assert_eq!(printed, format!("http://localhost:{}", project.port()));
+}
+
+#[test]
+fn the_recipe_for_django_s_server() {
+    let project = Project::with_config("django", "8000");
+    project.pretend("bin/python");
+    let printed = project.sh(&recipe("django"));
+    assert!(
+        printed.starts_with(&format!("manage.py runserver {}", project.port())),
+        "{printed}"
+    );
+}
+
+#[test]
+#[ignore = "needs dotenv"]
+fn the_recipe_for_django_s_database() {
+    let project = Project::with_config("django", "8000");
+    project.write("settings.py", recipe("django-settings"));
+    let python = tool("dotenv").with_file_name("python");
+    let printed = project.sh(&format!(
+        "worktree-ports-hook >/dev/null; \
+         '{}' -c 'import settings; print(settings.DATABASES[\"default\"][\"NAME\"])'",
+        python.display()
+    ));
+    assert_eq!(printed, "shop_a");
+}
+
+#[test]
+fn the_recipe_for_rails() {
+    let project = Project::with_config("rails", "3000");
+    project.write("config/database.yml.template", recipe("rails-database"));
+    project.sandbox.git("a", &["add", "config"]);
+    project.pretend("a/bin/rails");
+    let printed = project.sh(&recipe("rails"));
+    assert_eq!(printed, format!("server PORT={}", project.port()));
+    let database = fs::read_to_string(project.sandbox.path("a/config/database.yml")).unwrap();
+    assert_eq!(
+        database,
+        recipe("rails-database").replace("${DATABASE_SUFFIX}", "_a")
     );
 }

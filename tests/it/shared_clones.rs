@@ -6,7 +6,7 @@ use std::process::Child;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use crate::check::{command_of, run_as_printed};
+use crate::check::{command_of, problems_in, run_as_printed};
 use crate::support::hooks::{NEW, OLD, sandbox_with_git};
 use crate::support::processes::Waiter;
 use crate::support::{
@@ -70,8 +70,12 @@ fn warning_of(run: &Run) -> String {
 
 /// The problems that `--check` finds in a clone.
 fn problems_of(sandbox: &Sandbox, clone: &str) -> Vec<String> {
-    let run = sandbox.run(clone, &["--check"]).tells_nothing();
-    run.stdout.lines().map(str::to_owned).collect()
+    let run = sandbox.run(clone, &["--check"]);
+    assert!(!run.stderr.contains("warning"), "{run}");
+    let problems = problems_in(&run.stdout).into_iter();
+    problems
+        .map(|(what, remedy)| format!("{what}; {remedy}"))
+        .collect()
 }
 
 #[test]

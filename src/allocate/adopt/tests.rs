@@ -92,20 +92,24 @@ fn ports_stand_at_a_slot_if_all_of_them_do() {
 
 /// What a worktree adopts from `text` beside others.
 fn adopt(text: &str, others: &Reservations<'_>, is_main: bool) -> Result<Bundle> {
+    adopt_by(&config(), text, others, is_main)
+}
+
+fn adopt_by(
+    config: &Config,
+    text: &str,
+    others: &Reservations<'_>,
+    is_main: bool,
+) -> Result<Bundle> {
     let directory = tempfile::tempdir().unwrap();
     let mut worktree = fixture::linked(directory.path(), "a");
     if is_main {
         worktree.id = None;
     }
-    let config = config();
-    let choice = Choice::new(&config, others.others_than(None), is_main);
+    let choice = Choice::new(config, others.others_than(None), is_main);
     let session = fixture::session();
-    bundle(
-        &worktree,
-        text.as_bytes(),
-        &choice,
-        &Probe::new(&session.narrator),
-    )
+    let probe = Probe::new(&session.narrator);
+    bundle(&worktree, text.as_bytes(), &choice, &probe)
 }
 
 #[test]
@@ -142,18 +146,31 @@ fn a_service_that_is_missing_gets_its_slots_port_or_the_lowest_free() {
     };
     let named = "{\"web\": 21030, \"db\": 23030}";
     assert_eq!(api(named, &[main]), 22_030);
-    // That of the slot is another's, or the file's own for another service; slot 0 is the main
-    // worktree's.
+    // That of the slot is another's; slot 0 is the main worktree's.
     assert_eq!(
         api(named, &[main, ("b", Some(1), &[22_030], false)]),
         22_010
     );
-    assert_eq!(api("{\"web\": 21030, \"db\": 22030}", &[main]), 22_010);
-    // Something listens on it.
-    let listener = std::net::TcpListener::bind("127.0.0.1:22030");
-    if listener.is_ok() {
-        assert_eq!(api(named, &[main]), 22_010);
-    }
+    // That of the slot, 1, is the file's own for another service.
+    assert_eq!(api("{\"web\": 21030, \"db\": 22010}", &[main]), 22_020);
+}
+
+#[test]
+fn a_service_that_is_missing_gets_no_port_on_which_something_listens() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = listener.local_addr().unwrap().port();
+    let text = format!(
+        "{{\"services\": {{\"web\": 21000, \"api\": {}}}, \"step\": 1}}",
+        taken - 3
+    );
+    let config = Config::parse(&text).unwrap();
+    let others = Reservations::of(&[("main", None, &[9000], true)]);
+    let adopted = adopt_by(&config, "{\"web\": 21003}", &others, false).unwrap();
+    assert_eq!(adopted.slot, Slot(3));
+    assert_ne!(
+        adopted.port(&ServiceName::new("api")).unwrap().number(),
+        taken
+    );
 }
 
 #[test]

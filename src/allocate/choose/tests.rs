@@ -130,7 +130,7 @@ fn a_bundle_follows_the_config_and_no_port_of_it_moves() {
 }
 
 #[test]
-fn slot_0_is_the_main_worktrees_by_both_configs_and_in_a_bare_repository_anyones() {
+fn slot_0_is_the_main_worktrees_by_both_configs_or_anyones_if_bare() {
     let own = config(&[("a", 8000)], 100);
     let main = |ports| Reservations::of(&[("main", None, ports, true)]);
     let bare = reserving(&[]);
@@ -160,7 +160,7 @@ fn only_slot_0_of_the_main_worktree_is_its_own_by_right_and_not_probed() {
 }
 
 #[test]
-fn the_main_worktree_gets_another_slot_only_where_another_worktree_has_slot_0_or_a_port_of_it() {
+fn the_main_worktree_gets_slot_0_unless_another_has_a_part_of_it() {
     type Row<'a> = (Option<u32>, &'a [u16], u32);
     let config = config(&[("a", 8000)], 100);
     let table: [Row<'_>; 4] = [

@@ -25,7 +25,7 @@ fn kind(answer: &Answer) -> Kind {
 }
 
 #[test]
-fn what_an_error_says_of_a_port_follows_from_the_error_and_from_the_call_that_gave_it() {
+fn what_an_error_says_of_a_port_follows_from_it_and_from_the_call() {
     use Kind::{Free, Refused, Shortage, Taken, Unknown};
     // The error, and what it is from socket(2) and from bind(2).
     #[cfg(unix)]
@@ -64,7 +64,7 @@ fn what_an_error_says_of_a_port_follows_from_the_error_and_from_the_call_that_ga
 }
 
 #[test]
-fn a_port_that_something_listens_on_is_taken_and_one_that_was_probed_is_free_still() {
+fn a_port_on_which_something_listens_is_taken() {
     let narrator = Narrator::default();
     let probe = Probe::new(&narrator);
     // Ports of its own: the kernel gives each to one listener.

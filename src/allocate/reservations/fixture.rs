@@ -10,8 +10,8 @@ impl Reservations<'static> {
     pub fn of(worktrees: &[(&str, Option<u32>, &[u16], bool)]) -> Reservations<'static> {
         let mut reservations = Reservations {
             holders: Vec::new(),
-            ports: HoldersByPort::new(),
-            slots: Vec::new(),
+            ports: BTreeSet::new(),
+            slots: BTreeSet::new(),
             doubts: Vec::new(),
             has_main: worktrees.iter().any(|(_, _, _, is_main)| *is_main),
             held: PhantomData,
@@ -41,7 +41,6 @@ impl Reservations<'static> {
                 ports: named,
             });
         }
-        reservations.slots.sort_unstable();
         reservations
     }
 }

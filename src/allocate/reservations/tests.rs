@@ -246,6 +246,52 @@ fn of_other_clones_the_ports_count_and_not_the_slots() {
 }
 
 #[test]
+fn what_cannot_be_read_is_a_doubt_here_and_an_error_in_a_shared_clone() {
+    let record = ours("a", 2, 5002);
+    // The port file, the record, and a part of the doubt.
+    let table = [
+        (Some("{\"x\": 5001}"), None, None),
+        (None, Some(record.as_str()), None),
+        (None, None, None),
+        (Some("x: 5001"), None, Some("is not JSON")),
+        (Some("x: 5001"), Some(&record), Some("is not JSON")),
+        (
+            Some("\0\0"),
+            None,
+            Some("is empty, so its ports are unknown"),
+        ),
+        (Some(""), Some(&record), None),
+    ];
+    for (port_file, record, expected) in table {
+        let registered = Registered::bare();
+        registered.add("a", port_file);
+        if let Some(record) = record {
+            registered.record("a", record);
+        }
+        let reservations = registered.gather(None, &[]);
+        let doubts: Vec<String> = reservations
+            .doubts()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(
+            doubts.len(),
+            expected.iter().len(),
+            "{port_file:?} {doubts:?}"
+        );
+        let part = expected.unwrap_or_default();
+        assert!(doubts.concat().contains(part), "{port_file:?} {doubts:?}");
+
+        let own = Registered::bare();
+        let held = fixture::hold(&own.common_dir());
+        let clones = [registered.repository()];
+        let gathered = Reservations::gather(&held, &own.repository(), None, &clones);
+        let is_unknown = part.contains("unknown");
+        assert_eq!(gathered.is_err(), is_unknown, "{port_file:?} {record:?}");
+    }
+}
+
+#[test]
 fn worktrees_that_are_gone_and_have_a_lower_slot_are_counted_once() {
     let registered = Registered::with_main();
     for (name, slot) in [("a", 1), ("b", 2), ("c", 3)] {
@@ -280,38 +326,7 @@ fn a_worktree_whose_file_names_more_than_100_ports_is_crowded() {
     assert_eq!(crowded, [("b".to_owned(), 101)]);
 }
 
-#[test]
-fn files_that_name_every_port_twice_are_held_once_a_worktree() {
-    let twice: Vec<Port> = (1024..=65_535).chain(1024..=65_535).map(port).collect();
-    let mut holders = HoldersByPort::new();
-    for index in 0..3 {
-        let new = twice.iter().filter(|port| holders.insert(**port, index));
-        assert_eq!(new.count(), 65_536 - 1024);
-    }
-    assert_eq!(holders.further.len(), 2 * (65_536 - 1024));
-}
-
 proptest! {
-    /// Against a plain set of pairs.
-    #[test]
-    fn holders_by_port_are_a_set_of_ports_and_worktrees(
-        inserted in prop::collection::vec((1024_u16..1030, 0_usize..5), 0..60),
-    ) {
-        let mut holders = HoldersByPort::new();
-        let mut model = BTreeSet::new();
-        for (number, index) in inserted {
-            let is_new = holders.insert(port(number), index);
-            prop_assert_eq!(is_new, model.insert((number, index)));
-        }
-        for number in 1024..1030 {
-            let found: Vec<usize> = holders.get(port(number)).collect();
-            let expected: BTreeSet<usize> =
-                model.iter().filter(|(other, _)| *other == number).map(|(_, index)| *index).collect();
-            prop_assert_eq!(found.len(), expected.len());
-            prop_assert_eq!(BTreeSet::from_iter(found), expected);
-        }
-    }
-
     /// Against a plain list.
     #[test]
     fn what_others_have_is_what_all_but_the_own_one_have(

@@ -195,7 +195,9 @@ fn a_conflict_a_link_and_a_large_file_in_the_index_are_errors() {
         git(&fixture, &["checkout", "--quiet", "-"]);
         put(&fixture, "{ third }");
         git(&fixture, &["commit", "--quiet", "--all", "--message=c"]);
-        let merge = ask(main.path(), &["merge", "--quiet", "other"]);
+        let identity = ["-c", "user.name=t", "-c", "user.email=t@example.com"];
+        let merge = [&identity[..], &["merge", "--quiet", "other"]].concat();
+        let merge = ask(main.path(), &merge);
         assert!(merge.is_err(), "there is a conflict");
     };
     put_large();

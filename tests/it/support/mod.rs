@@ -10,11 +10,13 @@
 //! - [`strace`]: system calls that fail, or at which the program is killed.
 //! - [`processes`]: processes that hold the lock, wait for it, or stop with it in hand.
 //! - [`Nobody`]: the program as a user whom modes stop.
+//! - [`Page`]: a page of the documentation, its blocks and its tables.
 //! - [`tool`]: other programs, which only an ignored test may need.
 
 mod config;
 mod env_files;
 pub mod hooks;
+mod page;
 mod ports;
 pub mod processes;
 mod run;
@@ -25,6 +27,7 @@ mod users;
 
 pub use config::{Config, config};
 pub use env_files::{block, with_block};
+pub use page::Page;
 pub use ports::{PortBlock, can_bind, close, listen};
 pub use run::{Run, is_one_error};
 pub use sandbox::Sandbox;
