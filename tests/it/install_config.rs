@@ -483,7 +483,9 @@ fn each_problem_of_the_hook_goes_away_with_the_command_that_check_names() {
         bring_about(&sandbox);
         let found = sandbox.run(at, &["--check"]).exits(1).stdout;
         let mut lines = found.lines().skip_while(|line| !line.contains(told));
-        lines.next().unwrap_or_else(|| panic!("no {told:?} in {found}"));
+        lines
+            .next()
+            .unwrap_or_else(|| panic!("no {told:?} in {found}"));
         // The remedy is on the next line.
         let (_, mend) = lines.next().unwrap().split_once("run `").unwrap();
         let (mend, _) = mend.split_once('`').unwrap();
