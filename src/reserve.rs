@@ -370,8 +370,8 @@ impl Writing<'_> {
         let both = assigned.record(planned.expected());
         let place = worktree.record_place(held);
         let pending = self.prepare_record(place.as_ref(), &both, is_port_file_current)?;
+        files.remove_leftovers(held)?;
         let port_file = if is_port_file_current {
-            files.remove_leftovers(held)?;
             None
         } else {
             Some(port_file::prepare(held, worktree, &assigned.reservation)?)
