@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::thread;
 use std::time::Duration;
 
-use super::dir::{self, Dir, Stat, read_at_most};
+use super::dir::{self, Dir, Kind, Stat, read_at_most};
 
 /// What a file's name ends in until the file is whole.
 pub const SUFFIX: &str = ".worktree-ports.tmp";
@@ -46,7 +46,7 @@ impl<'a> Staged<'a> {
         access: Access<'a>,
     ) -> io::Result<Staged<'a>> {
         let temporary = temporary(name);
-        dir.remove(&temporary)?;
+        clear(dir, &temporary)?;
         let mode = if matches!(access, Access::New) {
             0o666
         } else {
@@ -121,7 +121,23 @@ pub fn temporary(name: &str) -> String {
 /// Removes what a kill has left of the file `name`; whether there was anything.
 pub fn remove_leftover(dir: &Dir, name: &str) -> io::Result<bool> {
     let temporary = temporary(name);
-    Ok(dir.remove(&self::temporary(&temporary))? | dir.remove(&temporary)?)
+    Ok(clear(dir, &self::temporary(&temporary))? | clear(dir, &temporary)?)
+}
+
+/// Makes the temporary name free; whether anything had it. A directory is nothing of ours: only an
+/// empty one goes.
+fn clear(dir: &Dir, temporary: &str) -> io::Result<bool> {
+    if dir
+        .look(temporary)?
+        .is_none_or(|it| it.kind != Kind::Directory)
+    {
+        return dir.remove(temporary);
+    }
+    dir.remove_dir(temporary).map(|()| true).map_err(|_| {
+        io::Error::other(format!(
+            "the directory `{temporary}` beside it must be moved away"
+        ))
+    })
 }
 
 /// How long one command waits for other programs that have files open for writing.

@@ -235,7 +235,8 @@ impl<'a> Files<'a> {
             Ok(Way::NoDirectory(directory)) => {
                 (Some(Way::NoDirectory(directory)), Ok(Change::Absent))
             }
-            Ok(Way::To(target)) => {
+            Ok(Way::To(mut target)) => {
+                target.is_users = matches!(aim, Aim::Block(_) | Aim::NoBlock);
                 let change = self.change(path, &aim, &target, patience);
                 (Some(Way::To(target)), change)
             }

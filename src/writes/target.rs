@@ -19,6 +19,8 @@ pub struct Target {
     pub name: String,
     /// What cannot be done if something is in the way.
     pub purpose: &'static str,
+    /// Whether what is there is the user's text, which must not get lost.
+    pub is_users: bool,
 }
 
 /// Where a path leads.
@@ -63,6 +65,7 @@ impl Target {
             dir,
             name,
             purpose: "write the ports to",
+            is_users: false,
         }))
     }
 
@@ -83,7 +86,7 @@ impl Target {
         {
             None => return Ok(None),
             Some(stat) if stat.kind == Kind::Regular => {}
-            Some(stat) if stat.kind == Kind::Link => {
+            Some(stat) if stat.kind == Kind::Link && self.is_users && path.is_file() => {
                 let path = shell_word(&path);
                 return Err(self.left_alone("it is a symbolic link").remedy(format!(
                     "copy the file that it leads to: `cp {path} {path}.copy && mv {path}.copy {path}`"
