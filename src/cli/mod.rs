@@ -163,7 +163,7 @@ fn serve(mode: Mode, directory: &Path, session: &Session) -> Result<Exit> {
     if let (Mode::Check, Err(error)) = (&mode, &found)
         && error.kind() == ErrorKind::Misplaced
     {
-        answer(&render::error_as_problem(error))?;
+        answer(&render::problem(error))?;
         return Ok(Exit::Failed);
     }
     let found = found?;
@@ -354,7 +354,8 @@ fn list(found: &Found, json: bool, all_clones: bool, session: &Session) -> Resul
 fn check(found: &Found, session: &Session) -> Result<Exit> {
     let facts = facts::gather(found, &this_program()?, session)?;
     let findings = check::findings(&facts);
-    answer(&render::problems(&findings, &facts))?;
+    let problems = findings.iter().map(|it| render::problem(&it.problem));
+    answer(&problems.collect::<String>())?;
     if findings.is_empty() {
         session.narrator.tell("no problems found");
         return Ok(Exit::Done);
