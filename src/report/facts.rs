@@ -237,14 +237,8 @@ impl Look<'_> {
             facts.is_adoptable = adopted.is_ok();
         }
         if facts.refusal.is_none() && !matches!(before, FileState::Missing) {
-            let planned = plan(
-                worktree,
-                before,
-                recorded,
-                &choice,
-                &self.probe,
-                Request::Ensure,
-            );
+            let (probe, request) = (&self.probe, Request::Ensure);
+            let planned = plan(worktree, before, recorded, &choice, probe, request);
             facts.upkeep = Some(planned.and_then(|planned| {
                 let joining = own.map(|own| {
                     let missing = choice.missing(&own.bundle);
