@@ -1,6 +1,5 @@
 //! The data: ports, slots, services, and the bundle that they make.
 
-use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::Serialize;
@@ -88,11 +87,6 @@ impl Bundle {
     pub fn port(&self, service: &ServiceName) -> Option<Port> {
         let (_, port) = self.ports.iter().find(|(name, _)| name == service)?;
         Some(*port)
-    }
-
-    /// Its ports, each once.
-    pub fn distinct_ports(&self) -> BTreeSet<Port> {
-        self.ports.iter().map(|(_, port)| *port).collect()
     }
 
     /// The service that has `port`.

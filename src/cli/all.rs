@@ -24,14 +24,14 @@ pub fn serve(repository: &Repository, json: bool, adopt: bool, session: &Session
     for worktree in repository.live_worktrees()? {
         match worktree {
             Ok(worktree) if adopt => worktrees.extend(to_adopt(&worktree, repository)?),
-            Ok(worktree) => worktrees.push((Turn::First, worktree.path().to_owned())),
+            Ok(worktree) => worktrees.push((false, worktree.path().to_owned())),
             Err(error) => {
                 narrator.error(&error);
                 exit = Exit::Failed;
             }
         }
     }
-    worktrees.sort_by_key(|(turn, _)| *turn);
+    worktrees.sort_by_key(|(can_wait, _)| *can_wait);
 
     let (mut reservations, mut text) = (Vec::new(), String::new());
     // One after the other is opened: there may be more of them than descriptors.
@@ -69,24 +69,13 @@ pub fn serve(repository: &Repository, json: bool, adopt: bool, session: &Session
     Ok(exit)
 }
 
-/// When the ports that another tool's file names are taken over: those that are at a slot first, so
-/// that no other worktree takes it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Turn {
-    First,
-    Second,
-}
-
-/// The turn and the root of a worktree, if its port file is another tool's.
-fn to_adopt(worktree: &Worktree, repository: &Repository) -> Result<Option<(Turn, PathBuf)>> {
+/// Whether a worktree can wait for its turn, and its root, if its port file is another tool's. Ports
+/// that stand at a slot are taken over first, so that no other worktree takes it.
+fn to_adopt(worktree: &Worktree, repository: &Repository) -> Result<Option<(bool, PathBuf)>> {
     let FileState::Foreign(bytes) = worktree.port_file()? else {
         return Ok(None);
     };
     let config = config_file::of(worktree, repository)?.config;
-    let turn = if adopt::stands_at_a_slot(&bytes, &config) {
-        Turn::First
-    } else {
-        Turn::Second
-    };
-    Ok(Some((turn, worktree.path().to_owned())))
+    let can_wait = !adopt::stands_at_a_slot(&bytes, &config);
+    Ok(Some((can_wait, worktree.path().to_owned())))
 }

@@ -73,11 +73,7 @@ struct Arguments {
     exec: bool,
 
     /// Print the port file; with --all or --list, an array
-    #[arg(
-        long,
-        conflicts_with_all = NOT_OF_ALL,
-        help_heading = THIS_WORKTREE
-    )]
+    #[arg(long, conflicts_with_all = NOT_OF_ALL, help_heading = THIS_WORKTREE)]
     json: bool,
 
     /// Reassign this worktree's ports
@@ -107,12 +103,7 @@ struct Arguments {
 
     /// Assign ports to worktrees that have none, update the rest;
     /// with --list, show every clone installed with --share
-    #[arg(
-        long,
-        verbatim_doc_comment,
-        conflicts_with_all = NOT_OF_ALL,
-        help_heading = ALL_WORKTREES
-    )]
+    #[arg(long, verbatim_doc_comment, conflicts_with_all = NOT_OF_ALL, help_heading = ALL_WORKTREES)]
     all: bool,
 
     /// Report problems and how to fix them
@@ -230,41 +221,30 @@ impl Arguments {
     /// What the options come to; `command` is what stands behind `--exec`.
     fn mode(self, command: Vec<OsString>) -> Mode {
         let json = self.json;
-        if self.list {
-            let all_clones = self.all;
-            return Mode::List { json, all_clones };
-        }
-        match self {
-            Arguments {
-                all: true, adopt, ..
-            } => Mode::All { json, adopt },
-            Arguments { json: true, .. } => Mode::Json,
-            Arguments {
-                reallocate: true, ..
-            } => Mode::Reallocate,
-            Arguments { adopt: true, .. } => Mode::Adopt,
-            Arguments { env: true, .. } => Mode::Env,
-            Arguments { exec: true, .. } => Mode::Exec(command),
-            Arguments { release: true, .. } => Mode::Release,
-            Arguments { check: true, .. } => Mode::Check,
-            Arguments {
-                install: true,
-                share,
-                no_share,
-                ..
-            } => Mode::Install {
-                share: (share || no_share).then_some(share),
+        match self.completions {
+            Some(shell) => Mode::Completions(shell),
+            None if self.list => Mode::List {
+                json,
+                all_clones: self.all,
             },
-            Arguments {
-                uninstall: true, ..
-            } => Mode::Uninstall,
-            Arguments {
-                completions: Some(shell),
-                ..
-            } => Mode::Completions(shell),
-            Arguments { man: true, .. } => Mode::Man,
-            Arguments { get, .. } if !get.is_empty() => Mode::Get(get),
-            _ => Mode::Assign,
+            None if self.all => Mode::All {
+                json,
+                adopt: self.adopt,
+            },
+            None if self.install => Mode::Install {
+                share: (self.share || self.no_share).then_some(self.share),
+            },
+            None if self.json => Mode::Json,
+            None if self.reallocate => Mode::Reallocate,
+            None if self.adopt => Mode::Adopt,
+            None if self.env => Mode::Env,
+            None if self.exec => Mode::Exec(command),
+            None if self.release => Mode::Release,
+            None if self.check => Mode::Check,
+            None if self.uninstall => Mode::Uninstall,
+            None if self.man => Mode::Man,
+            None if !self.get.is_empty() => Mode::Get(self.get),
+            None => Mode::Assign,
         }
     }
 }
@@ -311,14 +291,11 @@ fn split_at_exec(mut arguments: Vec<OsString>) -> (Vec<OsString>, Vec<OsString>)
 
 /// The word without a dash that clap does not know, as there are no subcommands.
 fn word_in(error: &clap::Error) -> Option<String> {
-    match error.get(ContextKind::InvalidArg) {
-        Some(ContextValue::String(word))
-            if error.kind() == ErrorKind::UnknownArgument && !word.starts_with('-') =>
-        {
-            Some(word.clone())
-        }
-        _ => None,
-    }
+    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidArg) else {
+        return None;
+    };
+    let is_word = error.kind() == ErrorKind::UnknownArgument && !word.starts_with('-');
+    is_word.then(|| word.clone())
 }
 
 /// The error of a word that is no option, with the one that it most likely stands for.
@@ -327,10 +304,8 @@ fn unknown_word(word: &str) -> clap::Error {
     let command = Arguments::command();
     let options: Vec<&str> = command.get_arguments().filter_map(Arg::get_long).collect();
     let other = OTHER_WORDS.iter().find(|(other, _)| *other == word);
-    let meant = match other {
-        Some((_, option)) => Some(*option),
-        None => nearest(word, options.into_iter()),
-    };
+    let other = other.map(|(_, option)| *option);
+    let meant = other.or_else(|| nearest(word, options.into_iter()));
     let what = format!("unexpected word '{word}'");
     let message = match meant {
         Some(option) => format!("{what}\n\n  tip: use '--{option}'"),

@@ -33,31 +33,25 @@ use crate::writes::assigned::Assigned;
 
 /// How a call ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 enum Exit {
     /// It is done.
-    Done,
+    Done = 0,
     /// It failed, or `--check` found a problem.
-    Failed,
+    Failed = 1,
     /// The arguments are wrong.
-    Usage,
+    Usage = 2,
     /// Another's hook is in the way; what to add to it was printed.
-    NotInstalled,
+    NotInstalled = 3,
     /// The command of `--exec` was there and could not be run.
-    CannotRun,
+    CannotRun = 126,
     /// There is no such command.
-    NotFound,
+    NotFound = 127,
 }
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> ExitCode {
-        ExitCode::from(match exit {
-            Exit::Done => 0,
-            Exit::Failed => 1,
-            Exit::Usage => 2,
-            Exit::NotInstalled => 3,
-            Exit::CannotRun => 126,
-            Exit::NotFound => 127,
-        })
+        ExitCode::from(exit as u8)
     }
 }
 
@@ -98,19 +92,15 @@ fn hook_call_in(arguments: &[OsString]) -> Option<HookCall> {
     let [_, previous, new, flag] = arguments else {
         return None;
     };
+    let (previous, new) = (previous.to_str()?, new.to_str()?);
     let is_hex = |word: &str| word.bytes().all(|byte| byte.is_ascii_hexdigit());
     // SHA-1 and SHA-256.
     let is_id = |word: &str| matches!(word.len(), 40 | 64) && is_hex(word);
-    let are_ids = is_id(previous.to_str()?) && is_id(new.to_str()?);
+    let is_first = previous.bytes().all(|digit| digit == b'0');
     match flag.to_str()? {
-        "1" if are_ids => {
-            let is_first = previous
-                .as_encoded_bytes()
-                .iter()
-                .all(|&digit| digit == b'0');
-            Some(HookCall::Commit { is_first })
-        }
-        "0" if are_ids => Some(HookCall::Files),
+        _ if !is_id(previous) || !is_id(new) => None,
+        "1" => Some(HookCall::Commit { is_first }),
+        "0" => Some(HookCall::Files),
         _ => None,
     }
 }
@@ -151,19 +141,21 @@ fn run_by_hand(mode: Mode, directory: &Path) -> Exit {
 
 fn serve(mode: Mode, directory: &Path, session: &Session) -> Result<Exit> {
     match mode {
-        Mode::Install { share } => return install(directory, share, session),
-        Mode::Uninstall => return install::uninstall(directory, session).map(|()| Exit::Done),
-        Mode::Completions(shell) => {
-            return answer(&completions::script(shell)).map(|()| Exit::Done);
-        }
-        Mode::Man => return answer(&man::page()).map(|()| Exit::Done),
-        _ => {}
+        Mode::Install { share } => install(directory, share, session),
+        Mode::Uninstall => install::uninstall(directory, session).map(|()| Exit::Done),
+        Mode::Completions(shell) => answer(&completions::script(shell)),
+        Mode::Man => answer(&man::page()),
+        mode => serve_repository(mode, directory, session),
     }
+}
+
+/// Serves what is about the worktrees of a repository.
+fn serve_repository(mode: Mode, directory: &Path, session: &Session) -> Result<Exit> {
     let found = repository::find_outermost(directory);
     if let (Mode::Check, Err(error)) = (&mode, &found)
         && error.kind() == ErrorKind::Misplaced
     {
-        answer(&render::error_as_problem(error))?;
+        answer(&render::problem(error))?;
         return Ok(Exit::Failed);
     }
     let found = found?;
@@ -172,12 +164,9 @@ fn serve(mode: Mode, directory: &Path, session: &Session) -> Result<Exit> {
         Mode::Check => check(&found, session),
         Mode::All { json, adopt } => all::serve(&found.repository, json, adopt, session),
         mode => {
-            let Found {
-                repository,
-                worktree,
-            } = found;
-            let worktree = worktree.ok_or_else(|| in_no_worktree(&repository))?;
-            serve_worktree(mode, &repository, &worktree, directory, session)
+            let repository = &found.repository;
+            let worktree = found.worktree.ok_or_else(|| in_no_worktree(repository))?;
+            serve_worktree(mode, repository, &worktree, directory, session)
         }
     }
 }
@@ -198,13 +187,11 @@ fn serve_worktree(
     directory: &Path,
     session: &Session,
 ) -> Result<Exit> {
-    if let Mode::Release = mode {
-        return release(repository, worktree, session);
-    }
     if let Mode::Get(names) = &mode {
         check_names(names, repository, worktree)?;
     }
     let outcome = match mode {
+        Mode::Release => return release(repository, worktree, session),
         Mode::Reallocate => reserve::request(repository, worktree, Request::Reallocate, session)?,
         Mode::Adopt => adopt(repository, worktree, session)?,
         _ => reserve::ensure(repository, worktree, session)?,
@@ -217,8 +204,7 @@ fn serve_worktree(
         Mode::Get(names) => get(&names, &assigned, worktree)?,
         _ => render::text(worktree, &assigned.reservation),
     };
-    answer(&text)?;
-    Ok(Exit::Done)
+    answer(&text)
 }
 
 /// Takes over the ports that another tool's file names.
@@ -229,19 +215,13 @@ fn adopt(repository: &Repository, worktree: &Worktree, session: &Session) -> Res
         }
         state => {
             let path = quoted(&worktree.root.path_of(port_file::NAME));
-            let what = format!(
-                "there is nothing to adopt: {path} is {}",
-                adoptable_word(&state)
-            );
+            let word = match state {
+                FileState::Missing => "missing",
+                state => state.word(),
+            };
+            let what = format!("there is nothing to adopt: {path} is {word}");
             Err(Error::new(what).remedy(format!("run `{}`", worktree.by_hand())))
         }
-    }
-}
-
-fn adoptable_word(state: &FileState) -> &'static str {
-    match state {
-        FileState::Missing => "missing",
-        state => state.word(),
     }
 }
 
@@ -332,29 +312,34 @@ fn exec(command: &[OsString], directory: &Path, assigned: &Assigned, session: &S
 
 fn list(found: &Found, json: bool, all_clones: bool, session: &Session) -> Result<Exit> {
     let statuses = status::of_all(found, all_clones, session)?;
-    answer(&if json {
-        table::list_json(&statuses, all_clones)
-    } else {
-        let is_terminal = io::stdout().is_terminal();
-        let style = TableStyle {
-            colour: is_terminal && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
-            links: is_terminal,
-            // A pipe or a file gets the full table.
-            width: is_terminal
-                .then(|| terminal_size::terminal_size_of(io::stdout()))
-                .flatten()
-                .map(|(width, _)| usize::from(width.0)),
-            from: env::current_dir().unwrap_or_default(),
-        };
-        table::list(&statuses, found.worktree.as_ref(), &style)
-    })?;
-    Ok(Exit::Done)
+    if json {
+        return answer(&table::list_json(&statuses, all_clones));
+    }
+    let is_terminal = io::stdout().is_terminal();
+    let style = TableStyle {
+        colour: is_terminal && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+        links: is_terminal,
+        width: width_of_terminal(),
+        from: env::current_dir().unwrap_or_default(),
+    };
+    answer(&table::list(&statuses, found.worktree.as_ref(), &style))
+}
+
+/// The columns of the terminal that is stdout; `None` for a pipe or a file.
+fn width_of_terminal() -> Option<usize> {
+    // Some terminals know their columns and not their rows.
+    #[cfg(unix)]
+    let columns = rustix::termios::tcgetwinsize(io::stdout()).ok()?.ws_col;
+    #[cfg(windows)]
+    let columns = terminal_size::terminal_size_of(io::stdout())?.0.0;
+    (columns > 0).then_some(usize::from(columns))
 }
 
 fn check(found: &Found, session: &Session) -> Result<Exit> {
     let facts = facts::gather(found, &this_program()?, session)?;
     let findings = check::findings(&facts);
-    answer(&render::problems(&findings, &facts))?;
+    let problems = findings.iter().map(|it| render::problem(&it.problem));
+    answer(&problems.collect::<String>())?;
     if findings.is_empty() {
         session.narrator.tell("no problems found");
         return Ok(Exit::Done);
@@ -364,10 +349,12 @@ fn check(found: &Found, session: &Session) -> Result<Exit> {
 
 fn release(repository: &Repository, worktree: &Worktree, session: &Session) -> Result<Exit> {
     match release::release(repository, worktree, session)? {
-        Released::Done(what) => session.narrator.tell(what),
-        Released::LeftAlone(state) => return Err(reserve::left_alone(worktree, &state)),
+        Released::Done(what) => {
+            session.narrator.tell(what);
+            Ok(Exit::Done)
+        }
+        Released::LeftAlone(state) => Err(reserve::left_alone(worktree, &state)),
     }
-    Ok(Exit::Done)
 }
 
 /// A command that waits for locks as long as the environment says.
@@ -389,16 +376,14 @@ fn session(narrator: Narrator) -> Result<Session> {
 }
 
 /// Prints the answer. That nobody reads it is no error.
-fn answer(text: &str) -> Result<()> {
+fn answer(text: &str) -> Result<Exit> {
     let mut stdout = io::stdout().lock();
-    match stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush())
-    {
+    let written = stdout.write_all(text.as_bytes());
+    match written.and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(Error::new(format!("could not print the answer: {error}")))
         }
-        _ => Ok(()),
+        _ => Ok(Exit::Done),
     }
 }
 
@@ -412,17 +397,15 @@ fn install(directory: &Path, share: Option<bool>, session: &Session) -> Result<E
         share,
         by_package_manager,
     };
-    match install::install(&request, session)? {
-        Installed::Done => Ok(Exit::Done),
-        Installed::InTheWay(text) => {
-            answer(&text)?;
-            Ok(if by_package_manager {
-                Exit::Done
-            } else {
-                Exit::NotInstalled
-            })
-        }
-    }
+    let Installed::InTheWay(text) = install::install(&request, session)? else {
+        return Ok(Exit::Done);
+    };
+    answer(&text)?;
+    Ok(if by_package_manager {
+        Exit::Done
+    } else {
+        Exit::NotInstalled
+    })
 }
 
 fn this_program() -> Result<PathBuf> {

@@ -13,7 +13,6 @@ mod substitute;
 mod value;
 
 pub use self::placeholder::Values;
-pub use self::slots::SlotShortage;
 pub use self::substitute::{assignment, substitute};
 
 use std::collections::BTreeSet;

@@ -3,83 +3,43 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::ptr;
 
 use crate::allocate::choose;
-use crate::config::{Config, SlotShortage};
-use crate::error::Error;
-use crate::install::HookProblem;
+use crate::config::Config;
+use crate::config::file as config_file;
+use crate::error::{Error, quoted, shell_word};
+use crate::files::staged::SUFFIX;
+use crate::git::worktree::by_hand;
 use crate::ports::{Bundle, Port, ServiceName};
-use crate::report::facts::{Facts, Unusable, WorktreeFacts};
-use crate::state::port_file::FileState;
+use crate::report::facts::{Facts, Upkeep, WorktreeFacts};
+use crate::state::port_file::{self, FileState};
 
-/// What is wrong.
-pub enum Problem<'a> {
-    Hook(&'a HookProblem),
-    /// The repository says that it is bare, and has a main worktree.
-    BareByAccident(&'a Path),
-    Unusable(&'a Unusable),
-    /// A config that is not valid.
-    Config(&'a Error),
-    /// Too few slots by the configs in these worktrees.
-    FewSlots(SlotShortage, u32, Vec<&'a Path>),
-    /// The port file is a copy of another worktree's.
-    Copied,
-    Damaged,
-    /// A port file that a call by hand leaves alone, for this reason.
-    LeftAlone(&'a Error),
-    /// Another tool's port file, whose ports could be taken over or not.
-    Foreign {
-        is_adoptable: bool,
-    },
-    /// Ports or the slot of the worktree at the first path are assigned to others too. The worktree at
-    /// the second one is to move.
-    Shared {
-        of: &'a Path,
-        with: Vec<String>,
-        to_move: &'a Path,
-    },
-    /// Ports that are the main worktree's by right are also those of the main worktree of that clone.
-    SameBasePorts(Vec<Port>, &'a Path),
-    /// A variable has the same values here and in that clone.
-    SameNames(&'a str, Vec<&'a str>, &'a Path),
-    /// No bundle can be had, or some services get no port.
-    NoPorts(&'a Error),
-    /// Services of the config that the port file lacks.
-    Joining(&'a [ServiceName]),
+/// What a problem is to others.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ProblemKind {
+    /// Without its main worktree nobody knows the config that the others go by.
+    BareByAccident,
+    /// The worktree is to get other ports than its port file says.
+    OtherPorts,
+    /// Services are to get ports, or can get none.
+    MissingPorts,
     /// Anything else in the port file.
-    PortFileOutdated,
-    RecordOutdated(&'a Path),
-    FileOutdated(&'a str),
-    /// An env file or a template that cannot be brought up to date.
-    Obstacle(&'a Error),
-    /// A line of the user's sets the variable too, in the env file at that path.
-    Spanning {
-        path: &'a str,
-        name: &'a str,
-    },
-    /// An interrupted run has left temporary files.
-    Leftovers,
-    /// git shows these files; with these paths, the list that all worktrees share would hide them.
-    NotIgnored {
-        paths: BTreeSet<&'a str>,
-        files: Vec<PathBuf>,
-    },
-    /// git shows a file that only `.gitignore` can hide.
-    NotIgnoredHere(&'a str),
-    /// git shows a file because of that rule.
-    Reincluded {
-        path: &'a str,
-        rule: &'a str,
-    },
-    /// What could not be found out.
-    Unanswered(&'a Error),
+    PortFile,
+    Record,
+    WrittenFile,
+    /// What keeps a file from being brought up to date.
+    Obstacle,
+    Other,
 }
 
-/// A problem and the worktree that has it; `None` if it is the repository's.
+/// A problem, with its remedy, and the worktree that has it; `None` if it is the repository's.
+#[derive(Clone)]
 pub struct Finding<'a> {
-    pub worktree: Option<&'a WorktreeFacts>,
-    pub problem: Problem<'a>,
+    worktree: Option<&'a WorktreeFacts>,
+    kind: ProblemKind,
+    pub problem: Error,
 }
 
 /// Finds the problems of one kind.
@@ -90,7 +50,7 @@ const RULES: [Rule; 10] = [
     few_slots,
     same_base_ports,
     same_names,
-    usable,
+    unusable,
     not_ignored,
     configs,
     port_files,
@@ -103,16 +63,12 @@ const RULES: [Rule; 10] = [
 pub fn findings(facts: &Facts) -> Vec<Finding<'_>> {
     let found: Vec<Finding<'_>> = RULES.iter().flat_map(|rule| rule(facts)).collect();
     let is_effect = |effect: &Finding<'_>| found.iter().any(|cause| cause.hides(effect));
-    let is_cause: Vec<bool> = found.iter().map(|finding| !is_effect(finding)).collect();
-    let causes = found.into_iter().zip(is_cause);
-    let mut causes: Vec<Finding<'_>> = causes
-        .filter_map(|(finding, is_cause)| is_cause.then_some(finding))
-        .collect();
+    let causes = found.iter().filter(|finding| !is_effect(finding));
+    let mut causes: Vec<Finding<'_>> = causes.cloned().collect();
+    let order: Vec<&WorktreeFacts> = facts.own().map(|(_, worktree)| worktree).collect();
     causes.sort_by_key(|finding| {
         let worktree = finding.worktree?;
-        let mut all = facts.worktrees.iter();
-        let index = all.position(|other| std::ptr::eq(other, worktree))?;
-        Some(facts.rank(index))
+        order.iter().position(|other| ptr::eq(*other, worktree))
     });
     causes
 }
@@ -121,33 +77,27 @@ impl Finding<'_> {
     /// Whether `effect` follows from this problem, and goes with it. What follows from a broken config
     /// or from a worktree that is gone is not among the facts.
     fn hides(&self, effect: &Finding<'_>) -> bool {
-        use Problem as P;
-        let is_written_anew = matches!(
-            effect.problem,
-            P::PortFileOutdated | P::RecordOutdated(_) | P::FileOutdated(_) | P::Leftovers
-        );
-        match (&self.problem, self.worktree, effect.worktree) {
-            // Without its main worktree nobody knows the config that the others go by.
-            (P::BareByAccident(_), _, Some(other)) => {
-                let follows = is_written_anew
-                    || matches!(
-                        effect.problem,
-                        P::Joining(_) | P::NoPorts(_) | P::Obstacle(_)
-                    );
-                follows && !other.has_own_config
-            }
-            (problem, Some(one), Some(other)) if std::ptr::eq(one, other) => match problem {
-                P::Shared { to_move, .. } => is_written_anew && *to_move == one.root,
-                P::Copied | P::Damaged | P::NoPorts(_) | P::Joining(_) => is_written_anew,
-                P::PortFileOutdated => {
-                    is_written_anew && !matches!(effect.problem, P::PortFileOutdated)
-                }
-                // Until it is overcome, the record names what was and what is to be.
-                P::Obstacle(_) => matches!(effect.problem, P::RecordOutdated(_)),
-                _ => false,
-            },
-            _ => false,
-        }
+        use ProblemKind as P;
+        let effects: &[ProblemKind] = match self.kind {
+            P::BareByAccident => &[
+                P::MissingPorts,
+                P::PortFile,
+                P::Record,
+                P::WrittenFile,
+                P::Obstacle,
+            ],
+            P::OtherPorts | P::MissingPorts => &[P::PortFile, P::Record, P::WrittenFile],
+            P::PortFile => &[P::Record, P::WrittenFile],
+            // Until it is overcome, the record names what was and what is to be.
+            P::Obstacle => &[P::Record],
+            P::Record | P::WrittenFile | P::Other => &[],
+        };
+        let is_concerned = match (self.worktree, effect.worktree) {
+            (None, Some(other)) => !other.has_own_config,
+            (Some(one), Some(other)) => ptr::eq(one, other),
+            (_, None) => false,
+        };
+        is_concerned && effects.contains(&effect.kind)
     }
 }
 
@@ -197,48 +147,104 @@ impl Facts {
     }
 }
 
-fn of_repository(problem: Problem<'_>) -> Finding<'_> {
-    let worktree = None;
-    Finding { worktree, problem }
+fn of_repository(problem: Error) -> Finding<'static> {
+    Finding {
+        worktree: None,
+        kind: ProblemKind::Other,
+        problem,
+    }
 }
 
-fn of<'a>(worktree: &'a WorktreeFacts, problem: Problem<'a>) -> Finding<'a> {
-    let worktree = Some(worktree);
-    Finding { worktree, problem }
+impl WorktreeFacts {
+    fn finding(&self, kind: ProblemKind, problem: Error) -> Finding<'_> {
+        Finding {
+            worktree: Some(self),
+            kind,
+            problem,
+        }
+    }
+
+    /// A problem that a call by hand mends.
+    fn mended_by_a_call(&self, kind: ProblemKind, what: String) -> Finding<'_> {
+        let remedy = format!("run `{}`", by_hand(&self.root));
+        self.finding(kind, Error::new(what).remedy(remedy))
+    }
+
+    /// What a call by hand fails with.
+    fn failed(&self, kind: ProblemKind, error: &Error) -> Finding<'_> {
+        self.finding(kind, or_ask_git(error, &self.root))
+    }
+
+    fn quoted(&self, path: &str) -> String {
+        quoted(&self.root.join(path))
+    }
+}
+
+/// The error of what git would not say has no remedy: most often its index is broken.
+fn or_ask_git(error: &Error, directory: &Path) -> Error {
+    error.clone().remedy_or(&format!(
+        "run `git -C {} status`, and mend what it complains of",
+        shell_word(directory)
+    ))
 }
 
 fn repository(facts: &Facts) -> Vec<Finding<'_>> {
-    let hook = match &facts.hook {
-        Ok(problems) => problems.iter().map(Problem::Hook).collect(),
-        Err(error) => vec![Problem::Unanswered(error)],
-    };
+    let common_dir = &facts.common_dir;
     let bare = match &facts.is_bare_by_accident {
-        Ok(true) => Some(Problem::BareByAccident(&facts.common_dir)),
+        Ok(true) => Some(Finding {
+            kind: ProblemKind::BareByAccident,
+            ..of_repository(
+                Error::new(format!(
+                    "{} says that it is bare, but it has an index, as only the repository of a main worktree has",
+                    quoted(common_dir)
+                ))
+                .remedy(format!(
+                    "run `git -C {} config core.bare false`",
+                    shell_word(common_dir)
+                )),
+            )
+        }),
         Ok(false) => None,
-        Err(error) => Some(Problem::Unanswered(error)),
+        Err(error) => Some(of_repository(or_ask_git(error, common_dir))),
     };
-    bare.into_iter().chain(hook).map(of_repository).collect()
+    let hook = match &facts.hook {
+        Ok(problems) => problems
+            .iter()
+            .map(|problem| problem.error.clone())
+            .collect(),
+        Err(error) => vec![or_ask_git(error, common_dir)],
+    };
+    let hook = hook.into_iter().map(of_repository);
+    bare.into_iter().chain(hook).collect()
 }
 
 /// Each config that leaves too few slots, once, however many worktrees have it.
 fn few_slots(facts: &Facts) -> Vec<Finding<'_>> {
-    let mut configs: Vec<(&Config, Vec<&Path>)> = Vec::new();
+    let mut configs: Vec<(&Config, Vec<String>)> = Vec::new();
     for (_, worktree) in facts.own().filter(|(_, worktree)| worktree.has_own_config) {
         let Some(Ok(config)) = &worktree.config else {
             continue;
         };
+        let path = worktree.quoted(config_file::NAME);
         match configs.iter_mut().find(|(other, _)| *other == config) {
-            Some((_, roots)) => roots.push(&worktree.root),
-            None => configs.push((config, vec![&worktree.root])),
+            Some((_, paths)) => paths.push(path),
+            None => configs.push((config, vec![path])),
         }
     }
-    let few = |(config, roots): (&Config, _)| {
+    let few = |(config, paths): (&Config, Vec<String>)| {
         let shortage = config.slot_shortage(choose::is_usable)?;
-        Some(of_repository(Problem::FewSlots(
-            shortage,
+        let plural = if shortage.usable == 1 { "" } else { "s" };
+        let what = format!(
+            "only {} worktree{plural} can have ports at the same time: with `step` {} in {}, services take the ports of each other's slots",
+            shortage.usable,
             config.step,
-            roots,
-        )))
+            paths.join(", ")
+        );
+        let remedy = match shortage.better_step {
+            Some(better) => format!("set `step` to {better}"),
+            None => "give the services base ports that are farther apart".to_owned(),
+        };
+        Some(of_repository(Error::new(what).remedy(remedy)))
     };
     configs.into_iter().filter_map(few).collect()
 }
@@ -246,20 +252,30 @@ fn few_slots(facts: &Facts) -> Vec<Finding<'_>> {
 /// Main worktrees of other clones that have a port which is this one's by right. Neither can move.
 fn same_base_ports(facts: &Facts) -> Vec<Finding<'_>> {
     let mut found = Vec::new();
-    for (index, worktree) in facts
-        .own()
-        .filter(|(index, _)| !facts.by_right(*index).is_empty())
-    {
-        for (other, _) in facts.worktrees.iter().enumerate() {
+    for (index, worktree) in facts.own() {
+        for other in 0..facts.worktrees.len() {
             let Some(clone) = facts.clone_of(other) else {
                 continue;
             };
             let both = facts.by_right(index).iter();
             let both = both.filter(|port| facts.by_right(other).contains(port));
-            let both: Vec<Port> = both.copied().collect();
-            if !both.is_empty() {
-                found.push(of(worktree, Problem::SameBasePorts(both, clone)));
+            let both: Vec<String> = both.map(Port::to_string).collect();
+            if both.is_empty() {
+                continue;
             }
+            let what = format!(
+                "the main worktree {} and that of the clone {} have the same base ports: {}",
+                quoted(&worktree.root),
+                quoted(clone),
+                both.join(", ")
+            );
+            let remedy = format!(
+                "change the base ports in {}, then run `{} --reallocate`",
+                worktree.quoted(config_file::NAME),
+                by_hand(&worktree.root)
+            );
+            let problem = Error::new(what).remedy(remedy);
+            found.push(worktree.finding(ProblemKind::Other, problem));
         }
     }
     found
@@ -272,38 +288,42 @@ fn same_names(facts: &Facts) -> Vec<Finding<'_>> {
         .own()
         .flat_map(|(_, worktree)| &worktree.stack_names)
         .collect();
-    let mut shared: BTreeMap<(&Path, &str), BTreeSet<&str>> = BTreeMap::new();
+    let mut shared: BTreeMap<(&Path, &str), BTreeSet<String>> = BTreeMap::new();
     for (index, worktree) in facts.worktrees.iter().enumerate() {
         let Some(clone) = facts.clone_of(index) else {
             continue;
         };
-        for (variable, name) in worktree
-            .stack_names
-            .iter()
-            .filter(|name| own.contains(name))
-        {
-            shared.entry((clone, variable)).or_default().insert(name);
+        for named in &worktree.stack_names {
+            if own.contains(named) {
+                let (variable, name) = named;
+                let names = shared.entry((clone, variable)).or_default();
+                names.insert(format!("`{name}`"));
+            }
         }
     }
-    let shared = shared.into_iter();
-    shared
-        .map(|((clone, variable), names)| {
-            of_repository(Problem::SameNames(
-                variable,
-                names.into_iter().collect(),
-                clone,
-            ))
-        })
-        .collect()
+    let directory = facts.worktrees.first();
+    let directory = directory.map_or(&facts.common_dir, |it| &it.root);
+    let found = shared.into_iter().map(|((clone, variable), names)| {
+        let names: Vec<String> = names.into_iter().collect();
+        let what = format!(
+            "`{variable}` is {} both here and in the clone {}",
+            names.join(", "),
+            quoted(clone)
+        );
+        of_repository(Error::new(what).remedy(format!(
+            "put something of this clone into its template in `{}`, then run `{} --all`",
+            config_file::NAME,
+            by_hand(directory)
+        )))
+    });
+    found.collect()
 }
 
-fn usable(facts: &Facts) -> Vec<Finding<'_>> {
+/// What nothing can be done in, and what could not be found out.
+fn unusable(facts: &Facts) -> Vec<Finding<'_>> {
     let found = facts.own().flat_map(|(_, worktree)| {
-        let unusable = worktree.unusable.iter().map(Problem::Unusable);
-        let unanswered = worktree.unanswered.iter().map(Problem::Unanswered);
-        unusable
-            .chain(unanswered)
-            .map(move |problem| of(worktree, problem))
+        let errors = worktree.unusable.iter().chain(&worktree.unanswered);
+        errors.map(|error| worktree.failed(ProblemKind::Other, error))
     });
     found.collect()
 }
@@ -316,70 +336,71 @@ fn configs(facts: &Facts) -> Vec<Finding<'_>> {
         if let Some(Err(error)) = &worktree.config
             && told.insert(error.to_string())
         {
-            found.push(of(worktree, Problem::Config(error)));
+            found.push(worktree.failed(ProblemKind::Other, error));
         }
     }
     found
 }
 
 fn port_files(facts: &Facts) -> Vec<Finding<'_>> {
-    let problem = |worktree: &'_ WorktreeFacts| match &worktree.port_file {
-        _ if worktree.unusable.is_some() || worktree.is_tracked => None,
-        FileState::Copied => Some(Problem::Copied),
-        FileState::Damaged => Some(Problem::Damaged),
-        FileState::Foreign(_) => Some(Problem::Foreign {
-            is_adoptable: worktree.is_adoptable,
-        }),
-        FileState::Missing | FileState::Own(_) | FileState::Unreadable(_) | FileState::Tracked => {
-            None
-        }
-    };
-    let found = facts.own().filter_map(|(_, worktree)| {
-        let refusal = worktree.refusal.as_ref().map(Problem::LeftAlone);
-        Some(of(worktree, problem(worktree).or(refusal)?))
+    let usable = facts.own().filter(|(_, it)| it.unusable.is_none());
+    let found = usable.filter_map(|(_, worktree)| {
+        let path = worktree.quoted(port_file::NAME);
+        let broken = |what: &str| {
+            worktree.mended_by_a_call(ProblemKind::OtherPorts, format!("{path} is {what}"))
+        };
+        Some(match (&worktree.port_file, &worktree.refusal) {
+            (FileState::Foreign(_), _) if !worktree.is_tracked => foreign(worktree),
+            (_, Some(refusal)) => worktree.failed(ProblemKind::Other, refusal),
+            (FileState::Copied, None) => broken("a copy of another worktree's"),
+            (FileState::Damaged, None) => broken("damaged"),
+            _ => return None,
+        })
     });
     found.collect()
 }
 
+fn foreign(worktree: &WorktreeFacts) -> Finding<'_> {
+    let path = worktree.quoted(port_file::NAME);
+    let by_hand = by_hand(&worktree.root);
+    let replace = format!("`{by_hand} --reallocate` to replace it");
+    let remedy = if worktree.is_adoptable {
+        format!("run `{by_hand} --adopt` to take its ports over, or {replace}")
+    } else {
+        format!("run {replace}; `--adopt` cannot take its ports over")
+    };
+    let problem = Error::new(format!("{path} belongs to another tool")).remedy(remedy);
+    worktree.finding(ProblemKind::Other, problem)
+}
+
 /// The ports and the slot of a worktree's own port file that others have too, but for those that are a
-/// main worktree's by right in two clones. It is told of the worktree that is to move.
+/// main worktree's by right in two clones. It is told of the worktree that is to move, or here if that
+/// is another clone's.
 fn shared(facts: &Facts) -> Vec<Finding<'_>> {
     let mut found = Vec::new();
     for (index, worktree) in facts.own() {
         let (FileState::Own(own), None) = (&worktree.port_file, &worktree.unusable) else {
             continue;
         };
+        let mut tell = |kind, with: &[String], to_move: &Path| {
+            let path = quoted(&worktree.root);
+            let what = format!("{path} has what others have too: {}", with.join("; "));
+            let remedy = format!("run `{} --reallocate`", by_hand(to_move));
+            found.push(worktree.finding(kind, Error::new(what).remedy(remedy)));
+        };
         let mut to_others = Vec::new();
         for (other, what) in shared_with(facts, index, &own.bundle) {
             let holder = &facts.reservations.holders()[other];
-            let to = format!(
-                "{} of {}{}",
-                what.join(", "),
-                holder.name(),
-                services(facts, other, &own.bundle)
-            );
+            let services = services(facts, other, &own.bundle);
+            let with = format!("{} of {}{services}", what.join(", "), holder.name());
             if !facts.stays(index, other) {
-                to_others.push(to);
+                to_others.push(with);
             } else if holder.clone.is_some() {
-                found.push(of(
-                    worktree,
-                    Problem::Shared {
-                        of: &worktree.root,
-                        with: vec![to],
-                        to_move: &facts.worktrees[other].root,
-                    },
-                ));
+                tell(ProblemKind::Other, &[with], &facts.worktrees[other].root);
             }
         }
         if !to_others.is_empty() {
-            found.push(of(
-                worktree,
-                Problem::Shared {
-                    of: &worktree.root,
-                    with: to_others,
-                    to_move: &worktree.root,
-                },
-            ));
+            tell(ProblemKind::OtherPorts, &to_others, &worktree.root);
         }
     }
     found
@@ -424,34 +445,52 @@ fn services(facts: &Facts, index: usize, bundle: &Bundle) -> String {
 fn upkeep(facts: &Facts) -> Vec<Finding<'_>> {
     let mut found = Vec::new();
     for (_, worktree) in facts.own() {
-        let Some(upkeep) = &worktree.upkeep else {
-            continue;
-        };
-        let upkeep = match upkeep {
-            Ok(upkeep) => upkeep,
-            Err(error) => {
-                found.push(of(worktree, Problem::NoPorts(error)));
-                continue;
-            }
-        };
-        let joining = Some(upkeep.joining.as_slice()).filter(|joining| !joining.is_empty());
-        let mut problems: Vec<Problem<'_>> = joining.map(Problem::Joining).into_iter().collect();
-        problems.extend(upkeep.left_out.as_ref().map(Problem::NoPorts));
-        problems.extend(
-            upkeep
-                .is_port_file_outdated
-                .then_some(Problem::PortFileOutdated),
+        match &worktree.upkeep {
+            Some(Ok(upkeep)) => found.extend(to_be_done(worktree, upkeep)),
+            Some(Err(error)) => found.push(worktree.failed(ProblemKind::MissingPorts, error)),
+            None => {}
+        }
+    }
+    found
+}
+
+fn to_be_done<'a>(worktree: &'a WorktreeFacts, upkeep: &Upkeep) -> Vec<Finding<'a>> {
+    let mut found = Vec::new();
+    let mut mended = |kind, what| found.push(worktree.mended_by_a_call(kind, what));
+    let port_file = worktree.quoted(port_file::NAME);
+    if !upkeep.joining.is_empty() {
+        let services: Vec<&str> = upkeep.joining.iter().map(ServiceName::as_str).collect();
+        let what = format!("{port_file} has no port for {}", services.join(", "));
+        mended(ProblemKind::MissingPorts, what);
+    }
+    if upkeep.is_port_file_outdated {
+        let what = format!("{port_file} does not say what the config says now");
+        mended(ProblemKind::PortFile, what);
+    }
+    if let Some(record) = &upkeep.outdated_record {
+        let what = format!("{} does not say what {port_file} says", quoted(record));
+        mended(ProblemKind::Record, what);
+    }
+    for (path, _) in upkeep.files.iter().filter(|(_, why)| why.is_none()) {
+        let what = format!("{} is not up to date", worktree.quoted(path));
+        mended(ProblemKind::WrittenFile, what);
+    }
+    if upkeep.has_leftovers {
+        let root = quoted(&worktree.root);
+        let what = format!("an interrupted run has left temporary files in {root}");
+        mended(ProblemKind::WrittenFile, what);
+    }
+    let left_out = upkeep.left_out.iter();
+    found.extend(left_out.map(|error| worktree.failed(ProblemKind::MissingPorts, error)));
+    let obstacles = upkeep.files.iter().filter_map(|(_, why)| why.as_ref());
+    found.extend(obstacles.map(|error| worktree.failed(ProblemKind::Obstacle, error)));
+    for (path, name) in &upkeep.spanning {
+        let path = worktree.quoted(path);
+        let what = format!(
+            "`{name}` is set twice in {path}: lines of yours set it too, to a value that spans them"
         );
-        let record = upkeep.outdated_record.as_deref();
-        problems.extend(record.map(Problem::RecordOutdated));
-        problems.extend(upkeep.files.iter().map(|(path, why)| match why {
-            None => Problem::FileOutdated(path),
-            Some(error) => Problem::Obstacle(error),
-        }));
-        let spanning = upkeep.spanning.iter();
-        problems.extend(spanning.map(|(path, name)| Problem::Spanning { path, name }));
-        problems.extend(upkeep.has_leftovers.then_some(Problem::Leftovers));
-        found.extend(problems.into_iter().map(|problem| of(worktree, problem)));
+        let problem = Error::new(what).remedy(format!("delete those lines from {path}"));
+        found.push(worktree.finding(ProblemKind::Other, problem));
     }
     found
 }
@@ -459,24 +498,42 @@ fn upkeep(facts: &Facts) -> Vec<Finding<'_>> {
 /// The files of ours that git shows, so that `git worktree remove` would refuse.
 fn not_ignored(facts: &Facts) -> Vec<Finding<'_>> {
     let mut found = Vec::new();
-    let (mut paths, mut files) = (BTreeSet::new(), Vec::new());
+    let (mut rules, mut files) = (BTreeSet::new(), Vec::new());
     for (_, worktree) in facts.own() {
-        for shown in &worktree.not_ignored {
-            let path = shown.path.as_str();
-            match &shown.rule {
-                Some(rule) => found.push(of(worktree, Problem::Reincluded { path, rule })),
-                None if shown.is_hidable => {
-                    paths.insert(path);
-                    files.push(worktree.root.join(path));
-                }
-                None => found.push(of(worktree, Problem::NotIgnoredHere(path))),
-            }
+        for (path, rule) in &worktree.not_ignored {
+            let file = worktree.quoted(path);
+            let what = format!("git does not ignore {file}");
+            let problem = if let Some(rule) = rule {
+                Error::new(format!("{what}, by the rule `{rule}`")).remedy("remove that rule")
+            } else if facts.not_hidable.contains(path) {
+                let gitignore = worktree.root.join(".gitignore");
+                let command = append(&[format!("/{path}")], &gitignore);
+                Error::new(what).remedy(format!("run `{command}`"))
+            } else {
+                rules.insert(format!("/{path}"));
+                files.push(file);
+                continue;
+            };
+            found.push(worktree.finding(ProblemKind::Other, problem));
         }
     }
     if !files.is_empty() {
-        found.push(of_repository(Problem::NotIgnored { paths, files }));
+        let info = facts.common_dir.join("info");
+        let rules: Vec<String> = rules.into_iter().chain([format!("*{SUFFIX}")]).collect();
+        let append = append(&rules, &info.join("exclude"));
+        let problem = Error::new(format!("git does not ignore {}", files.join(", ")));
+        let remedy = format!("run `mkdir -p {} && {append}`", shell_word(&info));
+        found.push(of_repository(problem.remedy(remedy)));
     }
     found
+}
+
+/// The command that appends lines to a file, which may be missing or lack a newline at its end.
+fn append(lines: &[String], file: &Path) -> String {
+    let words = lines.iter().map(|line| shell_word(Path::new(line)));
+    let words: Vec<String> = words.collect();
+    let file = shell_word(file);
+    format!(r"printf '\n%s' {} '' >> {file}", words.join(" "))
 }
 
 #[cfg(test)]

@@ -9,18 +9,18 @@ use crate::allocate::choose::Choice;
 use crate::allocate::locked::{self, Purpose};
 use crate::allocate::plan::{Request, plan};
 use crate::allocate::probe::Probe;
-use crate::allocate::reservations::{Holder, Reservations};
+use crate::allocate::reservations::Reservations;
 use crate::config::Config;
 use crate::config::file as config_file;
-use crate::error::{Error, Result, quoted};
-use crate::files::dir::{PlainFile, is_same_directory};
+use crate::error::{Error, Result};
+use crate::files::dir::PlainFile;
 use crate::files::staged::temporary;
-use crate::git::entries::{self, Place};
 use crate::git::paths::IgnoreRule;
-use crate::git::repository::{self, Found, Repository};
-use crate::git::worktree::{Entry, Worktree};
+use crate::git::repository::{Found, Repository};
+use crate::git::worktree::Worktree;
 use crate::install::{self, HookProblem};
 use crate::ports::ServiceName;
+use crate::report::place;
 use crate::reserve;
 use crate::session::Session;
 use crate::state::port_file::{self, FileState};
@@ -36,14 +36,18 @@ pub struct Facts {
     pub reservations: Reservations<'static>,
     /// One for each holder of the reservations, those in other shared clones included.
     pub worktrees: Vec<WorktreeFacts>,
+    /// Paths that the list of all worktrees must not hide: some worktree has a file of the user's
+    /// there, which a checkout would then overwrite silently.
+    pub not_hidable: BTreeSet<String>,
 }
 
 /// What there is to know of a worktree. Of one in another clone, only what it has in common with ours.
+#[derive(Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct WorktreeFacts {
     pub root: PathBuf,
     /// Why nothing can be done in it. Nothing else is known then.
-    pub unusable: Option<Unusable>,
+    pub unusable: Option<Error>,
     pub port_file: FileState,
     pub is_tracked: bool,
     /// Whether a call by hand could take the ports over that its port file, another tool's, names.
@@ -59,63 +63,13 @@ pub struct WorktreeFacts {
     pub has_own_config: bool,
     /// What the next call by hand would do; `None` if it would leave the worktree alone.
     pub upkeep: Option<Result<Upkeep>>,
-    pub not_ignored: Vec<Shown>,
+    /// The env files and templates that we made.
+    pub made: BTreeSet<String>,
+    /// The files of ours that git shows, each with the rule that says not to ignore it, if there is
+    /// one.
+    pub not_ignored: Vec<(String, Option<String>)>,
     /// What could not be found out.
     pub unanswered: Vec<Error>,
-    made: BTreeSet<String>,
-}
-
-impl WorktreeFacts {
-    /// What is known from its entry and its port file alone.
-    pub fn new(root: &Path, port_file: FileState) -> WorktreeFacts {
-        WorktreeFacts {
-            root: root.to_owned(),
-            unusable: None,
-            port_file,
-            is_tracked: false,
-            is_adoptable: false,
-            refusal: None,
-            is_listening: false,
-            stack_names: BTreeSet::new(),
-            config: None,
-            has_own_config: false,
-            upkeep: None,
-            not_ignored: Vec::new(),
-            unanswered: Vec::new(),
-            made: BTreeSet::new(),
-        }
-    }
-}
-
-/// Why nothing can be done in a worktree.
-#[derive(Debug)]
-pub enum Unusable {
-    Unreadable(Error),
-    /// Its entry, which holds ports, does not say where it is.
-    Nowhere,
-    Gone {
-        is_locked: bool,
-    },
-    NotADirectory {
-        is_locked: bool,
-    },
-    NoDotGit,
-    /// Its `.git` does not lead to its entry.
-    LeadsElsewhere {
-        entry: PathBuf,
-        way_back: WayBack,
-    },
-}
-
-/// How a worktree and its entry come together again.
-#[derive(Debug)]
-pub enum WayBack {
-    /// The clone was moved, or another worktree was copied over this one.
-    Repair,
-    /// Another entry names the place, and is the one that its `.git` leads to.
-    ToAnother,
-    /// It was moved, or is gone, or the whole clone is a copy.
-    Unknown,
 }
 
 /// What the next call by hand would do in a worktree.
@@ -134,17 +88,6 @@ pub struct Upkeep {
     /// Variables that lines of the user's define too, each with the path of the env file.
     pub spanning: Vec<(String, String)>,
     pub has_leftovers: bool,
-}
-
-/// A file of ours that git does not ignore.
-#[derive(Debug)]
-pub struct Shown {
-    /// Relative to the root.
-    pub path: String,
-    /// The rule that says not to ignore it.
-    pub rule: Option<String>,
-    /// Whether no worktree has a file there that is not ours: the list of all worktrees may hide it.
-    pub is_hidable: bool,
 }
 
 /// Gathers the facts; `program` is the one that checks.
@@ -169,29 +112,25 @@ pub fn gather(found: &Found, program: &Path, session: &Session) -> Result<Facts>
     for (index, port_file) in port_files.into_iter().enumerate() {
         worktrees.push(look.at(index, port_file)?);
     }
-    tell_hidable(&mut worktrees);
     Ok(Facts {
         common_dir: repository.common_dir.clone(),
         hook: install::problems(found, program),
         is_bare_by_accident: repository.is_bare_by_accident(),
         reservations,
+        not_hidable: not_hidable(&worktrees),
         worktrees,
     })
 }
 
-/// Finds out which files the list that all worktrees share may hide: if it hid a file of the user's, a
-/// checkout would overwrite that silently.
-fn tell_hidable(worktrees: &mut [WorktreeFacts]) {
-    for index in 0..worktrees.len() {
-        for shown in 0..worktrees[index].not_ignored.len() {
-            let path = &worktrees[index].not_ignored[shown].path;
-            let is_others = |other: &WorktreeFacts| {
-                other.root.join(path).symlink_metadata().is_ok() && !other.made.contains(path)
-            };
-            let is_hidable = path == port_file::NAME || !worktrees.iter().any(is_others);
-            worktrees[index].not_ignored[shown].is_hidable = is_hidable;
-        }
-    }
+fn not_hidable(worktrees: &[WorktreeFacts]) -> BTreeSet<String> {
+    let shown = worktrees.iter().flat_map(|worktree| &worktree.not_ignored);
+    let not_hidable = shown.filter(|(path, _)| {
+        let is_others = |other: &WorktreeFacts| {
+            other.root.join(path).symlink_metadata().is_ok() && !other.made.contains(path)
+        };
+        path != port_file::NAME && worktrees.iter().any(is_others)
+    });
+    not_hidable.map(|(path, _)| path.clone()).collect()
 }
 
 /// By what every worktree is looked at.
@@ -208,14 +147,17 @@ impl Look<'_> {
         let holder = &self.reservations.holders()[index];
         let entry = &holder.entry;
         let root = entry.root().unwrap_or(&entry.git_dir);
-        let state = FileState::of(port_file, entry.id().as_deref());
-        let mut facts = WorktreeFacts::new(root, state);
+        let mut facts = WorktreeFacts {
+            root: root.to_owned(),
+            port_file: FileState::of(port_file, entry.id().as_deref()),
+            ..WorktreeFacts::default()
+        };
         self.ask_listeners(index, &mut facts)?;
-        let worktree = match open(holder) {
+        let worktree = match place::open(holder, &self.repository.common_dir) {
             Ok(Some(worktree)) => worktree,
             Ok(None) => return Ok(facts),
-            Err(unusable) => {
-                facts.unusable = Some(unusable);
+            Err(error) => {
+                facts.unusable = Some(error);
                 return Ok(facts);
             }
         };
@@ -295,14 +237,8 @@ impl Look<'_> {
             facts.is_adoptable = adopted.is_ok();
         }
         if facts.refusal.is_none() && !matches!(before, FileState::Missing) {
-            let planned = plan(
-                worktree,
-                before,
-                recorded,
-                &choice,
-                &self.probe,
-                Request::Ensure,
-            );
+            let (probe, request) = (&self.probe, Request::Ensure);
+            let planned = plan(worktree, before, recorded, &choice, probe, request);
             facts.upkeep = Some(planned.and_then(|planned| {
                 let joining = own.map(|own| {
                     let missing = choice.missing(&own.bundle);
@@ -373,82 +309,8 @@ fn ask_ignored(worktree: &Worktree, facts: &mut WorktreeFacts) {
                     IgnoreRule::Nothing => None,
                     IgnoreRule::Reincludes(rule) => Some(rule),
                 };
-                facts.not_ignored.push(Shown {
-                    path: path.to_owned(),
-                    rule,
-                    is_hidable: false,
-                });
+                facts.not_ignored.push((path.to_owned(), rule));
             }
         }
-    }
-}
-
-/// Opens a worktree in which something can be done; `None` if there is nothing to say of its place.
-fn open(holder: &Holder) -> Result<Option<Worktree>, Unusable> {
-    let entry = &holder.entry;
-    if let Place::Unreadable(error) = &entry.place {
-        let path = entry.git_dir.join("gitdir");
-        return Err(Unusable::Unreadable(Error::at("read", &path, error)));
-    }
-    let Some(root) = entry.root() else {
-        // git is making, moving or removing it; only one that stays so holds ports.
-        let is_left = holder.ports > 0 && !entry.is_main;
-        return if is_left {
-            Err(Unusable::Nowhere)
-        } else {
-            Ok(None)
-        };
-    };
-    let Some(worktree) = entry.open().map_err(Unusable::Unreadable)? else {
-        let is_locked = entry.git_dir.join("locked").exists();
-        return Err(if root.symlink_metadata().is_ok() && !root.is_dir() {
-            Unusable::NotADirectory { is_locked }
-        } else {
-            Unusable::Gone { is_locked }
-        });
-    };
-    if !worktree.is_in_place().map_err(Unusable::Unreadable)? {
-        return Err(if worktree.root.has(".git") {
-            Unusable::LeadsElsewhere {
-                entry: entry.git_dir.clone(),
-                way_back: way_back(entry, &worktree),
-            }
-        } else {
-            Unusable::NoDotGit
-        });
-    }
-    // Only a git config of its own can keep libgit2 from opening one worktree of several, and every
-    // call there ends with this.
-    if entry.git_dir.join("config.worktree").exists()
-        && let Err(error) = repository::find(root)
-    {
-        let path = quoted(&entry.git_dir.join("config.worktree"));
-        return Err(Unusable::Unreadable(
-            error.remedy_or(&format!("correct {path}")),
-        ));
-    }
-    Ok(Some(worktree))
-}
-
-fn way_back(entry: &Entry, found: &Worktree) -> WayBack {
-    let Ok(Some(named)) = entries::git_dir_named_by(&found.root) else {
-        return WayBack::Unknown;
-    };
-    if !named.exists() {
-        return WayBack::Repair;
-    }
-    let parents = named.parent().zip(entry.git_dir.parent());
-    let is_of_this_repository = parents.is_some_and(|(one, other)| is_same_directory(one, other));
-    match entries::locate(&named) {
-        Ok(Place::At(root)) if is_of_this_repository => {
-            if is_same_directory(&root, found.path()) {
-                WayBack::ToAnother
-            } else if root.join(".git").exists() {
-                WayBack::Repair
-            } else {
-                WayBack::Unknown
-            }
-        }
-        _ => WayBack::Unknown,
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod facts;
+mod place;
 pub mod render;
 pub mod status;
 pub mod table;

@@ -1,7 +1,7 @@
 //! What `--list` shows: every worktree as it is now. Nothing is chosen from it.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::ptr;
 
 use crate::allocate::plan::Request;
 use crate::allocate::probe::Probe;
@@ -42,7 +42,7 @@ pub enum Condition {
     /// Another worktree's own file names one of its ports or its slot too.
     Duplicate,
     /// Its port file is its own, but something is not what the config says now.
-    Outdated,
+    Outdated(Reservation),
     File(FileState),
 }
 
@@ -52,8 +52,16 @@ impl Condition {
         match self {
             Condition::Gone => "gone",
             Condition::Duplicate => "duplicate",
-            Condition::Outdated => "outdated",
+            Condition::Outdated(_) => "outdated",
             Condition::File(state) => state.word(),
+        }
+    }
+
+    /// What the worktree's own port file reserves.
+    fn own(&self) -> Option<&Reservation> {
+        match self {
+            Condition::Outdated(own) | Condition::File(FileState::Own(own)) => Some(own),
+            _ => None,
         }
     }
 }
@@ -61,17 +69,7 @@ impl Condition {
 impl Status {
     /// The slot and the ports that are reserved for it.
     pub fn bundle(&self) -> Option<&Bundle> {
-        self.reservation
-            .as_ref()
-            .map(|reservation| &reservation.bundle)
-    }
-
-    /// Whether its ports are those of its own port file.
-    fn is_own(&self) -> bool {
-        matches!(
-            self.condition,
-            Condition::Outdated | Condition::File(FileState::Own(_))
-        )
+        self.reservation.as_ref().map(|reserved| &reserved.bundle)
     }
 }
 
@@ -115,14 +113,14 @@ fn of_repository(
             statuses.push(status);
         }
     }
-    statuses.sort_by(|one, other| {
+    let slot = |status: &Status| match status.bundle() {
+        Some(bundle) => u64::from(bundle.slot.0),
         // The main worktree has slot 0 by right.
-        let without = |status: &Status| if status.entry.is_main { 0 } else { u64::MAX };
-        let key = |status: &Status| {
-            let slot = status.bundle().map(|bundle| bundle.slot.0.into());
-            slot.unwrap_or_else(|| without(status))
-        };
-        (key(one), one.entry.rank()).cmp(&(key(other), other.entry.rank()))
+        None if status.entry.is_main => 0,
+        None => u64::MAX,
+    };
+    statuses.sort_by(|one, other| {
+        (slot(one), one.entry.rank()).cmp(&(slot(other), other.entry.rank()))
     });
     Ok(statuses)
 }
@@ -142,11 +140,9 @@ fn look(
         }
         Ok(found) => found,
     };
-    let reservation = match own_reservation(&entry)? {
-        Some(own) if !matches!(condition, Condition::Gone) => Some(own),
-        _ => Recorded::of(&entry)?
-            .record()
-            .map(|record| record.reservation),
+    let reservation = match condition.own() {
+        Some(own) => Some(own.clone()),
+        None => Recorded::of(&entry)?.record().map(|it| it.reservation),
     };
     let mut listening = Vec::new();
     for (service, port) in reservation.iter().flat_map(|own| &own.bundle.ports) {
@@ -164,17 +160,6 @@ fn look(
     })
 }
 
-/// What the worktree's own port file reserves.
-fn own_reservation(entry: &Entry) -> Result<Option<Reservation>> {
-    let Ok(Some(worktree)) = entry.open() else {
-        return Ok(None);
-    };
-    Ok(match worktree.port_file()? {
-        FileState::Own(own) => Some(own),
-        _ => None,
-    })
-}
-
 fn condition(entry: &Entry, repository: &Repository, session: &Session) -> Result<Condition> {
     let worktree = match entry.open()? {
         Some(worktree) if worktree.is_in_place()? => worktree,
@@ -186,19 +171,16 @@ fn condition(entry: &Entry, repository: &Repository, session: &Session) -> Resul
         return Ok(Condition::File(state));
     };
     let in_force = match config_file::of(&worktree, repository) {
-        Err(error) if error.kind() != ErrorKind::Shortage => {
-            // `--check` says what is wrong with it.
-            return Ok(Condition::File(state));
-        }
+        // `--check` says what is wrong with it.
+        Err(error) if error.kind() != ErrorKind::Shortage => return Ok(Condition::File(state)),
         in_force => in_force?,
     };
     let assigned = Assigned::new(&worktree, in_force, own.bundle.clone(), Some(own));
     let is_current =
         assigned.is_in(own) && reserve::is_written(&worktree, &assigned, Request::Ensure, session)?;
-    Ok(if is_current {
-        Condition::File(state)
-    } else {
-        Condition::Outdated
+    Ok(match state {
+        FileState::Own(own) if !is_current => Condition::Outdated(own),
+        state => Condition::File(state),
     })
 }
 
@@ -233,22 +215,22 @@ fn branch_by_git(root: &Path) -> Option<String> {
 
 /// Marks those whose own file names a port of another one's or, in the same repository, its slot.
 fn mark_duplicates(statuses: &mut [Status]) {
-    let mut ports: BTreeMap<_, usize> = BTreeMap::new();
-    let mut slots: BTreeMap<_, usize> = BTreeMap::new();
-    let own = |status: &Status| status.bundle().filter(|_| status.is_own()).cloned();
-    for status in statuses.iter() {
-        let Some(bundle) = own(status) else { continue };
-        for port in bundle.distinct_ports() {
-            *ports.entry(port).or_default() += 1;
-        }
-        *slots
-            .entry((status.repository.clone(), bundle.slot))
-            .or_default() += 1;
-    }
-    for status in statuses {
-        let Some(bundle) = own(status) else { continue };
-        let shares_port = bundle.distinct_ports().iter().any(|port| ports[port] > 1);
-        if shares_port || slots[&(status.repository.clone(), bundle.slot)] > 1 {
+    let shares = |one: &Status, other: &Status| {
+        let (Some(own), Some(others)) = (one.condition.own(), other.condition.own()) else {
+            return false;
+        };
+        let (own, others) = (&own.bundle, &others.bundle);
+        let mut ports = own.ports.iter();
+        ports.any(|(_, port)| others.service(*port).is_some())
+            || own.slot == others.slot && one.repository == other.repository
+    };
+    let is_duplicate = |one: &Status| {
+        let mut others = statuses.iter().filter(|other| !ptr::eq(*other, one));
+        others.any(|other| shares(one, other))
+    };
+    let duplicates: Vec<bool> = statuses.iter().map(is_duplicate).collect();
+    for (status, is_duplicate) in statuses.iter_mut().zip(duplicates) {
+        if is_duplicate {
             status.condition = Condition::Duplicate;
         }
     }

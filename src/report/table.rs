@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::mem;
 use std::path::{Component, Path, PathBuf};
 
 use serde::Serialize;
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use unicode_width::UnicodeWidthStr;
 
 use crate::error::printable;
 use crate::git::worktree::Worktree;
@@ -66,42 +67,49 @@ pub struct TableStyle {
 const HEAD: [&str; 7] = ["", "WORKTREE", "BRANCH", "PATH", "SLOT", "PORTS", "STATE"];
 const BRANCH: usize = 2;
 const PATH: usize = 3;
-const PORTS: usize = 5;
 
-/// To how many columns a branch or a path is shortened at most.
+/// To how many columns a path is shortened at most.
 const SHORTEST: usize = 12;
+
+/// What stands behind a port on which something listens; where there is no room for it, a star.
+const LISTENING: &str = " (listening)";
 
 /// The worktrees for a person: all there is to say in a pipe or a file; in a terminal, what fits into
 /// it, and if that is no table, a block each.
 pub fn list(statuses: &[Status], current: Option<&Worktree>, style: &TableStyle) -> String {
-    let mut rows: Vec<Row> = statuses
-        .iter()
-        .map(|status| Row::of(status, current, style))
-        .collect();
+    let full = |mark: &str| -> Vec<Row> {
+        let rows = statuses.iter();
+        rows.map(|it| Row::of(it, current, style, mark)).collect()
+    };
     let Some(width) = style.width else {
-        return table(&rows);
+        return table(&full(LISTENING));
     };
     let has_clones = statuses
         .iter()
         .any(|status| status.repository != statuses[0].repository);
-    for (row, status) in rows.iter_mut().zip(statuses) {
-        row.leave_out_what_the_id_says(status, has_clones);
-    }
-    let mut legend = "";
-    let mut cut = rows.clone();
-    shorten(&mut cut, PATH, width);
-    if total(widths(&cut)) > width && statuses.iter().any(|it| !it.listening.is_empty()) {
-        for ((row, cut), status) in rows.iter_mut().zip(&mut cut).zip(statuses) {
-            row.cells[PORTS] = ports(status, style, "*");
-            cut.cells[PORTS] = row.cells[PORTS].clone();
+    let without_what_the_id_says = |mark: &str| {
+        let mut rows = full(mark);
+        for (row, status) in rows.iter_mut().zip(statuses) {
+            row.leave_out_what_the_id_says(status, has_clones);
         }
-        legend = "3000*: something listens on that port\n";
+        rows
+    };
+    let legend = if statuses.iter().any(|it| !it.listening.is_empty()) {
+        "3000*: something listens on that port\n"
+    } else {
+        ""
+    };
+    for (mark, legend) in [(LISTENING, ""), ("*", legend)] {
+        let mut rows = without_what_the_id_says(mark);
+        shorten_paths(&mut rows, width);
+        if total(widths(&rows)) <= width {
+            return table(&rows) + legend;
+        }
     }
-    shorten(&mut cut, BRANCH, width);
-    let text = if total(widths(&cut)) <= width {
-        table(&cut)
-    } else if total(widths_of_core(&rows)) <= width {
-        table_with_notes(&rows)
+    let mut rows = without_what_the_id_says("*");
+    rows.iter_mut().for_each(Row::move_into_notes);
+    let text = if total(widths(&rows)) <= width {
+        table(&rows)
     } else {
         rows.iter().map(Row::block).collect()
     };
@@ -117,9 +125,9 @@ struct Cell {
 
 impl Cell {
     fn of(text: &str) -> Cell {
-        let shown = printable(text);
-        let width = shown.width();
-        Cell { shown, width }
+        let mut cell = Cell::default();
+        cell.push(text);
+        cell
     }
 
     fn push(&mut self, text: &str) {
@@ -130,13 +138,14 @@ impl Cell {
 }
 
 /// A worktree, in the columns of [`HEAD`].
-#[derive(Clone)]
 struct Row {
     cells: [Cell; 7],
+    /// The lines that stand below it.
+    notes: String,
 }
 
 impl Row {
-    fn of(status: &Status, current: Option<&Worktree>, style: &TableStyle) -> Row {
+    fn of(status: &Status, current: Option<&Worktree>, style: &TableStyle, mark: &str) -> Row {
         let is_current = current.is_some_and(|current| {
             status.entry.is_of(current) && status.repository == *current.common_dir
         });
@@ -152,9 +161,10 @@ impl Row {
                 Cell::of(status.branch.as_deref().unwrap_or("(detached)")),
                 Cell::of(&path),
                 Cell::of(slot.as_deref().unwrap_or("-")),
-                ports(status, style, " (listening)"),
+                ports(status, style, mark),
                 state(status.condition.word(), style),
             ],
+            notes: String::new(),
         }
     }
 
@@ -176,23 +186,21 @@ impl Row {
         }
     }
 
-    /// What stands below the row if its columns are left out.
-    fn notes(&self) -> String {
-        let mut notes = String::new();
+    /// Says branch and path below the row instead of in their columns.
+    fn move_into_notes(&mut self) {
         for (what, column) in [("branch", BRANCH), ("path", PATH)] {
-            if self.cells[column].width > 0 {
-                let _ = writeln!(notes, "     {what} {}", self.cells[column].shown);
+            let cell = mem::take(&mut self.cells[column]);
+            if cell.width > 0 {
+                let _ = writeln!(self.notes, "     {what} {}", cell.shown);
             }
         }
-        notes
     }
 
     fn block(&self) -> String {
         let [mark, name, _, _, slot, ports, state] =
             self.cells.each_ref().map(|cell| cell.shown.as_str());
-        let mark = if mark.is_empty() { " " } else { mark };
-        let notes = self.notes();
-        format!("{mark} {name}: {state}\n{notes}     slot {slot}\n     {ports}\n")
+        let notes = &self.notes;
+        format!("{mark:1} {name}: {state}\n{notes}     slot {slot}\n     {ports}\n")
     }
 }
 
@@ -202,11 +210,8 @@ fn ports(status: &Status, style: &TableStyle, mark: &str) -> Cell {
     for (service, port) in status.bundle().iter().flat_map(|bundle| &bundle.ports) {
         let comma = if cell.width == 0 { "" } else { ", " };
         cell.push(&format!("{comma}{service} "));
-        let url = urls(status)
-            .map(|(_, url)| url)
-            .find(|url| is_at(url, *port));
-        match url.filter(|_| style.links) {
-            Some(url) => {
+        match urls(status).find(|(_, url)| style.links && is_at(url, *port)) {
+            Some((_, url)) => {
                 // OSC 8
                 let _ = write!(cell.shown, "\x1b]8;;{url}\x1b\\{port}\x1b]8;;\x1b\\");
                 cell.width += port.to_string().len();
@@ -254,77 +259,47 @@ fn state(word: &str, style: &TableStyle) -> Cell {
     cell
 }
 
-/// The width of each column; `None` if it is left out.
+/// The width of each column; `None` if there is nothing in it.
 type Widths = [Option<usize>; 7];
 
-fn width_of(rows: &[Row], column: usize) -> usize {
-    let cells = rows.iter().map(|row| row.cells[column].width);
-    cells.max().unwrap_or_default()
-}
-
-/// The widths of all columns in which there is something.
 fn widths(rows: &[Row]) -> Widths {
     std::array::from_fn(|column| {
-        let width = width_of(rows, column);
+        let width = rows.iter().map(|row| row.cells[column].width).max()?;
         (width > 0).then(|| width.max(HEAD[column].len()))
     })
 }
 
-/// The same without branches and paths.
-fn widths_of_core(rows: &[Row]) -> Widths {
-    let mut core = widths(rows);
-    (core[BRANCH], core[PATH]) = (None, None);
-    core
-}
-
 fn total(widths: Widths) -> usize {
     let widths = widths.into_iter().flatten();
-    widths
-        .map(|width| width + 2)
-        .sum::<usize>()
-        .saturating_sub(2)
+    let total: usize = widths.map(|width| width + 2).sum();
+    total.saturating_sub(2)
 }
 
-/// Shortens the cells of a column until the table fits, or to [`SHORTEST`].
-fn shorten(rows: &mut [Row], column: usize, width: usize) {
+/// Shortens the paths until the table fits, or to [`SHORTEST`].
+fn shorten_paths(rows: &mut [Row], width: usize) {
     let excess = total(widths(rows)).saturating_sub(width);
-    let room = width_of(rows, column).saturating_sub(excess).max(SHORTEST);
+    let longest = rows.iter().map(|row| row.cells[PATH].width).max();
+    let room = longest.unwrap_or_default().saturating_sub(excess);
     for row in rows {
-        let cell = &mut row.cells[column];
-        if cell.width > room {
-            *cell = Cell::of(&cut(&cell.shown, room, column != PATH));
+        let cell = &mut row.cells[PATH];
+        if cell.width > room.max(SHORTEST) {
+            *cell = Cell::of(&end_of(&cell.shown, room.max(SHORTEST)));
         }
     }
 }
 
-/// The start or the end of `text` in so many columns, with `…` for the rest.
-fn cut(text: &str, room: usize, is_start_kept: bool) -> String {
-    let mut left = room.saturating_sub(1);
-    let mut fits = |c: &char| {
-        let width = c.width().unwrap_or_default();
-        let fits = width <= left;
-        left = if fits { left - width } else { 0 };
-        fits
-    };
-    if is_start_kept {
-        text.chars().take_while(&mut fits).chain(['…']).collect()
-    } else {
-        let end: Vec<char> = text.chars().rev().take_while(&mut fits).collect();
-        ['…'].into_iter().chain(end.into_iter().rev()).collect()
-    }
+/// The end of `text` in so many columns, with `…` for what is before it.
+fn end_of(text: &str, room: usize) -> String {
+    let starts = text.char_indices().map(|(start, _)| start);
+    let mut ends = starts.map(|start| &text[start..]);
+    let end = ends.find(|end| end.width() < room);
+    format!("…{}", end.unwrap_or_default())
 }
 
 fn table(rows: &[Row]) -> String {
     let widths = widths(rows);
-    let lines = rows.iter().map(|row| line(&row.cells, widths));
-    line(&HEAD.map(Cell::of), widths) + &lines.collect::<String>()
-}
-
-fn table_with_notes(rows: &[Row]) -> String {
-    let widths = widths_of_core(rows);
-    let lines = rows
-        .iter()
-        .map(|row| line(&row.cells, widths) + &row.notes());
+    let lines = rows.iter();
+    let lines = lines.map(|row| line(&row.cells, widths) + &row.notes);
     line(&HEAD.map(Cell::of), widths) + &lines.collect::<String>()
 }
 
@@ -342,11 +317,8 @@ fn line(cells: &[Cell; 7], widths: Widths) -> String {
 
 /// `path` as seen from the directory `from`, if that is shorter.
 fn short(path: &Path, from: &Path) -> PathBuf {
-    let shared = path
-        .components()
-        .zip(from.components())
-        .take_while(|(one, other)| one == other)
-        .count();
+    let both = path.components().zip(from.components());
+    let shared = both.take_while(|(one, other)| one == other).count();
     let up = from.components().skip(shared).map(|_| Component::ParentDir);
     let relative: PathBuf = up.chain(path.components().skip(shared)).collect();
     if relative.as_os_str().is_empty() {

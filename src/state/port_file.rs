@@ -13,9 +13,10 @@ use crate::state::reservation::{Document, LIMIT, Reservation};
 pub const NAME: &str = ".worktree-ports.json";
 
 /// Who owns the file at the port file's path in a worktree.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub enum FileState {
     /// There is none.
+    #[default]
     Missing,
     /// The worktree.
     Own(Reservation),

@@ -1,9 +1,10 @@
 //! Tests of the rules: which problems follow from which facts, and what hides what.
 
+use std::path::PathBuf;
+
 use super::*;
 use crate::allocate::reservations::Reservations;
 use crate::ports::Slot;
-use crate::report::facts::{Shown, Upkeep};
 use crate::report::render;
 use crate::state::reservation::Reservation;
 
@@ -33,22 +34,25 @@ fn facts(worktrees: &[Has]) -> Facts {
             has.0.is_none(),
         )
     });
-    let roots = worktrees
-        .iter()
-        .map(|has| (Path::new("/w").join(has.0.unwrap_or("main")), *has));
+    let told = worktrees.iter().map(|has| WorktreeFacts {
+        root: Path::new("/w").join(has.0.unwrap_or("main")),
+        port_file: own(*has),
+        ..WorktreeFacts::default()
+    });
     Facts {
         common_dir: PathBuf::from("/r/.git"),
         hook: Ok(Vec::new()),
         is_bare_by_accident: Ok(false),
         reservations: Reservations::of(&reserved.collect::<Vec<_>>()),
-        worktrees: roots
-            .map(|(root, has)| WorktreeFacts::new(&root, own(has)))
-            .collect(),
+        worktrees: told.collect(),
+        not_hidable: BTreeSet::new(),
     }
 }
 
 fn printed(facts: &Facts) -> String {
-    render::problems(&findings(facts), facts)
+    let findings = findings(facts);
+    let problems = findings.iter().map(|it| render::problem(&it.problem));
+    problems.collect()
 }
 
 /// An upkeep in which everything is to be done.
@@ -238,11 +242,7 @@ fn a_broken_config_is_told_once_and_the_files_of_all_worktrees_in_one() {
     let mut facts = facts(&[(Some("b"), 2, 3020), (None, 0, 3000), (Some("a"), 1, 3010)]);
     for worktree in &mut facts.worktrees {
         worktree.config = Some(Err(Error::new("the config is broken").remedy("correct it")));
-        worktree.not_ignored.push(Shown {
-            path: ".env".to_owned(),
-            rule: None,
-            is_hidable: true,
-        });
+        worktree.not_ignored.push((".env".to_owned(), None));
     }
     let expected = "\
 git does not ignore `/w/main/.env`, `/w/a/.env`, `/w/b/.env`
