@@ -46,7 +46,7 @@ impl<'a> Staged<'a> {
         access: Access<'a>,
     ) -> io::Result<Staged<'a>> {
         let temporary = temporary(name);
-        clear(dir, &temporary)?;
+        remove_leftover(dir, name)?;
         let mode = if matches!(access, Access::New) {
             0o666
         } else {

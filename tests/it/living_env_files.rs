@@ -146,10 +146,13 @@ fn otherwise_it_starts_as_the_example_beside_it() {
     }
 }
 
+/// Brings about what cannot be taken.
+type Make<'a> = &'a dyn Fn(&Sandbox);
+
 #[test]
 fn what_cannot_be_taken_from_main_leaves_nothing_and_a_warning() {
     let large = format!("A=\"{}\"\n", "x".repeat(256 * 1024));
-    let make: [(&str, &dyn Fn(&Sandbox)); 6] = [
+    let make: [(&str, Make<'_>); 6] = [
         ("a link", &|sandbox| {
             sandbox.write("shared.env", ENV);
             symlink("../shared.env", sandbox.path("repo/.env")).unwrap();

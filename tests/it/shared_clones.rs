@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use crate::check::{command_of, problems_in, run_as_printed};
-use crate::support::hooks::{NEW, OLD, sandbox_with_git};
+use crate::support::hooks::{NEW, OLD, Prepare, sandbox_with_git};
 use crate::support::processes::Waiter;
 use crate::support::{
     CONFIG, Config, Nobody, PROGRAM, Run, Sandbox, config, is_one_error, set_mode, strace,
@@ -280,7 +280,7 @@ const LOSSES: [fn(&Sandbox); 3] = [
 ];
 
 /// What keeps the ports of a shared clone unknown, and what the error says.
-const UNKNOWN: [(fn(&Sandbox), &str); 5] = [
+const UNKNOWN: [(Prepare, &str); 5] = [
     (
         |sandbox| set_mode(sandbox.path("two/.git"), 0o000),
         "Permission denied",

@@ -147,6 +147,9 @@ fn a_template_of_another_branch_is_removed_at_the_checkout() {
     assert_eq!(read(&sandbox, "a/supabase/config.toml"), None);
 }
 
+/// Brings about what is in the way.
+type Make<'a> = &'a dyn Fn(&Sandbox);
+
 /// Files that a hostile branch may name, and what is in the way.
 #[test]
 fn a_hostile_template_leads_nowhere() {
@@ -165,7 +168,6 @@ fn a_hostile_template_leads_nowhere() {
     };
     let theirs = |sandbox: &Sandbox| sandbox.write("a/Makefile", "all:\n");
     let nothing = |_: &Sandbox| {};
-    type Make<'a> = &'a dyn Fn(&Sandbox);
     let cases: [(&str, &str, Make<'_>, &str); 7] = [
         ("pub.txt", ".env", &secret, "does not track its template"),
         ("pub.txt", "link.template", &link, "symbolic link"),
