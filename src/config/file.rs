@@ -18,7 +18,9 @@ const LIMIT: usize = 64 * 1024;
 #[derive(Clone, Debug)]
 pub struct ConfigInForce {
     pub config: Config,
-    is_default: bool,
+    /// Whether there is no config anywhere. The default allocates, and changes nothing of a worktree
+    /// that has ports.
+    pub is_default: bool,
 }
 
 impl ConfigInForce {
@@ -26,12 +28,6 @@ impl ConfigInForce {
     pub fn own(config: Config) -> ConfigInForce {
         let is_default = false;
         ConfigInForce { config, is_default }
-    }
-
-    /// Whether there is no config anywhere. The default allocates, and changes nothing of a worktree
-    /// that has ports.
-    pub fn is_default(&self) -> bool {
-        self.is_default
     }
 
     /// The config by which a worktree that has `bundle` goes.

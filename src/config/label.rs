@@ -29,13 +29,9 @@ pub fn label(id: Option<&[u8]>) -> String {
 
 /// Whether `label` ends as one with a hash does: it could be that of another worktree.
 fn has_hash(label: &str) -> bool {
-    let is_hash = |end: &str| {
-        end.len() == 6
-            && end
-                .bytes()
-                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-    };
-    label.rsplit_once('-').is_some_and(|(_, end)| is_hash(end))
+    let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    let end = label.rsplit_once('-').map_or("", |(_, end)| end);
+    end.len() == 6 && end.bytes().all(is_digit)
 }
 
 /// The letters and digits of `id` in lower case, and one `-` for whatever stands between them.

@@ -36,7 +36,7 @@ pub struct Views {
 const SEPARATORS: [char; 3] = ['-', '_', '.'];
 
 /// The names of placeholders besides those of services.
-const OF_WORKTREE: [&str; 2] = ["slot", "worktree"];
+pub const OF_WORKTREE: [&str; 2] = ["slot", "worktree"];
 
 /// Splits `text` at its placeholders.
 ///
@@ -123,44 +123,13 @@ pub fn render(pieces: &[Piece], values: &Values<'_>) -> Option<String> {
     Some(text)
 }
 
-/// The start of the pieces, for a message.
-pub fn shown(pieces: &[Piece]) -> String {
+/// These pieces as a text, each placeholder in braces. No other `{` is in it.
+pub fn with_braces(pieces: &[Piece]) -> String {
     let piece = |piece: &Piece| match piece {
         Piece::Char(c) => c.to_string(),
         Piece::Port(service) => format!("{{{service}}}"),
         Piece::Slot => "{slot}".to_owned(),
         Piece::Worktree { .. } => "{worktree}".to_owned(),
     };
-    cut(&pieces.iter().map(piece).collect::<String>()).into_owned()
-}
-
-/// The text of pieces that are characters alone.
-pub fn literal(pieces: &[Piece]) -> Option<String> {
-    let character = |piece: &Piece| match piece {
-        Piece::Char(c) => Some(*c),
-        _ => None,
-    };
-    pieces.iter().map(character).collect()
-}
-
-/// What stands before and behind the first `c`.
-pub fn split_once(pieces: &[Piece], c: char) -> Option<(&[Piece], &[Piece])> {
-    let at = pieces.iter().position(|piece| *piece == Piece::Char(c))?;
-    Some((&pieces[..at], &pieces[at + 1..]))
-}
-
-/// What stands before and behind the last `c`.
-pub fn rsplit_once(pieces: &[Piece], c: char) -> Option<(&[Piece], &[Piece])> {
-    let at = pieces.iter().rposition(|piece| *piece == Piece::Char(c))?;
-    Some((&pieces[..at], &pieces[at + 1..]))
-}
-
-/// What stands before and behind the first `text`.
-pub fn split_at<'p>(pieces: &'p [Piece], text: &str) -> Option<(&'p [Piece], &'p [Piece])> {
-    let is_text = |window: &[Piece]| {
-        let mut pairs = window.iter().zip(text.chars());
-        pairs.all(|(piece, c)| *piece == Piece::Char(c))
-    };
-    let at = pieces.windows(text.len()).position(is_text)?;
-    Some((&pieces[..at], &pieces[at + text.len()..]))
+    pieces.iter().map(piece).collect()
 }

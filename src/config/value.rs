@@ -2,9 +2,7 @@
 //! of what has one of these forms alone, so whatever a branch's config says, it renders to one of them.
 
 use crate::config::nearest::{cut, nearest};
-use crate::config::placeholder::{
-    Piece, Values, Views, literal, render, rsplit_once, shown, split_at, split_once,
-};
+use crate::config::placeholder::{OF_WORKTREE, Values, Views, render, with_braces};
 use crate::error::printable;
 
 /// What the name of a variable allows its value to be.
@@ -76,18 +74,14 @@ impl Setting {
     /// # Errors
     /// What is wrong with it, as the form that it resembles most has it.
     pub fn new(views: Views, forms: &[Form]) -> Result<Setting, String> {
-        let form_of = |pieces: &[Piece], is_main| {
-            let mut fitting = forms
-                .iter()
-                .filter(|form| form.check(pieces, is_main).is_ok());
-            fitting
-                .next()
-                .copied()
-                .ok_or_else(|| problem(pieces, forms, is_main))
+        let form_of = |text: &str, is_main| {
+            let form = forms.iter().find(|form| form.check(text, is_main).is_ok());
+            form.copied().ok_or_else(|| problem(text, forms, is_main))
         };
-        let form = form_of(&views.linked, false)?;
-        form_of(&views.main, true)
-            .map_err(|why| format!("in the main worktree it is `{}`: {why}", shown(&views.main)))?;
+        let form = form_of(&with_braces(&views.linked), false)?;
+        let in_main = with_braces(&views.main);
+        form_of(&in_main, true)
+            .map_err(|why| format!("in the main worktree it is `{}`: {why}", cut(&in_main)))?;
         Ok(Setting { views, form })
     }
 
@@ -100,38 +94,39 @@ impl Setting {
     /// Whether it is a name that differs from worktree to worktree, such as that of a compose project.
     pub fn is_own_name(&self) -> bool {
         matches!(self.form, Form::Name | Form::Suffix | Form::Digits)
-            && literal(&self.views.linked).is_none()
+            && with_braces(&self.views.linked).contains('{')
     }
 }
 
 /// What is wrong with a value that has none of the `forms`.
-fn problem(pieces: &[Piece], forms: &[Form], is_main: bool) -> String {
-    if let Err(why) = check_characters(pieces, PUNCTUATION, "") {
+fn problem(text: &str, forms: &[Form], is_main: bool) -> String {
+    if let Err(why) = check_characters(text, PUNCTUATION, "") {
         return why;
     }
-    let resembled = match split_at(pieces, "://") {
-        Some(_) => Some(Form::Url),
-        None => pieces.contains(&Piece::Char(':')).then_some(Form::Address),
+    let resembled = if text.contains("://") {
+        Some(Form::Url)
+    } else {
+        text.contains(':').then_some(Form::Address)
     };
     let form = forms.iter().find(|form| Some(**form) == resembled);
     let form = form.or(forms.first()).expect("every name allows a form");
-    form.check(pieces, is_main)
+    form.check(text, is_main)
         .expect_err("no form fits, this one included")
 }
 
+// What is checked below has its placeholders in braces.
 impl Form {
-    fn check(self, pieces: &[Piece], is_main: bool) -> Result<(), String> {
-        match (self, pieces) {
-            (Form::Port, _) => check_each(pieces, check_port),
-            (Form::Url, _) => check_urls(pieces),
-            (Form::Address, _) => check_each(pieces, check_address),
-            (Form::Host, _) => check_each(pieces, check_host),
-            (Form::ResolvableHost, _) => check_each(pieces, check_resolvable_host),
-            (Form::Name | Form::Suffix, []) if is_main => Ok(()),
-            (Form::Suffix, [Piece::Char('-'), bare @ ..]) => check_name(bare),
-            (Form::Name | Form::Suffix, _) => check_name(pieces),
-            (Form::Digits, _) if are_digits(pieces) => Ok(()),
-            (Form::Digits, _) => Err(format!("{} is not a number", quoted(pieces))),
+    fn check(self, text: &str, is_main: bool) -> Result<(), String> {
+        match self {
+            Form::Port => check_each(text, check_port),
+            Form::Url => check_urls(text),
+            Form::Address => check_each(text, check_address),
+            Form::Host => check_each(text, check_host),
+            Form::ResolvableHost => check_each(text, check_resolvable_host),
+            Form::Name | Form::Suffix if is_main && text.is_empty() => Ok(()),
+            Form::Name => check_name(text),
+            Form::Suffix => check_name(text.strip_prefix('-').unwrap_or(text)),
+            Form::Digits => check_digits(text),
         }
     }
 
@@ -159,109 +154,101 @@ impl Form {
 }
 
 /// Checks each item of a list with commas.
-fn check_each(pieces: &[Piece], check: fn(&[Piece]) -> Result<(), String>) -> Result<(), String> {
-    let mut items = pieces.split(|piece| *piece == Piece::Char(','));
-    items.try_for_each(check)
+fn check_each(text: &str, check: fn(&str) -> Result<(), String>) -> Result<(), String> {
+    text.split(',').try_for_each(check)
 }
 
-fn check_port(pieces: &[Piece]) -> Result<(), String> {
-    let is_port = |number: String| {
-        let is_number = number.len() <= 5 && number.bytes().all(|byte| byte.is_ascii_digit());
-        is_number && number.parse().is_ok_and(|port: u16| port > 0)
-    };
-    if matches!(pieces, [Piece::Port(_)]) || literal(pieces).is_some_and(is_port) {
+fn check_port(text: &str) -> Result<(), String> {
+    let is_number = text.len() <= 5 && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_port = is_number && text.parse().is_ok_and(|port: u16| port > 0);
+    let placeholder = text
+        .strip_prefix('{')
+        .and_then(|rest| rest.strip_suffix('}'));
+    let is_service = |name: &str| !name.contains('{') && !OF_WORKTREE.contains(&name);
+    if is_port || placeholder.is_some_and(is_service) {
         return Ok(());
     }
-    let what = quoted(pieces);
+    let what = quoted(text);
     Err(format!(
         "{what} is not a port: a port is `{{service}}` or a number from 1 to 65535"
     ))
 }
 
-fn is_fixed_host(pieces: &[Piece]) -> bool {
-    literal(pieces).is_some_and(|text| HOSTS.contains(&&*text))
-}
-
-fn check_host(pieces: &[Piece]) -> Result<(), String> {
-    let is_label = |label: &[Piece]| {
-        !matches!(label, [] | [Piece::Char('-'), ..]) && check_characters(label, "-", "").is_ok()
+fn check_host(text: &str) -> Result<(), String> {
+    let is_label = |label: &str| {
+        !label.is_empty() && !label.starts_with('-') && check_characters(label, "-", "").is_ok()
     };
     // Browsers and curl take names below `localhost` for this machine (RFC 6761).
-    let is_below_localhost = rsplit_once(pieces, '.').is_some_and(|(labels, last)| {
-        let mut labels = labels.split(|piece| *piece == Piece::Char('.'));
-        literal(last).as_deref() == Some("localhost") && labels.all(is_label)
-    });
-    if is_fixed_host(pieces) || is_below_localhost {
+    let labels = text.strip_suffix(".localhost");
+    if HOSTS.contains(&text) || labels.is_some_and(|labels| labels.split('.').all(is_label)) {
         return Ok(());
     }
-    let why = match literal(pieces).as_deref() {
-        Some("0.0.0.0" | "::" | "[::]") => {
+    let why = match text {
+        "0.0.0.0" | "::" | "[::]" => {
             "listens for the whole network, which each user decides in their own line"
         }
         _ => {
             "is not a host of this machine: `localhost`, `*.localhost`, `127.0.0.1` and `[::1]` are"
         }
     };
-    Err(format!("{} {why}", quoted(pieces)))
+    Err(format!("{} {why}", quoted(text)))
 }
 
-fn check_resolvable_host(pieces: &[Piece]) -> Result<(), String> {
-    check_host(pieces)?;
-    if is_fixed_host(pieces) {
+fn check_resolvable_host(text: &str) -> Result<(), String> {
+    check_host(text)?;
+    if HOSTS.contains(&text) {
         return Ok(());
     }
-    let host = quoted(pieces);
+    let host = quoted(text);
     Err(format!(
         "{host} is for browsers; databases may ask the DNS for it"
     ))
 }
 
-fn check_address(pieces: &[Piece]) -> Result<(), String> {
-    let (host, port) = rsplit_once(pieces, ':')
-        .ok_or_else(|| format!("{} has no `:` before a port", quoted(pieces)))?;
+fn check_address(text: &str) -> Result<(), String> {
+    let (host, port) = text
+        .rsplit_once(':')
+        .ok_or_else(|| format!("{} has no `:` before a port", quoted(text)))?;
     check_host(host)?;
     check_port(port)
 }
 
-fn check_name(pieces: &[Piece]) -> Result<(), String> {
-    check_characters(pieces, "_-", " in a name")?;
-    match pieces.first() {
+fn check_name(text: &str) -> Result<(), String> {
+    check_characters(text, "_-", " in a name")?;
+    match text.chars().next() {
         None => Err("it is empty".to_owned()),
-        Some(Piece::Char('-')) => Err("it may not start with `-`".to_owned()),
+        Some('-') => Err("it may not start with `-`".to_owned()),
         Some(_) => Ok(()),
     }
 }
 
-fn are_digits(pieces: &[Piece]) -> bool {
-    let is_digit = |piece: &Piece| match piece {
-        Piece::Char(c) => c.is_ascii_digit(),
-        Piece::Port(_) | Piece::Slot => true,
-        Piece::Worktree { .. } => false,
-    };
-    !pieces.is_empty() && pieces.iter().all(is_digit)
+fn check_digits(text: &str) -> Result<(), String> {
+    let are_digits = literals(text).all(|part| part.bytes().all(|byte| byte.is_ascii_digit()));
+    if !are_digits || text.is_empty() || text.contains("{worktree}") {
+        return Err(format!("{} is not a number", quoted(text)));
+    }
+    Ok(())
 }
 
 /// Checks web URLs separated by commas, or one URL of a database.
-fn check_urls(pieces: &[Piece]) -> Result<(), String> {
-    let (scheme, rest) = split_scheme(pieces)?;
-    if has(WEB_SCHEMES, &scheme) {
-        check_each(pieces, check_web_url)
+fn check_urls(text: &str) -> Result<(), String> {
+    let (scheme, rest) = split_scheme(text)?;
+    if has(WEB_SCHEMES, scheme) {
+        check_each(text, check_web_url)
     } else {
-        check_database_url(&scheme, rest)
+        check_database_url(scheme, rest)
     }
 }
 
-fn split_scheme(pieces: &[Piece]) -> Result<(String, &[Piece]), String> {
-    let (scheme, rest) = split_at(pieces, "://")
-        .ok_or_else(|| format!("{} has no scheme such as `http://`", quoted(pieces)))?;
-    let scheme = literal(scheme).ok_or("a placeholder is not allowed in a scheme")?;
-    Ok((scheme, rest))
+fn split_scheme(text: &str) -> Result<(&str, &str), String> {
+    text.split_once("://")
+        .ok_or_else(|| format!("{} has no scheme such as `http://`", quoted(text)))
 }
 
-fn check_web_url(pieces: &[Piece]) -> Result<(), String> {
-    let (scheme, rest) = split_scheme(pieces)?;
-    if !has(WEB_SCHEMES, &scheme) {
-        let url = quoted(pieces);
+fn check_web_url(text: &str) -> Result<(), String> {
+    let (scheme, rest) = split_scheme(text)?;
+    if !has(WEB_SCHEMES, scheme) {
+        let url = quoted(text);
         return Err(format!(
             "{url} is not a web URL, as the first of the list is"
         ));
@@ -274,15 +261,15 @@ fn check_web_url(pieces: &[Piece]) -> Result<(), String> {
     Ok(())
 }
 
-fn check_database_url(scheme: &str, rest: &[Piece]) -> Result<(), String> {
+fn check_database_url(scheme: &str, rest: &str) -> Result<(), String> {
     let kind = database_scheme(scheme)?;
     let (address, resource) = split_authority(rest, check_resolvable_host)?;
-    let (path, query) = match split_once(resource, '?') {
+    let (path, query) = match resource.split_once('?') {
         Some((path, query)) => (path, Some(query)),
         None => (resource, None),
     };
-    let segment = path.strip_prefix(&[Piece::Char('/')]).unwrap_or(path);
-    if !(kind.starts_with("amqp") && literal(path).as_deref() == Some("/%2F")) {
+    let segment = path.strip_prefix('/').unwrap_or(path);
+    if !(kind.starts_with("amqp") && path == "/%2F") {
         let place = " in the path of a database, which is one name";
         check_characters(segment, "_-", place)?;
     }
@@ -290,9 +277,7 @@ fn check_database_url(scheme: &str, rest: &[Piece]) -> Result<(), String> {
     if address.is_empty() && !needs_no_host {
         return Err("it has no host".to_owned());
     }
-    let mut parameters = query
-        .iter()
-        .flat_map(|query| query.split(|piece| *piece == Piece::Char('&')));
+    let mut parameters = query.iter().flat_map(|query| query.split('&'));
     parameters.try_for_each(check_parameter)
 }
 
@@ -323,10 +308,11 @@ fn database_scheme(scheme: &str) -> Result<&str, String> {
     }
 }
 
-fn check_parameter(parameter: &[Piece]) -> Result<(), String> {
-    let (key, value) = split_once(parameter, '=')
+fn check_parameter(parameter: &str) -> Result<(), String> {
+    let (key, value) = parameter
+        .split_once('=')
         .ok_or_else(|| format!("{} in the query is not `key=value`", quoted(parameter)))?;
-    if !literal(key).is_some_and(|key| has(QUERY_KEYS, &key)) {
+    if !has(QUERY_KEYS, key) {
         let key = quoted(key);
         return Err(format!("{key} is not allowed as a key of the query"));
     }
@@ -336,50 +322,42 @@ fn check_parameter(parameter: &[Piece]) -> Result<(), String> {
 /// Splits what follows a scheme into the address, which may be empty, and the path with the query.
 /// The address is checked, and so is the user before it.
 fn split_authority(
-    rest: &[Piece],
-    check_host: fn(&[Piece]) -> Result<(), String>,
-) -> Result<(&[Piece], &[Piece]), String> {
-    let is_end = |piece: &Piece| matches!(piece, Piece::Char('/' | '?'));
-    let end = rest.iter().position(is_end).unwrap_or(rest.len());
-    let (authority, resource) = rest.split_at(end);
-    let address = match rsplit_once(authority, '@') {
+    rest: &str,
+    check_host: fn(&str) -> Result<(), String>,
+) -> Result<(&str, &str), String> {
+    let (authority, resource) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    let address = match authority.rsplit_once('@') {
         Some((user, address)) => check_user(user).map(|()| address)?,
         None => authority,
     };
-    let (host, port) = match rsplit_once(address, ':') {
-        Some((host, port)) if address.last() != Some(&Piece::Char(']')) => (host, Some(port)),
+    let (host, port) = match address.rsplit_once(':') {
+        Some((host, port)) if !address.ends_with(']') => (host, Some(port)),
         _ => (address, None),
     };
-    if literal(host).as_deref() == Some(BARE_IPV6) {
-        return Err(format!("`{BARE_IPV6}` has no brackets: `[{BARE_IPV6}]`"));
-    }
-    if host.is_empty() && port.is_some() {
-        return Err("it has no host".to_owned());
-    }
-    if !host.is_empty() {
-        check_host(host)?;
+    match (host, port) {
+        (BARE_IPV6, _) => return Err(format!("`{BARE_IPV6}` has no brackets: `[{BARE_IPV6}]`")),
+        ("", Some(_)) => return Err("it has no host".to_owned()),
+        ("", None) => {}
+        (host, _) => check_host(host)?,
     }
     port.map_or(Ok(()), check_port)?;
     Ok((address, resource))
 }
 
-fn check_user(user: &[Piece]) -> Result<(), String> {
-    if user.first() == Some(&Piece::Char('-')) {
+fn check_user(user: &str) -> Result<(), String> {
+    if user.starts_with('-') {
         return Err("the user may not start with `-`".to_owned());
     }
-    let (user, password) = split_once(user, ':').unwrap_or((user, &[]));
+    let (user, password) = user.split_once(':').unwrap_or((user, ""));
     check_characters(user, "_.%+-", " in a user")?;
     check_characters(password, "_.%+-", " in a password")
 }
 
 /// Refuses characters that are no letters, no digits and not in `punctuation`. Every placeholder
 /// renders to letters and digits, and `{worktree}` to `-` as well, which all callers allow.
-fn check_characters(pieces: &[Piece], punctuation: &str, place: &str) -> Result<(), String> {
-    let refused = pieces.iter().find_map(|piece| match piece {
-        Piece::Char(c) if !c.is_ascii_alphanumeric() && !punctuation.contains(*c) => Some(*c),
-        _ => None,
-    });
-    match refused {
+fn check_characters(text: &str, punctuation: &str, place: &str) -> Result<(), String> {
+    let is_refused = |c: &char| !c.is_ascii_alphanumeric() && !punctuation.contains(*c);
+    match literals(text).flat_map(str::chars).find(is_refused) {
         None => Ok(()),
         Some(' ') => Err(format!("a space is not allowed{place}")),
         Some(c) => Err(format!(
@@ -389,10 +367,19 @@ fn check_characters(pieces: &[Piece], punctuation: &str, place: &str) -> Result<
     }
 }
 
-fn quoted(pieces: &[Piece]) -> String {
-    match pieces {
-        [] => "nothing".to_owned(),
-        pieces => format!("`{}`", printable(&shown(pieces))),
+/// What stands around and between placeholders.
+fn literals(text: &str) -> impl Iterator<Item = &str> {
+    let end_of_first = text.find('{').unwrap_or(text.len());
+    let (first, rest) = text.split_at(end_of_first);
+    let after_each = rest.split('{').skip(1);
+    let after_each = after_each.map(|part| part.split_once('}').map_or(part, |(_, text)| text));
+    [first].into_iter().chain(after_each)
+}
+
+fn quoted(text: &str) -> String {
+    match text {
+        "" => "nothing".to_owned(),
+        text => format!("`{}`", printable(&cut(text))),
     }
 }
 

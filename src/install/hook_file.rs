@@ -59,10 +59,8 @@ pub fn without_us(script: &[u8]) -> Option<Vec<u8>> {
 
 /// Whether a shell reads the whole of `script`, and lines can be put in after the first.
 pub fn is_shell_script(script: &[u8]) -> bool {
-    let Ok(script) = str::from_utf8(script) else {
-        // Names in another encoding are common in comments and messages.
-        return is_shell_script(String::from_utf8_lossy(script).as_bytes());
-    };
+    // Names in another encoding are common in comments and messages.
+    let script = String::from_utf8_lossy(script);
     let Some((shebang, rest)) = script.split_once('\n') else {
         return false;
     };

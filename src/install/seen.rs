@@ -176,6 +176,7 @@ pub struct Disabled {
 }
 
 /// What keeps the hook from running in some worktree, whatever `--install` does.
+#[derive(Default)]
 pub struct SeenElsewhere {
     /// The hooks of the other worktrees for which git looks elsewhere.
     pub places: Vec<HookPlace>,
@@ -187,11 +188,7 @@ pub struct SeenElsewhere {
 impl SeenElsewhere {
     /// Looks at every worktree of the clone. Asks git once for each.
     pub fn look(found: &Found, seen: &SeenHook) -> Result<SeenElsewhere> {
-        let mut elsewhere = SeenElsewhere {
-            places: Vec::new(),
-            disabled: Vec::new(),
-            older: Vec::new(),
-        };
+        let mut elsewhere = SeenElsewhere::default();
         let common_dir = &seen.common_dir;
         let worktrees = found.repository.live_worktrees()?;
         // What is wrong with one worktree must not hide the others; `--check` tells it there.
@@ -266,30 +263,19 @@ fn read(path: &Path) -> io::Result<PlainFile> {
 
 /// Looks at the path of a hook.
 pub fn look_at(path: &Path) -> Result<Hook> {
-    let other = |content| Hook::Other {
-        content,
-        runs: path.is_file() && access::can_run(path),
-    };
     let could_not = || Error::could_not("read the hook", path);
     Ok(match read(path).map_err(could_not())? {
         PlainFile::Missing => Hook::Missing,
         PlainFile::Unreadable(error) => return Err(could_not()(error)),
-        PlainFile::Read {
-            bytes,
-            truncated: true,
-        } => other(bytes),
-        PlainFile::Read {
-            bytes,
-            truncated: false,
-        } => Hook::File {
+        PlainFile::Read { bytes, truncated } if !truncated => Hook::File {
             content: bytes,
             is_executable: access::can_run(path),
         },
         // The target of a link shows whose it is; it is never written.
-        PlainFile::NotRegular(_) => {
-            let target = dunce::canonicalize(path);
-            other(target.map_or_else(|_| Vec::new(), |path| small_file(&path)))
-        }
+        PlainFile::Read { .. } | PlainFile::NotRegular(_) => Hook::Other {
+            content: small_file(&dunce::canonicalize(path).unwrap_or_default()),
+            runs: path.is_file() && access::can_run(path),
+        },
     })
 }
 

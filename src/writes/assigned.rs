@@ -32,7 +32,7 @@ impl Assigned {
         before: Option<&Reservation>,
     ) -> Assigned {
         let kept =
-            before.filter(|_| in_force.is_default() && !in_force.config.has_services_of(&bundle));
+            before.filter(|_| in_force.is_default && !in_force.config.has_services_of(&bundle));
         let mut assigned = Assigned {
             reservation: Reservation {
                 worktree: worktree.id.clone(),
