@@ -333,7 +333,7 @@ impl<'a> Others<'a> {
             let holder = &self.all.holders[*index];
             holder.is_gone && !holder.entry.is_main
         };
-        BTreeSet::from_iter(below.filter(is_gone)).len()
+        below.filter(is_gone).collect::<BTreeSet<_>>().len()
     }
 
     /// The worktrees whose files name more than 100 ports, and how many.

@@ -39,7 +39,7 @@ impl Assigned {
                 bundle,
                 urls: kept.map_or(Vec::new(), |kept| kept.urls.clone()),
             },
-            is_kept: in_force.is_default() && before.is_some(),
+            is_kept: in_force.is_default && before.is_some(),
             config: in_force.config,
             label: label_of(worktree),
         };
