@@ -435,12 +435,6 @@ fn a_terminal_that_is_too_narrow_for_the_table_gets_a_block_for_each_worktree() 
      cloud @1
 ",
     );
-    fn words(text: &str) -> Vec<Vec<&str>> {
-        let lines = text.lines();
-        lines
-            .map(|line| line.split_whitespace().collect())
-            .collect()
-    }
     for (columns, expected) in [
         (60, table),
         (44, with_notes),
@@ -456,4 +450,11 @@ fn a_terminal_that_is_too_narrow_for_the_table_gets_a_block_for_each_worktree() 
     }
     // Nobody has set the size of a terminal that has no columns.
     assert!(on(0).contains("../a"), "{}", on(0));
+}
+
+fn words(text: &str) -> Vec<Vec<&str>> {
+    let lines = text.lines();
+    lines
+        .map(|line| line.split_whitespace().collect())
+        .collect()
 }
