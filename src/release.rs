@@ -51,6 +51,7 @@ pub fn release(
         return Ok(Released::LeftAlone(FileState::Tracked));
     }
     let recorded = worktree.record()?;
+    recorded.check_readable()?;
     let had = match (&state, recorded.record()) {
         (FileState::Own(own), _) => Some(own.bundle.to_string()),
         (_, Some(record)) => Some(record.reservation.bundle.to_string()),

@@ -44,7 +44,7 @@ pub struct Summary {
     pub wrote_port_file: bool,
     /// The env files and templates that were written, as a person is told.
     pub files: Vec<String>,
-    /// Those that were removed, or from which our block was taken.
+    /// Those that were removed.
     pub removed: Vec<String>,
     /// How many worktrees that are gone but registered have a lower slot.
     pub gone_below: usize,
@@ -213,6 +213,9 @@ fn transact(
     let config = in_force.for_bundle(own.map(|own| &own.bundle));
     let choice = Choice::new(&config, others, worktree.is_main());
     let recorded = worktree.record()?;
+    if request == Request::Reallocate {
+        recorded.check_readable()?;
+    }
     let probe = Probe::new(narrator);
     let plan = plan(worktree, &before, &recorded, &choice, &probe, request)?;
     if let Some(warning) = plan.left_out(worktree, &choice) {
@@ -364,7 +367,7 @@ impl Writing<'_> {
             session,
         };
         let planned = files.plan_all(held, self.repository)?;
-        session.narrator.or_warn(planned.hide(held));
+        session.narrator.tolerate(planned.hide(held))?;
 
         // Until it is known what could be written, the record names all that may have been.
         let both = assigned.record(planned.expected());
@@ -377,6 +380,13 @@ impl Writing<'_> {
             Some(port_file::prepare(held, worktree, &assigned.reservation)?)
         };
         let staged = planned.stage();
+        if let Some(error) = staged
+            .iter()
+            .filter_map(|it| it.as_ref().err())
+            .find(|it| it.kind() == ErrorKind::Shortage)
+        {
+            return Err(error.clone());
+        }
         if request == Request::Reallocate
             && let Some(error) = planned.obstacle(&staged)
         {

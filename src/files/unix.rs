@@ -198,15 +198,21 @@ fn copy_access_list(_new: &File, _old: &File) -> io::Result<bool> {
 
 /// Whether another process has `file`, opened to be read, open for writing. A read lease is refused
 /// with EAGAIN exactly then. It is given back at once: while it is held, whoever opens the file for
-/// writing would have to wait, and this process would be killed by the kernel's signal.
+/// writing has to wait.
 #[cfg(target_os = "linux")]
 pub fn is_open_for_writing(file: &File) -> bool {
     use std::os::fd::AsRawFd;
-    #[expect(unsafe_code, reason = "neither std nor rustix has F_SETLEASE")]
-    let lease =
-        |kind: libc::c_int| unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, kind) };
-    if lease(libc::c_int::from(libc::F_RDLCK)) == 0 {
-        lease(libc::c_int::from(libc::F_UNLCK));
+    // The libc crate does not name it.
+    const F_SETSIG: libc::c_int = 10;
+    #[expect(unsafe_code, reason = "neither std nor rustix has leases")]
+    let control = |command, argument: libc::c_int| unsafe {
+        libc::fcntl(file.as_raw_fd(), command, argument)
+    };
+    // Whoever opens the file in that moment has the kernel send a signal. The usual one, SIGIO, would
+    // kill this process; this one is ignored.
+    control(F_SETSIG, libc::SIGURG);
+    if control(libc::F_SETLEASE, libc::c_int::from(libc::F_RDLCK)) == 0 {
+        control(libc::F_SETLEASE, libc::c_int::from(libc::F_UNLCK));
         return false;
     }
     io::Error::last_os_error().kind() == io::ErrorKind::WouldBlock

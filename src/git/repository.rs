@@ -226,12 +226,12 @@ impl Repository {
     }
 }
 
-/// Whether `id` is the id that git gives to a file with that content, in whatever object format.
-pub fn is_blob(content: &[u8], id: &str) -> bool {
+/// Whether git gives one of these `ids` to a file with that content, in whatever object format.
+pub fn is_blob(content: &[u8], ids: &str) -> bool {
     let formats = [ObjectFormat::Sha1, ObjectFormat::Sha256];
     formats.into_iter().any(|format| {
         let own = git2::Oid::hash_object_ext(ObjectType::Blob, content, format);
-        own.is_ok_and(|own| own.to_string() == id)
+        own.is_ok_and(|own| ids.split(' ').any(|id| own.to_string() == id))
     })
 }
 

@@ -34,7 +34,8 @@ pub struct WrittenFiles {
     /// The files in which our block is, each with the git blob id of what we made it from, if we made
     /// it.
     pub env_files: BTreeMap<String, Option<String>>,
-    /// The files that we made from templates, each with its git blob id.
+    /// The files that we made from templates, each with its git blob id; with two, separated by a
+    /// space, if a kill has left two records.
     pub templates: BTreeMap<String, String>,
 }
 
@@ -172,7 +173,12 @@ impl Recorded {
         let mut written = WrittenFiles::default();
         for record in records.into_iter().flatten() {
             written.env_files.extend(record.written.env_files);
-            written.templates.extend(record.written.templates);
+            for (path, id) in record.written.templates {
+                let ids = written.templates.entry(path).or_default();
+                if *ids != id {
+                    *ids = format!("{ids} {id}").trim_start().to_owned();
+                }
+            }
         }
         written
     }
@@ -181,6 +187,17 @@ impl Recorded {
     pub fn is(&self, record: &Record) -> bool {
         matches!(&self.current, PlainFile::Read { bytes, .. } if *bytes == record.to_json())
             && !self.is_pending()
+    }
+
+    /// Fails if the record is there and cannot be read: nobody knows what was written then.
+    pub fn check_readable(&self) -> Result<()> {
+        match &self.current {
+            PlainFile::Unreadable(error) => Err(Error::new(format!(
+                "could not read the worktree's record: {error}"
+            ))
+            .remedy("give this user access to git's directory for the worktree")),
+            _ => Ok(()),
+        }
     }
 
     /// Whether there is nothing.

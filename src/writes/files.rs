@@ -95,7 +95,6 @@ pub type StagedFiles<'a> = Vec<Result<Option<Staged<'a>>>>;
 pub struct Done {
     /// The files that were written, as a person is told.
     pub told: Vec<String>,
-    /// The files that were removed, or from which our block was taken.
     pub removed: Vec<String>,
     /// What the record is to name.
     pub written: WrittenFiles,
@@ -267,7 +266,9 @@ impl<'a> Files<'a> {
     ) -> Result<Change> {
         let original = match target.read(patience) {
             // Nothing of ours is in it.
-            Err(_) if matches!(aim, Aim::Gone) => return Ok(Change::Absent),
+            Err(_) if matches!(aim, Aim::Gone) && !target.is_regular() => {
+                return Ok(Change::Absent);
+            }
             Err(_) if matches!(aim, Aim::NoBlock) && !target.has_mark() => {
                 return Ok(Change::Absent);
             }
@@ -308,7 +309,13 @@ impl<'a> Files<'a> {
             }
             Aim::From(source) => {
                 let text = self.made_from(path, source)?;
-                if original.bytes == text.as_bytes() {
+                // If two records name it, it is written again, for one of them to be right.
+                let is_in_doubt = self
+                    .written
+                    .templates
+                    .get(path)
+                    .is_some_and(|ids| ids.contains(' '));
+                if original.bytes == text.as_bytes() && !is_in_doubt {
                     return Ok(Change::Nothing);
                 }
                 self.check_as_made(path, target, &original)?;
@@ -732,8 +739,8 @@ impl<'a> PlannedFiles<'a> {
                 };
                 done.told.push(path + from_main);
             }
-            (Aim::Block(_) | Aim::From(_), Ok(Change::Replace(..)), _) => done.told.push(path),
-            (_, Ok(Change::Replace(..) | Change::Remove(_)), _) => done.removed.push(path),
+            (_, Ok(Change::Replace(..)), _) => done.told.push(path),
+            (_, Ok(Change::Remove(_)), _) => done.removed.push(path),
             _ => {}
         }
     }

@@ -1,7 +1,7 @@
 //! What an env file that is missing starts as: what it would have been without this program.
 
 use crate::config::file as config_file;
-use crate::error::{Error, Result, shell_word};
+use crate::error::{Error, Result, quoted, shell_word};
 use crate::files::staged::{Original, Patience};
 use crate::git::repository::Repository;
 use crate::git::worktree::Worktree;
@@ -79,9 +79,10 @@ impl<'a> Seeds<'a> {
         named: &Result<Vec<String>>,
         path: &str,
     ) -> Result<Option<Seed>> {
-        let Way::To(there) = Target::find(main, path)? else {
+        let Way::To(mut there) = Target::find(main, path)? else {
             return Ok(None);
         };
+        there.purpose = "copy";
         if !there.dir.has(&there.name) {
             return Ok(None);
         }
@@ -102,12 +103,14 @@ impl<'a> Seeds<'a> {
     }
 
     fn cannot_take(&self, main: &Worktree, path: &str, error: &Error) -> Error {
-        let own = self.worktree.root.path_of(path);
-        let cause = format!("the main worktree's cannot be copied: {}", error.parts().0);
-        let [from, to] = [&main.root.path_of(path), &own].map(|path| shell_word(path));
-        Error::at("make the env file", &own, cause).remedy(format!(
-            "copy it by hand (`cp {from} {to}`) and run `{}`",
-            self.worktree.by_hand()
-        ))
+        let (from, to) = (main.root.path_of(path), self.worktree.root.path_of(path));
+        let by_hand = self.worktree.by_hand();
+        let what = format!("{} is not made: {}", quoted(&to), error.parts().0);
+        Error::new(what).remedy(if from.is_file() {
+            let [from, to] = [&from, &to].map(|path| shell_word(path));
+            format!("copy it by hand (`cp {from} {to}`) and run `{by_hand}`")
+        } else {
+            format!("put a regular file there and run `{by_hand}`")
+        })
     }
 }

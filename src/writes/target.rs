@@ -111,6 +111,11 @@ impl Target {
         })
     }
 
+    pub fn is_regular(&self) -> bool {
+        let stat = self.dir.look(&self.name);
+        stat.is_ok_and(|stat| stat.is_some_and(|stat| stat.kind == Kind::Regular))
+    }
+
     /// Whether a mark of ours is in what is there, as far as this can be known. Nothing is behind a
     /// link: nothing is written there.
     pub fn has_mark(&self) -> bool {
