@@ -135,7 +135,7 @@ fn clear(dir: &Dir, temporary: &str) -> io::Result<bool> {
     }
     dir.remove_dir(temporary).map(|()| true).map_err(|_| {
         io::Error::other(format!(
-            "the directory `{temporary}` beside it must be moved away"
+            "Is a directory: `{temporary}` beside it, which must be moved away"
         ))
     })
 }
