@@ -213,7 +213,7 @@ fn transact(
     let config = in_force.for_bundle(own.map(|own| &own.bundle));
     let choice = Choice::new(&config, others, worktree.is_main());
     let recorded = worktree.record()?;
-    if request == Request::Reallocate {
+    if request != Request::Allocate {
         recorded.check_readable()?;
     }
     let probe = Probe::new(narrator);

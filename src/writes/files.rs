@@ -188,13 +188,16 @@ impl<'a> Files<'a> {
         })
     }
 
-    /// Whether the file at `path` has our block, or was made from a template.
+    /// Whether the file at `path` has our block, or was made from a template and is there.
     fn has_ours(&self, path: &str, aim: &Aim<'_>) -> bool {
+        let Ok(Way::To(target)) = Target::find(self.worktree, path) else {
+            return false;
+        };
         match aim {
-            Aim::From(_) | Aim::Gone => self.written.templates.contains_key(path),
-            Aim::Block(_) | Aim::NoBlock => {
-                matches!(Target::find(self.worktree, path), Ok(Way::To(it)) if it.has_mark())
+            Aim::From(_) | Aim::Gone => {
+                self.written.templates.contains_key(path) && target.dir.has(&target.name)
             }
+            Aim::Block(_) | Aim::NoBlock => target.has_mark(),
         }
     }
 
@@ -457,7 +460,7 @@ impl<'a> Files<'a> {
             (
                 "git tracks it".to_owned(),
                 format!(
-                    "run `git -C {root} rm --cached {path}`, commit, and run `{by_hand}`, or name a file that git ignores, such as `.env.local`"
+                    "run `git -C {root} rm --cached {path}`, commit, and run `{by_hand}`, or name another file in the config, which git ignores"
                 ),
             )
         } else if let Some(submodule) = directories_above(path).find(is_submodule) {

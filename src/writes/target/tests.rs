@@ -142,13 +142,18 @@ fn a_link_is_not_followed_in_the_name_nor_above() {
             quoted(&path("apps"))
         );
         assert!(error.starts_with(&start), "{error}");
-        for name in [".env", "dangling.env"] {
-            let target = target(worktree, name);
+        let copy = "it is a symbolic link; copy the file that it leads to: `cp ";
+        let remove = "it is a symbolic link; remove it";
+        // Only text of the user's is copied, and only if there is some.
+        for (name, is_users, told) in [
+            (".env", true, copy),
+            (".env", false, remove),
+            ("dangling.env", true, remove),
+        ] {
+            let mut target = target(worktree, name);
+            target.is_users = is_users;
             let error = target.read(None).err().unwrap().to_string();
-            assert!(
-                error.contains("it is a symbolic link; copy the file that it leads to: `cp "),
-                "{error}"
-            );
+            assert!(error.contains(told), "{error}");
             assert!(!target.has_mark(), "{name}");
         }
     });
