@@ -174,9 +174,10 @@ impl Recorded {
         for record in records.into_iter().flatten() {
             written.env_files.extend(record.written.env_files);
             for (path, id) in record.written.templates {
-                let ids = written.templates.entry(path).or_default();
-                if *ids != id {
-                    *ids = format!("{ids} {id}").trim_start().to_owned();
+                match written.templates.get_mut(&path) {
+                    Some(ids) if *ids != id => *ids = format!("{ids} {id}"),
+                    Some(_) => {}
+                    None => drop(written.templates.insert(path, id)),
                 }
             }
         }
