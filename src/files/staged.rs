@@ -124,20 +124,14 @@ pub fn remove_leftover(dir: &Dir, name: &str) -> io::Result<bool> {
     Ok(clear(dir, &self::temporary(&temporary))? | clear(dir, &temporary)?)
 }
 
-/// Makes the temporary name free; whether anything had it. A directory is nothing of ours: only an
-/// empty one goes.
+/// Makes the temporary name free; whether anything had it. A directory is nothing of ours.
 fn clear(dir: &Dir, temporary: &str) -> io::Result<bool> {
-    if dir
-        .look(temporary)?
-        .is_none_or(|it| it.kind != Kind::Directory)
-    {
-        return dir.remove(temporary);
-    }
-    dir.remove_dir(temporary).map(|()| true).map_err(|_| {
-        io::Error::other(format!(
+    match dir.look(temporary)? {
+        Some(stat) if stat.kind == Kind::Directory => Err(io::Error::other(format!(
             "Is a directory: `{temporary}` beside it, which must be moved away"
-        ))
-    })
+        ))),
+        _ => dir.remove(temporary),
+    }
 }
 
 /// How long one command waits for other programs that have files open for writing.

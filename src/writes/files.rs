@@ -207,7 +207,8 @@ impl<'a> Files<'a> {
         let paths = aims.iter().map(|(path, _)| *path).chain([port_file::NAME]);
         paths
             .filter_map(|path| match Target::find(self.worktree, path) {
-                Ok(Way::To(it)) if it.dir.has(&temporary(&it.name)) => Some((temporary(path), it)),
+                // A directory of that name is told by whoever writes there.
+                Ok(Way::To(it)) if it.has_leftover() => Some((temporary(path), it)),
                 _ => None,
             })
             .collect()
@@ -474,7 +475,10 @@ impl<'a> Files<'a> {
                 format!("git tracks `{leftover}`, under which it is written first"),
                 format!("run `git -C {root} rm {leftover}` and commit that"),
             )
-        } else if let Some(source) = file.source().filter(|source| !tracked.contains(source)) {
+        } else if let Some(source) = file.source()
+            && file.change.is_ok()
+            && !tracked.contains(source)
+        {
             (
                 format!("git does not track its template `{source}`"),
                 format!("run `git -C {root} add {source}`, commit, and run `{by_hand}`"),

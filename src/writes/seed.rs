@@ -106,11 +106,14 @@ impl<'a> Seeds<'a> {
         let (from, to) = (main.root.path_of(path), self.worktree.root.path_of(path));
         let by_hand = self.worktree.by_hand();
         let what = format!("{} is not made: {}", quoted(&to), error.parts().0);
-        Error::new(what).remedy(if from.is_file() {
-            let [from, to] = [&from, &to].map(|path| shell_word(path));
-            format!("copy it by hand (`cp {from} {to}`) and run `{by_hand}`")
+        let first = if from.is_file() {
+            ""
         } else {
-            format!("put a regular file there and run `{by_hand}`")
-        })
+            "put a regular file there, "
+        };
+        let [from, to] = [&from, &to].map(|path| shell_word(path));
+        Error::new(what).remedy(format!(
+            "{first}copy it by hand (`cp {from} {to}`) and run `{by_hand}`"
+        ))
     }
 }

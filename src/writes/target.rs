@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use crate::error::{Error, ErrorKind, Result, quoted, shell_word};
 use crate::files::dir::{Dir, Kind};
-use crate::files::staged::{Original, Patience};
+use crate::files::staged::{Original, Patience, temporary};
 use crate::git::worktree::Worktree;
 use crate::writes::block::{self, HalfBlock};
 
@@ -109,6 +109,12 @@ impl Target {
             self.left_alone("it is not UTF-8")
                 .remedy("convert it to UTF-8")
         })
+    }
+
+    /// Whether a kill has left it under its temporary name.
+    pub fn has_leftover(&self) -> bool {
+        let stat = self.dir.look(&temporary(&self.name));
+        stat.is_ok_and(|stat| stat.is_some_and(|stat| stat.kind != Kind::Directory))
     }
 
     pub fn is_regular(&self) -> bool {

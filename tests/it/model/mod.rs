@@ -168,7 +168,8 @@ impl StateMachineTest for System {
             let record: Option<Value> = record.map(|text| serde_json::from_str(&text).unwrap());
             let expected = tree.record.as_ref().map(|ours| {
                 let mut record: Value = serde_json::from_str(&ours.text(system.first())).unwrap();
-                record["env_files"] = Value::Array(vec![]);
+                record["env_files"] = Value::Object(serde_json::Map::new());
+                record["templates"] = Value::Object(serde_json::Map::new());
                 record
             });
             assert_eq!(record, expected, "the record of {}", tree.path);
