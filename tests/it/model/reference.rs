@@ -291,15 +291,19 @@ impl Model {
     }
 
     fn call(&mut self, tree: usize, how: How) -> Expected {
-        if tree == 0 && how == How::Hook {
-            return Expected::Kept;
-        }
         let id = self.trees[tree].id.clone();
         let own = self.trees[tree].own().cloned();
+        if tree == 0 && how == How::Hook && own.is_none() {
+            return Expected::Kept;
+        }
         let is_another_tools =
             matches!(self.trees[tree].lies, Lies::Other(Other::AnotherTools, ..));
         match how {
-            How::Hook if own.is_some() || is_another_tools => return Expected::Kept,
+            How::Hook if is_another_tools => return Expected::Kept,
+            // It goes by the worktree's own config alone.
+            How::Hook if own.is_some() && self.trees[tree].config.is_none() => {
+                return Expected::Kept;
+            }
             How::Bare | How::Release if is_another_tools => return Expected::Refused,
             How::Release => {
                 self.trees[tree].lies = Lies::Nothing;
@@ -318,7 +322,7 @@ impl Model {
         };
         let mut is_restored = false;
         let (slot, ports) = match &own {
-            Some(own) if how == How::Bare => (own.slot, self.follow(tree, own, config)),
+            Some(own) if how != How::Reallocate => (own.slot, self.follow(tree, own, config)),
             _ => match restored() {
                 Some(restored) => {
                     is_restored = true;
@@ -340,8 +344,8 @@ impl Model {
             ports,
         };
         let expected = match &own {
-            Some(own) if how == How::Bare && *own == ours => Expected::Kept,
-            Some(_) if how == How::Bare => Expected::Followed,
+            Some(own) if how != How::Reallocate && *own == ours => Expected::Kept,
+            Some(_) if how != How::Reallocate => Expected::Followed,
             _ if is_restored => Expected::Restored,
             _ => Expected::Chosen,
         };
@@ -383,10 +387,8 @@ impl Model {
         let in_slot = |base: Offset| base + own.slot * config.step;
         let all_stand = (config.services.iter())
             .all(|(service, base)| has(service).is_none_or(|(_, port)| *port == in_slot(*base)));
-        let joins = |port: &Offset| {
-            let is_free = (tree == 0 && own.slot == 0) || !self.listening.contains(port);
-            all_stand && !reserved.contains(port) && is_free
-        };
+        // What listens there may be its own server.
+        let joins = |port: &Offset| all_stand && !reserved.contains(port);
         let services = config.services.iter();
         services
             .filter_map(|(service, base)| {
