@@ -71,7 +71,7 @@ fn a_service_on_whose_port_something_listens_joins_with_a_warning() {
 }
 
 #[test]
-fn a_bundle_none_of_whose_services_is_left_is_an_error_where_none_can_join() {
+fn a_bundle_without_a_service_of_the_config_is_an_error() {
     let (sandbox, own) = sandbox_with_own_file();
     sandbox.configure("a", config(&[("web", 32_768 - 7)]).step(1));
     sandbox

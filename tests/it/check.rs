@@ -601,7 +601,7 @@ fn each_problem_is_named_and_what_is_printed_mends_it_and_leaves_none() {
 }
 
 #[test]
-fn a_directory_that_cannot_be_read_hides_no_other_worktree_and_no_advice_destroys() {
+fn an_unreadable_directory_hides_no_other_and_no_advice_destroys() {
     let sandbox = content();
     sandbox.write(format!("b/{PORT_FILE}"), "{");
     let nobody = Nobody::owning(&sandbox);
@@ -743,7 +743,7 @@ fn a_config_that_is_not_valid_is_named_once_wherever_it_is_used() {
 }
 
 #[test]
-fn a_hooks_path_that_hides_the_hook_is_named_and_what_install_prints_mends_it() {
+fn a_hooks_path_that_hides_the_hook_is_named_and_mended() {
     let sandbox = sandbox_with_git(OLD);
     sandbox.run("repo", &["--install"]).exits(0);
     sandbox.git("repo", &["config", "core.hooksPath", ".githooks"]);

@@ -164,7 +164,7 @@ fn the_main_worktree_takes_slot_0_without_a_probe() {
 }
 
 #[test]
-fn the_main_worktree_takes_another_slot_where_a_port_file_names_one_of_its_ports() {
+fn the_main_worktree_takes_another_slot_if_its_port_is_reserved() {
     let sandbox = sandbox();
     let (web, api) = (sandbox.port(0), sandbox.port(1));
     sandbox.configure("repo", two_services(web, 10));
@@ -177,7 +177,7 @@ fn the_main_worktree_takes_another_slot_where_a_port_file_names_one_of_its_ports
 }
 
 #[test]
-fn slot_0_is_the_main_worktrees_by_its_config_and_by_the_config_in_question() {
+fn slot_0_is_the_main_worktrees_by_its_config_and_by_the_own_one() {
     let sandbox = sandbox();
     let port = |offset| sandbox.port(offset);
     sandbox.configure("repo", one_service(port(10), 10));

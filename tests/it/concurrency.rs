@@ -58,7 +58,7 @@ fn sixty_four_calls_in_a_few_worktrees_at_once_leave_whole_files() {
 }
 
 #[test]
-fn sixty_four_adds_beside_moves_prunes_and_gcs_never_share_a_port_and_none_is_lost() {
+fn sixty_four_adds_beside_moves_and_prunes_share_no_port() {
     let sandbox = Sandbox::new();
     let moving: Vec<String> = (0..4).map(|i| format!("m{i}")).collect();
     for name in &moving {
@@ -133,7 +133,7 @@ fn sixty_four_adds_beside_moves_prunes_and_gcs_never_share_a_port_and_none_is_lo
 }
 
 #[test]
-fn a_worktree_whose_gitdir_is_empty_reserves_by_its_record_and_stops_nobody() {
+fn an_empty_gitdir_reserves_by_the_record_and_stops_nobody() {
     let sandbox = Sandbox::new();
     sandbox.add("a");
     // As `git worktree move` leaves it for a moment.

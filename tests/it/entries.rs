@@ -125,7 +125,7 @@ fn an_entry_that_is_a_link_is_followed_to_its_worktree() {
 }
 
 #[test]
-fn a_worktree_that_is_gone_but_registered_keeps_its_ports_and_the_line_says_how_to_free_them() {
+fn a_worktree_that_is_gone_keeps_its_ports_and_the_line_says_so() {
     let sandbox = sandbox();
     fs::rename(sandbox.path("b"), sandbox.path("unmounted")).unwrap();
     let told = sandbox.with_ports(
@@ -218,7 +218,7 @@ fn the_port_file_of_an_entrys_root_counts_whatever_else_is_there() {
 }
 
 #[test]
-fn an_entry_that_cannot_be_read_reserves_by_its_record_and_without_one_is_a_warning() {
+fn an_unreadable_entry_reserves_by_its_record_or_is_a_warning() {
     let sandbox = sandbox();
     let nobody = Nobody::owning(&sandbox);
     let entry = sandbox.path("repo/.git/worktrees/b");

@@ -371,7 +371,7 @@ fn a_file_that_was_there_keeps_its_status() {
 }
 
 #[test]
-fn a_checkout_of_a_branch_that_tracks_the_file_replaces_ours_and_is_left_alone() {
+fn a_port_file_of_a_checked_out_branch_replaces_ours_and_stays() {
     let sandbox = Sandbox::new();
     sandbox.git("repo", &["checkout", "--quiet", "-b", "tracks"]);
     sandbox.write("repo/.env", "A=1\n");

@@ -31,7 +31,7 @@ fn spawn(sandbox: &Sandbox, command: &[&str]) -> Child {
 }
 
 #[test]
-fn the_lines_of_env_are_in_its_environment_where_they_replace_those_of_the_same_name() {
+fn the_lines_of_env_replace_variables_of_the_same_name() {
     let sandbox = sandbox();
     let mut command = sandbox.command(PROGRAM, "a");
     command.args(["--exec", "env"]);
@@ -52,7 +52,7 @@ fn the_lines_of_env_are_in_its_environment_where_they_replace_those_of_the_same_
 }
 
 #[test]
-fn it_makes_sure_of_a_bundle_and_brings_env_files_up_to_date_before_the_command_runs() {
+fn ports_and_env_files_are_there_before_the_command_runs() {
     let sandbox = sandbox();
     let config = sandbox
         .config(&["cloud"])
@@ -100,7 +100,7 @@ fn it_exits_with_the_commands_status_and_prints_nothing_of_its_own() {
 }
 
 #[test]
-fn it_exits_127_where_the_command_is_not_found_and_126_where_it_cannot_run() {
+fn it_exits_127_for_no_such_command_and_126_for_one_that_cannot_run() {
     let sandbox = sandbox();
     sandbox.write("a/plain", "#!/bin/sh\n");
     let table = [
@@ -239,7 +239,7 @@ fn no_descriptor_of_ours_is_left_open_in_the_command() {
 }
 
 #[test]
-fn gits_variables_reach_the_command_and_do_not_decide_which_worktree_it_is() {
+fn gits_variables_reach_the_command_and_choose_no_worktree() {
     let sandbox = sandbox();
     let mut command = sandbox.command(PROGRAM, "a");
     command.args(["--exec", "sh", "-c", "echo $GIT_DIR $CLOUD_PORT"]);

@@ -151,7 +151,7 @@ fn an_answer_of_the_probe_means_what_the_kernel_means_by_it() {
 
 #[test]
 #[ignore = "needs strace"]
-fn in_a_sandbox_that_allows_no_sockets_one_warning_is_told_and_reservations_hold() {
+fn without_sockets_one_warning_is_told_and_reservations_hold() {
     let sandbox = Sandbox::with_worktrees(&["a", "b"]);
     let services = sandbox.config(&["web", "api", "db"]);
     sandbox.configure("repo", services);

@@ -86,7 +86,7 @@ fn a_worktree_that_is_mounted_read_only_gets_no_ports_and_is_told_why() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_common_dir_that_is_mounted_read_only_is_enough_once_the_lock_file_is_there() {
+fn a_read_only_common_dir_is_enough_once_the_lock_file_is_there() {
     let sandbox = Sandbox::with_worktrees(&["a"]);
     let mount = "mount --bind -o ro repo/.git repo/.git; cd a\n";
     let script = mount.to_owned()

@@ -180,7 +180,7 @@ fn a_worktree_made_without_checkout_gets_its_bundle_at_its_first_checkout() {
 }
 
 #[test]
-fn a_worktree_made_without_checkout_gets_its_bundle_at_the_first_call_by_hand() {
+fn without_checkout_a_worktree_gets_its_bundle_at_the_first_call() {
     let sandbox = Sandbox::new();
     sandbox.git("repo", &["worktree", "add", "--no-checkout", "../a"]);
     assert_eq!(

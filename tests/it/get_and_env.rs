@@ -39,7 +39,7 @@ fn get_prints_the_value_of_each_name_on_a_line() {
 }
 
 #[test]
-fn a_name_that_is_not_declared_fails_names_those_that_are_and_allocates_nothing() {
+fn an_unknown_name_fails_lists_the_known_and_allocates_nothing() {
     let sandbox = sandbox();
     let before = sandbox.stamps_of("");
     for wrong in [
@@ -220,7 +220,7 @@ fn nothing_is_allocated_from_a_config_that_names_what_no_branch_may_set() {
 }
 
 #[test]
-fn a_broken_config_of_a_worktree_that_has_ports_is_an_error_that_changes_nothing() {
+fn a_broken_config_beside_ports_is_an_error_that_changes_nothing() {
     let sandbox = sandbox();
     sandbox.run("a", &[]).exits(0);
     sandbox.write(format!("a/{CONFIG}"), r#"{ "services": {} }"#);

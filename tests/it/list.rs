@@ -407,7 +407,7 @@ fn colour_is_for_a_terminal_alone_and_for_those_who_want_it() {
 #[cfg(target_os = "linux")]
 #[test]
 #[ignore = "needs script"]
-fn a_terminal_that_is_too_narrow_for_the_table_gets_a_block_for_each_worktree() {
+fn a_terminal_too_narrow_for_the_table_gets_a_block_a_worktree() {
     let sandbox = Sandbox::new();
     sandbox.add("a");
     sandbox.git("repo", &["branch", "--quiet", "--move", "trunk"]);

@@ -89,7 +89,7 @@ fn all_waiters_succeed_when_a_stopped_allocation_goes_on() {
 
 #[test]
 #[ignore = "needs strace"]
-fn an_allocation_that_is_killed_while_others_wait_keeps_what_it_was_about_to_write() {
+fn killed_while_others_wait_it_keeps_what_it_was_about_to_write() {
     let sandbox = two_worktrees();
     let stopped = StoppedAllocation::start(&sandbox, "a");
     let waiter = Waiter::start(&sandbox, "b");

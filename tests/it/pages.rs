@@ -378,7 +378,7 @@ fn the_file_for_t3_code_assigns_ports_at_setup() {
 }
 
 #[test]
-fn the_file_for_dev_containers_assigns_ports_before_the_containers_are_made() {
+fn the_file_for_dev_containers_assigns_ports_before_they_are_made() {
     let container = json(".devcontainer/devcontainer.json");
     assert_sets_up(&[container["initializeCommand"].as_str().unwrap()]);
     assert_eq!(container["dockerComposeFile"], "../compose.yaml");

@@ -99,7 +99,7 @@ services:
 
 #[test]
 #[ignore = "needs docker-compose"]
-fn docker_compose_shows_the_own_port_and_project_with_nothing_run_after_git_worktree_add() {
+fn docker_compose_shows_the_own_port_and_project_after_the_add() {
     let sandbox = sandbox(QUERY);
     sandbox.write("repo/docker-compose.yml", COMPOSE);
     sandbox.git("repo", &["add", "docker-compose.yml"]);

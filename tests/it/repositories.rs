@@ -193,7 +193,7 @@ fn slot_0_of_a_bare_repository_is_probed_as_any_other() {
 }
 
 #[test]
-fn a_bare_repository_whose_bareness_is_in_its_own_config_has_no_main_worktree() {
+fn a_repository_that_is_bare_by_config_has_no_main_worktree() {
     let sandbox = bare_with("bare.git", &[]);
     sandbox.git("bare.git", &["config", "extensions.worktreeConfig", "true"]);
     sandbox.git("bare.git", &["config", "--worktree", "core.bare", "true"]);
@@ -221,7 +221,7 @@ fn a_bare_repository_behind_a_git_file_is_served() {
 }
 
 #[test]
-fn in_a_clone_with_a_separate_git_directory_the_main_worktrees_record_is_what_the_others_see() {
+fn with_a_separate_git_directory_the_record_of_main_is_what_others_see() {
     for git_dir in ["elsewhere", "deep/.git"] {
         let sandbox = Sandbox::without_hook();
         sandbox.commit_config("repo");

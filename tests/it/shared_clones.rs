@@ -155,7 +155,7 @@ fn a_clone_that_is_not_on_the_list_neither_counts_nor_asks() {
 
 #[test]
 #[ignore = "needs strace"]
-fn an_allocation_in_a_clone_that_is_not_shared_opens_no_file_more_and_runs_no_git() {
+fn in_an_unshared_clone_no_other_file_is_opened_and_no_git_run() {
     let sandbox = Sandbox::with_worktrees(&["a"]);
     sandbox.run("repo", &["--install"]).exits(0);
     sandbox.write("home/.gitconfig", "");
@@ -191,7 +191,7 @@ fn an_allocation_in_a_clone_that_is_not_shared_opens_no_file_more_and_runs_no_gi
 }
 
 #[test]
-fn ninety_six_adds_at_once_in_three_shared_clones_beside_moves_never_share_a_port() {
+fn adds_at_once_in_three_shared_clones_never_share_a_port() {
     let clones = ["repo", "two", "three"];
     let sandbox = shared(&clones[1..]);
     let moving = clones.map(|clone| (clone, format!("{clone}-m")));
@@ -466,7 +466,7 @@ fn a_clone_that_was_moved_and_those_that_miss_it_are_told_what_to_run() {
 }
 
 #[test]
-fn list_all_shows_the_worktrees_of_all_clones_on_the_list_and_json_names_the_repository() {
+fn list_all_shows_all_clones_and_json_names_the_repository() {
     let sandbox = shared(&["two"]);
     make(&sandbox, "alone", sandbox.own_config());
     add(&sandbox, "repo", "a");
@@ -496,8 +496,7 @@ fn list_all_shows_the_worktrees_of_all_clones_on_the_list_and_json_names_the_rep
 }
 
 #[test]
-fn main_worktrees_with_the_same_base_ports_meet_in_slot_0_and_share_and_check_name_the_other_clone()
-{
+fn main_worktrees_with_the_same_base_ports_are_told() {
     let sandbox = shared(&[]);
     make(&sandbox, "two", sandbox.own_config());
     let two = sandbox.path("two/.git").display().to_string();
@@ -532,7 +531,7 @@ fn main_worktrees_with_the_same_base_ports_meet_in_slot_0_and_share_and_check_na
 }
 
 #[test]
-fn worktrees_that_were_given_the_same_ports_before_sharing_are_told_and_what_check_says_mends_it() {
+fn the_same_ports_from_before_sharing_are_told_and_mended() {
     for first in ["repo", "two"] {
         let sandbox = Sandbox::without_hook();
         make(&sandbox, "two", config(&[("web", sandbox.port(1))]).step(1));
@@ -576,7 +575,7 @@ fn worktrees_that_were_given_the_same_ports_before_sharing_are_told_and_what_che
 }
 
 #[test]
-fn check_says_where_two_clones_render_the_same_name_and_names_the_other_one() {
+fn check_names_the_other_clone_that_renders_the_same_name() {
     let sandbox = Sandbox::without_hook();
     let of = |base, name: &str| {
         let config = config(&[("web", sandbox.port(base))]).step(1);

@@ -41,7 +41,7 @@ fn in_a_submodule_it_is_the_superprojects_worktree_that_is_meant() {
 }
 
 #[test]
-fn a_submodule_is_found_to_be_one_where_the_superprojects_index_is_split_or_sparse() {
+fn a_submodule_is_known_from_a_split_or_sparse_index_above() {
     let sandbox = with_submodule();
     sandbox.git("repo", &["update-index", "--split-index"]);
     sandbox.run("repo/deep/sub", &[]).exits(0);

@@ -219,7 +219,7 @@ fn upkeep_of(facts: &mut Facts) -> &mut Upkeep {
 }
 
 #[test]
-fn a_repository_that_is_bare_by_accident_hides_what_follows_from_the_lost_config() {
+fn bare_by_accident_hides_what_follows_from_the_lost_config() {
     let mut facts = facts(&[(Some("a"), 1, 3010), (Some("b"), 2, 3020)]);
     facts.is_bare_by_accident = Ok(true);
     for worktree in &mut facts.worktrees {
