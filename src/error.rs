@@ -10,8 +10,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// What an error says of this process and of what it asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// This process lacked descriptors, memory, processes or room on the disk: nothing can be said of
-    /// what it asked for.
+    /// This process lacked descriptors, memory or processes: nothing can be said of what it asked for.
     Shortage,
     /// It may not do this there: EROFS, EACCES or EPERM.
     Refused,
@@ -50,11 +49,7 @@ fn is_shortage(error: &io::Error) -> bool {
     // ERROR_TOO_MANY_OPEN_FILES, WSAEMFILE, WSAENOBUFS
     #[cfg(windows)]
     let is_shortage = matches!(error.raw_os_error(), Some(4 | 10024 | 10055));
-    let is_full = matches!(
-        error.kind(),
-        io::ErrorKind::OutOfMemory | io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-    );
-    is_shortage || is_full
+    is_shortage || error.kind() == io::ErrorKind::OutOfMemory
 }
 
 /// Something that could not be done, as one line for a person.

@@ -226,7 +226,7 @@ impl<'a> Files<'a> {
         for (path, target) in &leftovers {
             if !tracked.contains(&**path) {
                 remove_leftover(&target.dir, &target.name)
-                    .map_err(Error::could_not("remove", self.worktree.root.path_of(path)))?;
+                    .map_err(Error::could_not("write", self.worktree.root.path_of(path)))?;
             }
         }
         Ok(())

@@ -144,7 +144,7 @@ fn on_a_file_system_that_runs_no_programs_nothing_is_installed() {
             "$2" --install && code=0 || code=$?
             test "$(find .git | sort)" = "$before" && same=yes || same=no
             echo "install $code, same $same"
-            "$2" --check | grep -c noexec"#;
+            "$2" --check | grep -c "(noexec)""#;
         let mut command = sandbox.command("unshare", ".");
         command.args(["--mount", "sh", "-c", script, "sh"]);
         command.arg(sandbox.path("disk")).arg(PROGRAM);
