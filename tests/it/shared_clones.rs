@@ -161,7 +161,7 @@ fn in_an_unshared_clone_no_other_file_is_opened_and_no_git_run() {
     sandbox.write("home/.gitconfig", "");
     // The files of the sandbox that are opened, and the programs that are run.
     let calls = || {
-        let trace = ["-e", "trace=open,openat,execve"];
+        let trace = ["-f", "-e", "trace=open,openat,execve"];
         let command = strace::command(&sandbox, "a", &trace, &["--reallocate"]);
         Sandbox::finish(command).exits(0);
         let log = fs::read_to_string(sandbox.path("strace.log")).unwrap();
