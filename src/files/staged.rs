@@ -166,7 +166,8 @@ impl Patience {
 
 /// A file that other programs write too, as it was when it was read.
 pub struct Original {
-    file: File,
+    /// What has the access to give to another. Not on Windows, which renames nothing over an open file.
+    file: Option<File>,
     stat: Stat,
     pub bytes: Vec<u8>,
 }
@@ -190,13 +191,17 @@ impl Original {
                 io::ErrorKind::FileTooLarge,
                 format!("it is larger than {} KiB", limit / 1024),
             )),
-            (bytes, false) => Ok(Original { file, stat, bytes }),
+            (bytes, false) => Ok(Original {
+                file: cfg!(unix).then_some(file),
+                stat,
+                bytes,
+            }),
         }
     }
 
     /// Writes what is to replace it.
     pub fn stage<'a>(&'a self, dir: &'a Dir, name: &str, new: &[u8]) -> io::Result<Staged<'a>> {
-        Staged::prepare(dir, name, new, Access::Like(&self.file))
+        Staged::prepare(dir, name, new, self.access())
     }
 
     /// Whether the same file with the same content still has that name, and nobody writes it.
@@ -205,8 +210,9 @@ impl Original {
         now.is_ok_and(|now| now.stat.identity == self.stat.identity && now.bytes == self.bytes)
     }
 
-    pub fn file(&self) -> &File {
-        &self.file
+    /// The access of a file that replaces it or is a copy of it.
+    pub fn access(&self) -> Access<'_> {
+        self.file.as_ref().map_or(Access::New, Access::Like)
     }
 }
 

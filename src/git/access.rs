@@ -64,14 +64,14 @@ pub fn can_run(_path: &Path) -> bool {
 }
 
 /// Whether the file system of `directory` is mounted so that no program on it can run.
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 pub fn is_noexec(directory: &Path) -> bool {
     let mount = rustix::fs::statvfs(directory);
     mount.is_ok_and(|mount| (mount.f_flag).contains(rustix::fs::StatVfsMountFlags::NOEXEC))
 }
 
-/// Windows has no such file systems.
-#[cfg(not(unix))]
+/// Elsewhere nothing says so.
+#[cfg(not(target_os = "linux"))]
 pub fn is_noexec(_directory: &Path) -> bool {
     false
 }

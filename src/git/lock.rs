@@ -227,10 +227,10 @@ fn cannot_lock(common_dir: &Path) -> impl FnOnce(io::Error) -> Error {
 /// ENOLCK: what NFS answers where no lock daemon runs.
 fn is_lockless(error: &io::Error) -> bool {
     #[cfg(unix)]
-    let is_enolck = error.raw_os_error() == Some(libc::ENOLCK);
+    let enolck = Some(libc::ENOLCK);
     #[cfg(not(unix))]
-    let is_enolck = false;
-    is_enolck
+    let enolck = None;
+    enolck.is_some() && error.raw_os_error() == enolck
 }
 
 /// `, held by process 4711 (…)`, where the system tells.

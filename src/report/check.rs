@@ -536,5 +536,6 @@ fn append(lines: &[String], file: &Path) -> String {
     format!(r"printf '\n%s' {} '' >> {file}", words.join(" "))
 }
 
-#[cfg(test)]
+// Their paths and shell words are those of Unix.
+#[cfg(all(test, unix))]
 mod tests;

@@ -211,7 +211,9 @@ fn without_a_config_anywhere_ports_and_urls_stay_as_they_are() {
     }
 }
 
+// Windows knows a directory by its path only.
 #[test]
+#[cfg(unix)]
 fn a_worktree_that_was_moved_meanwhile_gets_nothing() {
     let fixture = Fixture::new();
     let worktree = fixture.add("a");

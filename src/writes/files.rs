@@ -532,8 +532,8 @@ impl<'a> Planned<'a> {
         let (dir, name) = (&target.dir, &*target.name);
         let staged = match &self.change {
             Ok(Change::Make(text, seed)) => {
-                let like = seed.of_main.as_ref().map(Original::file);
-                let access = like.map_or(Access::New, Access::Like);
+                let main = seed.of_main.as_ref();
+                let access = main.map_or(Access::New, Original::access);
                 Staged::prepare(dir, name, text.as_bytes(), access)
             }
             Ok(Change::Replace(original, text)) => original.stage(dir, name, text.as_bytes()),

@@ -96,7 +96,10 @@ fn a_copy_a_moved_worktree_and_one_that_git_has_forgotten_are_told_apart() {
         "{}",
         error_of(&copy)
     );
-    assert!(error_of(&worktree).contains("is no longer a worktree of the repository"));
+    // Windows knows a directory by its path only.
+    if cfg!(unix) {
+        assert!(error_of(&worktree).contains("is no longer a worktree of the repository"));
+    }
 
     fs::remove_dir_all(worktree.git_dir.path()).unwrap();
     assert!(error_of(&copy).contains("is no longer a worktree of the repository"));

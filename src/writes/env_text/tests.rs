@@ -134,7 +134,16 @@ fn definitions_of_our_variables_are_commented_out_and_nothing_else_is() {
             "#!PORT=1\nA=1\n#!PORT=2\n#!URL=x\n",
         ),
         // Other names, and what defines nothing.
-        ("PORTS=1\nXPORT=1\nport=1\n", "PORTS=1\nXPORT=1\nport=1\n"),
+        ("PORTS=1\nXPORT=1\n", "PORTS=1\nXPORT=1\n"),
+        // Windows takes a variable's name in either case.
+        (
+            "port=1\n",
+            if cfg!(windows) {
+                "#!port=1\n"
+            } else {
+                "port=1\n"
+            },
+        ),
         ("exportPORT=1\nPORT-X=1\n", "exportPORT=1\nPORT-X=1\n"),
         (
             "# PORT=1\n#PORT=1\nPORT\nPORT: 1\n",
