@@ -60,6 +60,12 @@ pub struct Error {
     kind: ErrorKind,
 }
 
+/// An [`Error`] with a formatted text.
+macro_rules! error {
+    ($($text:tt)*) => { $crate::error::Error::new(format!($($text)*)) };
+}
+pub(crate) use error;
+
 impl Error {
     /// An error whose `text` says all: what, which path, why.
     pub fn new(text: impl Into<String>) -> Self {
@@ -72,7 +78,7 @@ impl Error {
 
     /// `could not <what> <path>: <cause>`.
     pub fn at(what: &str, path: &Path, cause: impl fmt::Display) -> Self {
-        Error::new(format!("could not {what} {}: {cause}", quoted(path)))
+        error!("could not {what} {}: {cause}", quoted(path))
     }
 
     /// The same for an error of the system, whose kind is kept; for `map_err`.
@@ -144,6 +150,14 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// What was found; `None` if nothing is there.
+pub fn if_there<T>(found: io::Result<T>) -> io::Result<Option<T>> {
+    match found {
+        Err(error) if ErrorKind::of(&error) == ErrorKind::Absent => Ok(None),
+        found => found.map(Some),
+    }
+}
 
 /// A path in backticks.
 pub fn quoted(path: &Path) -> String {

@@ -11,7 +11,7 @@ use crate::allocate::plan::{Request, Source, plan};
 use crate::allocate::probe::Probe;
 use crate::config::Template;
 use crate::config::file as config_file;
-use crate::error::{Error, ErrorKind, Result, quoted, shell_word};
+use crate::error::{Error, ErrorKind, Result, error, quoted, shell_word};
 use crate::files::staged::{Staged, temporary};
 use crate::git::lock::Held;
 use crate::git::repository::Repository;
@@ -88,20 +88,20 @@ pub fn left_alone(worktree: &Worktree, state: &FileState) -> Error {
     let path = quoted(&worktree.root.path_of(port_file::NAME));
     let by_hand = worktree.by_hand();
     match state {
-        FileState::Tracked => Error::new(format!(
+        FileState::Tracked => error!(
             "git tracks {path}, so all worktrees would share it"
-        ))
+        )
         .remedy(format!(
             "run `git -C {} rm --cached {}`, commit, and run `{by_hand}`",
             shell_word(worktree.path()),
             port_file::NAME
         )),
-        FileState::Unreadable(error) => Error::new(format!("could not read {path}: {error}")).remedy(
+        FileState::Unreadable(error) => error!("could not read {path}: {error}").remedy(
             format!("make it readable, or run `{by_hand} --reallocate` to replace it"),
         ),
-        _ => Error::new(format!(
+        _ => error!(
             "{path} belongs to another tool: it lacks `worktree`, `slot` or `ports`, or is larger than 256 KiB"
-        ))
+        )
         .remedy(format!(
             "run `{by_hand} --adopt` to take its ports over, or `--reallocate` to replace it"
         )),
@@ -295,10 +295,10 @@ fn is_tracked(worktree: &Worktree, before: &FileState, request: Request) -> Resu
     let tracked = worktree.tracked(&[port_file::NAME, &temporary])?;
     if has_temporary && tracked.contains(&*temporary) {
         let root = shell_word(worktree.path());
-        return Err(Error::new(format!(
+        return Err(error!(
             "git tracks {}, the name under which the port file is written first",
             quoted(&worktree.root.path_of(&temporary))
-        ))
+        )
         .remedy(format!(
             "run `git -C {root} rm --cached {temporary}`, commit, and run `{}`",
             worktree.by_hand()
@@ -320,11 +320,11 @@ fn warn_of_return(
         return;
     }
     narrator.warn(
-        Error::new(format!(
+        error!(
             "another worktree has slot {} or a port of {} by now",
             own.bundle.slot,
             quoted(&worktree.root.path_of(port_file::NAME))
-        ))
+        )
         .remedy(format!("run `{} --reallocate`", worktree.by_hand())),
     );
 }

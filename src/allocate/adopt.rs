@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use crate::allocate::choose::{Choice, is_usable};
 use crate::allocate::probe::Probe;
 use crate::config::{Config, Service};
-use crate::error::{Error, Result, quoted};
+use crate::error::{Error, Result, error, quoted};
 use crate::git::worktree::Worktree;
 use crate::ports::{Bundle, Port, ServiceName, Slot};
 use crate::state::port_file;
@@ -25,7 +25,7 @@ pub fn bundle(
     let named = named_ports(bytes, config);
     if named.is_empty() {
         let services = config.services.iter().map(|service| service.name.as_str());
-        return Err(Error::new(format!("{path} names no port of a service"))
+        return Err(error!("{path} names no port of a service")
             .remedy(format!(
                 "give the services in the config the names that it has (now: {}), or run `{} --reallocate`",
                 services.collect::<Vec<_>>().join(", "),
@@ -35,26 +35,26 @@ pub fn bundle(
     let slot = slot_of(&named, choice, worktree.is_main())?;
     for (i, (service, port)) in named.iter().enumerate() {
         if let Some((other, _)) = named[..i].iter().find(|(_, other)| other == port) {
-            return Err(Error::new(format!(
-                "{path} names port {port} for both {other} and {service}"
-            ))
-            .remedy(format!(
-                "correct it, or run `{} --reallocate`",
-                worktree.by_hand()
-            )));
+            return Err(
+                error!("{path} names port {port} for both {other} and {service}").remedy(format!(
+                    "correct it, or run `{} --reallocate`",
+                    worktree.by_hand()
+                )),
+            );
         }
         if !choice.is_port_clear(slot, *port) {
             let holder = choice.holder_of(*port).map_or_else(
                 || "the main worktree, by the config".to_owned(),
                 |holder| format!("{} ({})", holder.name(), quoted(&holder.path())),
             );
-            return Err(Error::new(format!(
-                "port {port} ({service}) in {path} is also reserved by {holder}"
-            ))
-            .remedy(format!(
-                "run `{} --reallocate` for the one of the two that is to move",
-                worktree.by_hand()
-            )));
+            return Err(
+                error!("port {port} ({service}) in {path} is also reserved by {holder}").remedy(
+                    format!(
+                        "run `{} --reallocate` for the one of the two that is to move",
+                        worktree.by_hand()
+                    ),
+                ),
+            );
         }
     }
     let mut ports = named;
@@ -90,7 +90,7 @@ fn port_beside(
             return Ok(port);
         }
     }
-    Err(Error::new(format!("no free port for {}", service.name)))
+    Err(error!("no free port for {}", service.name))
 }
 
 /// Whether the ports that a file of another tool names are those of one slot.

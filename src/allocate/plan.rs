@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::allocate::adopt;
 use crate::allocate::choose::Choice;
 use crate::allocate::probe::Probe;
-use crate::error::{Error, Result, quoted};
+use crate::error::{Error, Result, error, quoted};
 use crate::git::worktree::Worktree;
 use crate::ports::{Bundle, ServiceName};
 use crate::state::port_file::FileState;
@@ -108,10 +108,10 @@ fn choose(choice: &Choice<'_>, probe: &Probe<'_>) -> Result<Bundle> {
         let _ = write!(crowded, "; {} names {ports} ports", quoted(&holder.path()));
     }
     let end = candidates.end();
-    Err(Error::new(format!(
+    Err(error!(
         "no free slot: {} tried, {} reserved, {in_use} in use{crowded}; {end}",
         candidates.tried, candidates.reserved
-    ))
+    )
     .remedy(
         "set a smaller `step` or lower base ports in the config, stop what listens, or remove worktrees",
     ))
@@ -148,12 +148,12 @@ impl Plan {
 /// Services that are new in the config, and whose ports in the slot of `bundle` are not to be had.
 fn cannot_join(worktree: &Worktree, bundle: &Bundle, choice: &Choice<'_>) -> Error {
     let missing: Vec<&str> = choice.missing(bundle).map(ServiceName::as_str).collect();
-    Error::new(format!(
+    error!(
         "no port for {} in {}: another worktree has the one of slot {}, or the other ports are not those of that slot",
         missing.join(", "),
         quoted(worktree.path()),
         bundle.slot
-    ))
+    )
     .remedy(format!(
         "run `{} --reallocate` to choose all its ports anew",
         worktree.by_hand()

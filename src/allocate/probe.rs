@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use socket2::{Domain, Socket, Type};
 
-use crate::error::{Error, ErrorKind, Result, is_not_permitted};
+use crate::error::{ErrorKind, Result, error, is_not_permitted};
 use crate::narrator::Narrator;
 use crate::ports::{Bundle, Port};
 
@@ -84,9 +84,9 @@ impl<'a> Probe<'a> {
                     );
                 }
                 Answer::Shortage(error) => {
-                    return Err(Error::new(format!(
+                    return Err(error!(
                         "could not ask whether port {port} is free on {address}: {error}"
-                    )));
+                    ));
                 }
                 Answer::Unknown(error) => self.doubt(address, port, &error),
             }

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::path::PathBuf;
 
 use crate::config;
-use crate::error::{Error, ErrorKind, Result, quoted};
+use crate::error::{Error, ErrorKind, Result, error, quoted};
 use crate::files::dir::PlainFile;
 use crate::git::entries::Place;
 use crate::git::lock::Held;
@@ -180,7 +180,7 @@ impl<'held> Reservations<'held> {
             (is_alone, &claims.doubt, entry.root())
         {
             let path = quoted(&root.join(port_file::NAME));
-            doubts.push(Error::new(format!("{path} {why}")));
+            doubts.push(error!("{path} {why}"));
         }
         self.doubts.append(&mut doubts);
         self.holders.push(Holder {
@@ -245,15 +245,15 @@ fn unknown_ports(entry: &Entry, claims: &Claims, is_recorded: bool) -> Option<Er
     }
     if let Place::Unreadable(error) = &entry.place {
         let path = quoted(&entry.git_dir.join("gitdir"));
-        return Some(Error::new(format!(
+        return Some(error!(
             "could not read {path}: {error}; the ports of that worktree are unknown"
-        )));
+        ));
     }
     match (&claims.doubt, entry.root()) {
-        (Some(Doubt::Unreadable(why)), Some(root)) => Some(Error::new(format!(
+        (Some(Doubt::Unreadable(why)), Some(root)) => Some(error!(
             "{} {why}, so its ports are unknown",
             quoted(&root.join(port_file::NAME))
-        ))),
+        )),
         _ => None,
     }
 }

@@ -17,7 +17,7 @@ use crate::allocate::plan::Request;
 use crate::cli::arguments::Mode;
 use crate::config::file as config_file;
 use crate::config::nearest::nearest;
-use crate::error::{Error, ErrorKind, Result, quoted};
+use crate::error::{Error, ErrorKind, Result, error, quoted};
 use crate::git::repository::{self, Found, Owner, Repository};
 use crate::git::worktree::Worktree;
 use crate::hook;
@@ -122,7 +122,7 @@ fn run_hook(call: HookCall) {
 
 fn tell_of_panics_and_exit(code: i32) {
     std::panic::set_hook(Box::new(move |panic| {
-        let fault = Error::new(format!("a fault of the program: {panic}"));
+        let fault = error!("a fault of the program: {panic}");
         Narrator::default().error(&fault.remedy("run `worktree-ports-hook` in this worktree"));
         std::process::exit(code);
     }));
@@ -172,10 +172,10 @@ fn serve_repository(mode: Mode, directory: &Path, session: &Session) -> Result<E
 }
 
 fn in_no_worktree(repository: &Repository) -> Error {
-    Error::new(format!(
+    error!(
         "{} is not inside a worktree",
         quoted(&repository.common_dir)
-    ))
+    )
     .remedy("run it in a worktree, or name one with `-C <path>`")
 }
 
@@ -265,7 +265,7 @@ fn check_names(names: &[String], repository: &Repository, worktree: &Worktree) -
     unknown.map_or(Ok(()), |name| {
         let meant = nearest(name, declared.iter().map(String::as_str));
         let meant = meant.map_or_else(String::new, |meant| format!("did you mean `{meant}`? "));
-        Err(Error::new(format!("unknown name `{name}`"))
+        Err(error!("unknown name `{name}`")
             .remedy(format!("{meant}available: {}", declared.join(", "))))
     })
 }
@@ -275,7 +275,7 @@ fn get(names: &[String], assigned: &Assigned, worktree: &Worktree) -> Result<Str
     let mut text = String::new();
     for name in names {
         let value = assigned.value(name).ok_or_else(|| {
-            Error::new(format!("`{name}` has no value in this worktree")).remedy(format!(
+            error!("`{name}` has no value in this worktree").remedy(format!(
                 "run `{} --reallocate` to choose all its ports anew",
                 worktree.by_hand()
             ))
@@ -366,10 +366,10 @@ fn session(narrator: Narrator) -> Result<Session> {
             .filter(|value| value.bytes().all(|byte| byte.is_ascii_digit()))
             .and_then(|value| value.parse().ok())
             .ok_or_else(|| {
-                Error::new(format!(
+                error!(
                     "invalid `{VARIABLE}`: `{}` is not a whole number of seconds (0 does not wait)",
                     value.to_string_lossy()
-                ))
+                )
             })?,
     };
     Ok(Session::new(narrator, Duration::from_secs(seconds)))
@@ -381,7 +381,7 @@ fn answer(text: &str) -> Result<Exit> {
     let written = stdout.write_all(text.as_bytes());
     match written.and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Error::new(format!("could not print the answer: {error}")))
+            Err(error!("could not print the answer: {error}"))
         }
         _ => Ok(Exit::Done),
     }
@@ -409,6 +409,5 @@ fn install(directory: &Path, share: Option<bool>, session: &Session) -> Result<E
 }
 
 fn this_program() -> Result<PathBuf> {
-    env::current_exe()
-        .map_err(|error| Error::new(format!("could not find the running program: {error}")))
+    env::current_exe().map_err(|error| error!("could not find the running program: {error}"))
 }

@@ -1,7 +1,7 @@
 //! Which config counts for a worktree, and reading it.
 
 use crate::config::Config;
-use crate::error::{Error, Result, quoted};
+use crate::error::{Error, Result, error, quoted};
 use crate::files::dir::PlainFile;
 use crate::git::checkout::read_settled;
 use crate::git::repository::Repository;
@@ -66,7 +66,7 @@ pub fn of(worktree: &Worktree, repository: &Repository) -> Result<ConfigInForce>
 pub fn load(worktree: &Worktree) -> Result<Option<Config>> {
     let path = worktree.root.path_of(NAME);
     let invalid = |why: String| {
-        Error::new(format!("the config {} is not valid: {why}", quoted(&path)))
+        error!("the config {} is not valid: {why}", quoted(&path))
             .remedy(format!("correct it and run `{}`", worktree.by_hand()))
     };
     read_settled(worktree, NAME, LIMIT, |found| {
@@ -78,10 +78,10 @@ pub fn load(worktree: &Worktree) -> Result<Option<Config>> {
             PlainFile::NotRegular(kind) => {
                 return Err(invalid(format!("it is {kind}, and must be a regular file")));
             }
-            PlainFile::Read {
-                truncated: true, ..
-            } => return Err(invalid(format!("it is larger than {} KiB", LIMIT / 1024))),
-            PlainFile::Read { bytes, .. } => bytes,
+            PlainFile::TooLarge(_) => {
+                return Err(invalid(format!("it is larger than {} KiB", LIMIT / 1024)));
+            }
+            PlainFile::Read(bytes) => bytes,
         };
         let text =
             str::from_utf8(&bytes).map_err(|error| invalid(format!("it is not JSON: {error}")))?;

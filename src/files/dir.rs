@@ -7,7 +7,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::system;
-use crate::error::ErrorKind;
+use crate::error::{ErrorKind, if_there};
 
 pub use super::system::is_open_for_writing;
 
@@ -69,13 +69,10 @@ pub enum PlainFile {
     NotRegular(&'static str),
     /// There, but it cannot be read.
     Unreadable(io::Error),
-    /// A regular file.
-    Read {
-        /// The content, or the start of it.
-        bytes: Vec<u8>,
-        /// Whether there was more than was asked for.
-        truncated: bool,
-    },
+    /// The content of a regular file.
+    Read(Vec<u8>),
+    /// The start of a regular file that is larger than what was asked for.
+    TooLarge(Vec<u8>),
 }
 
 impl Dir {
@@ -120,10 +117,7 @@ impl Dir {
 
     /// What lies under `name`, without following a link; `None` if nothing does.
     pub fn look(&self, name: &str) -> io::Result<Option<Stat>> {
-        match system::stat(&self.handle, name) {
-            Err(error) if ErrorKind::of(&error) == ErrorKind::Absent => Ok(None),
-            stat => stat.map(Some),
-        }
+        if_there(system::stat(&self.handle, name))
     }
 
     /// Whether anything lies under `name`, as far as this can be known.
@@ -152,11 +146,9 @@ impl Dir {
 
     fn read_opened(&self, name: &str, size: u64, limit: usize) -> io::Result<PlainFile> {
         let expected = usize::try_from(size).unwrap_or(usize::MAX).min(limit);
-        match system::open(&self.handle, name).and_then(|file| read_at_most(&file, expected, limit))
-        {
-            Ok((bytes, truncated)) => Ok(PlainFile::Read { bytes, truncated }),
-            Err(error) => unreadable(error),
-        }
+        let file = system::open(&self.handle, name);
+        let found = file.and_then(|file| read_at_most(&file, expected, limit));
+        found.or_else(unreadable)
     }
 
     /// Opens the regular file `name` to be read; anything else is an error.
@@ -260,14 +252,12 @@ fn unreadable(error: io::Error) -> io::Result<PlainFile> {
     match ErrorKind::of(&error) {
         ErrorKind::Shortage => Err(error),
         ErrorKind::Absent => Ok(PlainFile::Missing),
-        ErrorKind::Refused | ErrorKind::Misplaced | ErrorKind::Other => {
-            Ok(PlainFile::Unreadable(error))
-        }
+        _ => Ok(PlainFile::Unreadable(error)),
     }
 }
 
 /// The first `limit` bytes, in one read(2) if the file has the `expected` size.
-pub fn read_at_most(mut file: &File, expected: usize, limit: usize) -> io::Result<(Vec<u8>, bool)> {
+pub fn read_at_most(mut file: &File, expected: usize, limit: usize) -> io::Result<PlainFile> {
     // One byte more than expected: a read that leaves it free has met the end.
     let mut bytes = vec![0; expected + 1];
     let mut filled = 0;
@@ -282,12 +272,12 @@ pub fn read_at_most(mut file: &File, expected: usize, limit: usize) -> io::Resul
         }
         if filled > limit {
             bytes.truncate(limit);
-            return Ok((bytes, true));
+            return Ok(PlainFile::TooLarge(bytes));
         }
         bytes.resize((filled * 2).min(limit + 1), 0);
     }
     bytes.truncate(filled);
-    Ok((bytes, false))
+    Ok(PlainFile::Read(bytes))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::thread;
 use std::time::Duration;
 
-use super::dir::{self, Dir, Kind, Stat, read_at_most};
+use super::dir::{self, Dir, Kind, PlainFile, Stat, read_at_most};
 
 /// What a file's name ends in until the file is whole.
 pub const SUFFIX: &str = ".worktree-ports.tmp";
@@ -186,17 +186,12 @@ impl Original {
             patience.wait_for(&file)?;
         }
         let expected = usize::try_from(stat.size).unwrap_or(usize::MAX).min(limit);
-        match read_at_most(&file, expected, limit)? {
-            (_, true) => Err(io::Error::new(
-                io::ErrorKind::FileTooLarge,
-                format!("it is larger than {} KiB", limit / 1024),
-            )),
-            (bytes, false) => Ok(Original {
-                file: cfg!(unix).then_some(file),
-                stat,
-                bytes,
-            }),
-        }
+        let PlainFile::Read(bytes) = read_at_most(&file, expected, limit)? else {
+            let why = format!("it is larger than {} KiB", limit / 1024);
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
+        };
+        let file = cfg!(unix).then_some(file);
+        Ok(Original { file, stat, bytes })
     }
 
     /// Writes what is to replace it.

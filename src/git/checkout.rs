@@ -4,9 +4,10 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result, error, if_there};
 use crate::files::dir::{Dir, PlainFile, identity_of};
-use crate::git::command::{ask, ask_whether};
+use crate::git::command::ask;
+use crate::git::config;
 use crate::git::worktree::Worktree;
 
 /// Reads at most `limit` bytes of the file `name` at the root of `worktree`, and has them parsed:
@@ -57,9 +58,7 @@ pub fn read_settled<T>(
 fn is_sparse(worktree: &Worktree) -> Result<bool> {
     // Without its patterns, git is not asked.
     let patterns = worktree.git_dir.path().join("info").join("sparse-checkout");
-    let arguments = ["config", "--type=bool", "--get", "core.sparseCheckout"];
-    Ok(patterns.exists()
-        && ask_whether(worktree.path(), &arguments)?.is_some_and(|it| it.starts_with(b"true")))
+    Ok(patterns.exists() && config::is_true(worktree.path(), "core.sparseCheckout")?)
 }
 
 /// Which index a worktree has, and whether git is about to replace it.
@@ -93,12 +92,9 @@ impl IndexState {
 
 /// The index, if there is one. git replaces it by a rename: what is open stays whole.
 fn open_index(git_dir: &Dir) -> Result<Option<File>> {
-    match git_dir.open_file("index") {
-        Err(error) if ErrorKind::of(&error) == ErrorKind::Absent => Ok(None),
-        index => index
-            .map(|(file, _)| Some(file))
-            .map_err(Error::could_not("read", git_dir.path_of("index"))),
-    }
+    let index = if_there(git_dir.open_file("index"));
+    let index = index.map_err(Error::could_not("read", git_dir.path_of("index")))?;
+    Ok(index.map(|(file, _)| file))
 }
 
 /// The file at `name` as the index of the worktree at `root` has it; `None` if it is not in the
@@ -124,7 +120,7 @@ fn staged(root: &Path, name: &str, limit: usize) -> Result<Option<PlainFile>> {
 /// is no commit yet.
 fn committed(root: &Path, name: &str, limit: usize) -> Result<Option<PlainFile>> {
     let head = ["rev-parse", "--verify", "--quiet", "HEAD"];
-    if ask_whether(root, &head)?.is_none() {
+    if ask(root, &head)?.is_empty() {
         return Ok(None);
     }
     let listed = ask(root, &["ls-tree", "-z", "HEAD", "--", name])?;
@@ -148,17 +144,11 @@ fn object(root: &Path, mode: &str, id: &str, limit: usize) -> Result<PlainFile> 
     let size: usize = String::from_utf8_lossy(&size)
         .trim_end()
         .parse()
-        .map_err(|error| Error::new(format!("could not read the size of object {id}: {error}")))?;
+        .map_err(|error| error!("could not read the size of object {id}: {error}"))?;
     if size > limit {
-        return Ok(PlainFile::Read {
-            bytes: Vec::new(),
-            truncated: true,
-        });
+        return Ok(PlainFile::TooLarge(Vec::new()));
     }
-    Ok(PlainFile::Read {
-        bytes: ask(root, &["cat-file", "blob", id])?,
-        truncated: false,
-    })
+    ask(root, &["cat-file", "blob", id]).map(PlainFile::Read)
 }
 
 #[cfg(test)]

@@ -3,16 +3,16 @@
 use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Command;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{ErrorKind, Result, error};
 
 /// git, to be asked about `directory` and nothing else: no `GIT_*` variable of ours reaches it, and
 /// it does not fetch what a partial clone lacks.
 pub fn git(directory: &Path) -> Command {
     let mut command = Command::new("git");
     command.arg("-C").arg(directory);
-    // A git directory is named as such: with `safe.bareRepository=explicit`, git does not find it.
+    // With `safe.bareRepository=explicit`, git finds a git directory only if it is named.
     if directory.join("HEAD").is_file() && directory.join(".git").symlink_metadata().is_err() {
         command.arg("--git-dir").arg(directory);
     }
@@ -21,59 +21,35 @@ pub fn git(directory: &Path) -> Command {
             command.env_remove(name);
         }
     }
-    command.env("GIT_NO_LAZY_FETCH", "1");
+    // Messages in English, and patterns that match bytes.
+    command.env("LC_ALL", "C").env("GIT_NO_LAZY_FETCH", "1");
     command
 }
 
-/// What `git <arguments>` prints, run for `directory`.
+/// What `git <arguments>` prints, run for `directory`: nothing if git finds nothing, which it says by
+/// exiting with 1 and without a message.
 ///
 /// # Errors
 /// git is not on the PATH, or fails: with what it says.
 pub fn ask<S: AsRef<OsStr>>(directory: &Path, arguments: &[S]) -> Result<Vec<u8>> {
-    let output = run(directory, arguments)?;
-    if output.status.success() {
-        Ok(output.stdout)
-    } else {
-        Err(failed(
-            arguments,
-            String::from_utf8_lossy(&output.stderr).trim_end(),
-        ))
-    }
-}
-
-/// As [`ask`], but `None` if git exits with 1 and says nothing, which is how it says no.
-pub fn ask_whether<S: AsRef<OsStr>>(directory: &Path, arguments: &[S]) -> Result<Option<Vec<u8>>> {
-    let output = run(directory, arguments)?;
-    match output.status.code() {
-        Some(0) => Ok(Some(output.stdout)),
-        Some(1) if output.stderr.is_empty() => Ok(None),
-        _ => Err(failed(
-            arguments,
-            String::from_utf8_lossy(&output.stderr).trim_end(),
-        )),
-    }
-}
-
-fn run<S: AsRef<OsStr>>(directory: &Path, arguments: &[S]) -> Result<Output> {
+    let words = arguments.iter().map(|word| word.as_ref().to_string_lossy());
+    let words = words.collect::<Vec<_>>().join(" ");
+    let failed = |why: &str| error!("could not run `git {words}`: {why}");
     let output = git(directory).args(arguments).output();
-    output.map_err(|error| {
-        let why = match error.kind() {
-            io::ErrorKind::NotFound => "git is not on the PATH".to_owned(),
-            _ => error.to_string(),
-        };
-        let kind = match ErrorKind::of(&error) {
-            // The program is absent, and not what it was to be asked about.
-            ErrorKind::Absent => ErrorKind::Other,
-            kind => kind,
-        };
-        failed(arguments, &why).of_kind(kind)
-    })
-}
-
-fn failed<S: AsRef<OsStr>>(arguments: &[S], why: &str) -> Error {
-    let words: Vec<_> = arguments
-        .iter()
-        .map(|word| word.as_ref().to_string_lossy())
-        .collect();
-    Error::new(format!("could not run `git {}`: {why}", words.join(" ")))
+    let output = output.map_err(|error| match (error.kind(), ErrorKind::of(&error)) {
+        (io::ErrorKind::NotFound, _) => failed("git is not on the PATH"),
+        // The program is absent, and not what it was to be asked about.
+        (_, ErrorKind::Absent) => failed(&error.to_string()),
+        (_, kind) => failed(&error.to_string()).of_kind(kind),
+    })?;
+    match output.status.code() {
+        Some(0) => Ok(output.stdout),
+        Some(1) if output.stderr.is_empty() => Ok(output.stdout),
+        _ => {
+            let said = String::from_utf8_lossy(&output.stderr);
+            let is_error = |line: &&str| line.starts_with("fatal: ") || line.starts_with("error: ");
+            let why = said.lines().rfind(is_error).or(said.lines().last());
+            Err(failed(why.unwrap_or("git gives no reason")))
+        }
+    }
 }

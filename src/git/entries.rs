@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, if_there};
 use crate::files::dir::{Dir, PlainFile};
 use crate::git::config::os_string;
 
@@ -49,10 +49,7 @@ pub enum Place {
 pub fn locate(git_dir: &Path) -> Result<Place> {
     let found = Dir::open(git_dir).and_then(|dir| dir.read_of_git("gitdir", PATH_LIMIT));
     Ok(match found {
-        Ok(PlainFile::Read {
-            bytes,
-            truncated: false,
-        }) => root_named_by(git_dir, bytes),
+        Ok(PlainFile::Read(bytes)) => root_named_by(git_dir, bytes),
         Ok(PlainFile::Unreadable(error)) => Place::Unreadable(error),
         Ok(_) => Place::Unknown,
         Err(error) => match ErrorKind::of(&error) {
@@ -90,10 +87,8 @@ fn root_named_by(git_dir: &Path, mut content: Vec<u8>) -> Place {
 pub fn list(common_dir: &Path) -> Result<Vec<PathBuf>> {
     let directory = common_dir.join("worktrees");
     let could_not = || Error::could_not("list the worktrees in", &directory);
-    let entries = match fs::read_dir(&directory) {
-        Err(error) if ErrorKind::of(&error) == ErrorKind::Absent => return Ok(Vec::new()),
-        entries => entries.map_err(could_not())?,
-    };
+    let entries = if_there(fs::read_dir(&directory)).map_err(could_not())?;
+    let entries = entries.into_iter().flatten();
     entries
         .map(|entry| Ok(entry.map_err(could_not())?.path()))
         .collect()
@@ -104,10 +99,7 @@ pub fn list(common_dir: &Path) -> Result<Vec<PathBuf>> {
 fn path_in_file(dir: &Dir, name: &str, prefix: &[u8]) -> Result<Option<PathBuf>> {
     let could_not = || Error::could_not("read", dir.path_of(name));
     match dir.read(name, PATH_LIMIT).map_err(could_not())? {
-        PlainFile::Read {
-            bytes,
-            truncated: false,
-        } => Ok(bytes
+        PlainFile::Read(bytes) => Ok(bytes
             .strip_prefix(prefix)
             .map(|rest| path_from(rest.to_vec()))),
         PlainFile::Unreadable(error) => Err(could_not()(error)),

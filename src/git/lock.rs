@@ -10,7 +10,7 @@ use std::thread;
 
 use fd_lock::{RwLock, RwLockWriteGuard};
 
-use crate::error::{Error, ErrorKind, Result, quoted};
+use crate::error::{Error, ErrorKind, Result, error, quoted};
 use crate::files::dir::{self, Dir, identity_of};
 use crate::git::access;
 use crate::git::repository::DIRECTORY;
@@ -193,11 +193,11 @@ fn gave_up(paths: &[PathBuf], session: &Session) -> Error {
         .iter()
         .map(|path| format!("{}{}", quoted(path), holder(path)))
         .collect();
-    Error::new(format!(
+    error!(
         "gave up after {} s on the lock {}",
         session.deadline.timeout.as_secs(),
         locks.join(", and on the lock ")
-    ))
+    )
     .remedy(
         "run `worktree-ports-hook` when that is done; \
          `WORKTREE_PORTS_LOCK_TIMEOUT` is how many seconds to wait",

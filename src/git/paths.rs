@@ -3,8 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::error::{Error, Result};
-use crate::git::command::{ask, ask_whether};
+use crate::error::Result;
+use crate::git::command::ask;
+use crate::git::config;
 use crate::git::worktree::Worktree;
 
 /// Which rule decides whether git ignores a path.
@@ -39,7 +40,8 @@ impl Worktree {
         for &path in paths {
             let alike = |other: &&&str| other.eq_ignore_ascii_case(path);
             if listed.contains(&path)
-                || listed.iter().find(alike).is_some() && self.ignores_case()?
+                || listed.iter().find(alike).is_some()
+                    && config::is_true(self.path(), "core.ignorecase")?
             {
                 tracked.insert(path);
             }
@@ -49,11 +51,6 @@ impl Worktree {
 
     pub fn tracks(&self, path: &str) -> Result<bool> {
         Ok(!self.tracked(&[path])?.is_empty())
-    }
-
-    fn ignores_case(&self) -> Result<bool> {
-        let arguments = ["config", "--type=bool", "--get", "core.ignorecase"];
-        Ok(ask_whether(self.path(), &arguments)?.is_some_and(|it| it.starts_with(b"true")))
     }
 
     /// Whether git shows the file `path` as untracked.
@@ -83,19 +80,8 @@ impl Worktree {
         ];
         arguments.extend(paths);
         // `<file>:<line>:<pattern><tab><path>`, with nothing before the tab but `::` without a rule.
-        // git exits with 1 if there is none for any path, and prints the lines all the same.
-        let mut git = crate::git::command::git(self.path());
-        let output = git.args(&arguments).output();
-        let output = output.map_err(Error::could_not("ask git what it ignores in", self.path()))?;
-        if !matches!(output.status.code(), Some(0 | 1)) {
-            let cause = String::from_utf8_lossy(&output.stderr);
-            return Err(Error::at(
-                "ask git what it ignores in",
-                self.path(),
-                cause.trim_end(),
-            ));
-        }
-        let answer = String::from_utf8_lossy(&output.stdout);
+        let answer = ask(self.path(), &arguments)?;
+        let answer = String::from_utf8_lossy(&answer);
         Ok(answer.lines().map(rule_in).collect())
     }
 }

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use git2::{ErrorClass, ErrorCode, ObjectFormat, ObjectType, RepositoryOpenFlags};
 
-use crate::error::{Error, ErrorKind, Result, quoted, shell_word};
+use crate::error::{Error, ErrorKind, Result, error, quoted, shell_word};
 use crate::files::dir::{Dir, Kind, is_same_directory};
-use crate::git::command;
 use crate::git::entries::{self, Place};
 use crate::git::worktree::{Entry, Worktree, leads_to, misplaced};
+use crate::git::{command, config};
 
 /// This program's directory in the common dir.
 pub const DIRECTORY: &str = "worktree-ports";
@@ -95,9 +95,8 @@ impl Repository {
     /// Of the kind `Absent` if it is not there, not a repository, or another user's; then nothing in it
     /// was opened. Any other error means that its ports are unknown.
     pub fn open_to_read(common_dir: &Path, own: &Path) -> Result<Repository> {
-        let absent = |what: &str| {
-            Error::new(format!("{} {what}", quoted(common_dir))).of_kind(ErrorKind::Absent)
-        };
+        let absent =
+            |what: &str| error!("{} {what}", quoted(common_dir)).of_kind(ErrorKind::Absent);
         let could_not = || Error::could_not("read", common_dir);
         let dir = match Dir::open(common_dir) {
             Err(error) if ErrorKind::of(&error) == ErrorKind::Absent => {
@@ -160,12 +159,8 @@ impl Repository {
     /// Whether `.git` has an index, as only that of a main worktree has, and yet says that it is bare:
     /// `git init` with a `GIT_DIR` in `worktrees/` sets `core.bare`.
     pub fn is_bare_by_accident(&self) -> Result<bool> {
-        if !self.common_dir.ends_with(".git") || !self.common_dir.join("index").exists() {
-            return Ok(false);
-        }
-        let arguments = ["config", "--type=bool", "--get", "core.bare"];
-        let says = command::ask_whether(&self.common_dir, &arguments)?;
-        Ok(says.is_some_and(|it| it.starts_with(b"true")))
+        let has_index = self.common_dir.ends_with(".git") && self.common_dir.join("index").exists();
+        Ok(has_index && config::is_true(&self.common_dir, "core.bare")?)
     }
 
     /// Whether it has a main worktree, to which slot 0 belongs.
@@ -466,7 +461,7 @@ fn leads_nowhere(directory: &Path) -> Option<Error> {
 fn cannot_open(path: &Path, error: &git2::Error) -> Error {
     match error.code() {
         ErrorCode::NotFound => {
-            Error::new(format!("{} is not inside a git repository", quoted(path)))
+            error!("{} is not inside a git repository", quoted(path))
         }
         ErrorCode::Owner => Error::at("open the repository at", path, "it belongs to another user")
             .remedy(format!(

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, ErrorKind, Result, quoted, shell_word};
+use crate::error::{Error, ErrorKind, Result, error, quoted, shell_word};
 use crate::files::dir::{Dir, Identity, Kind, identity_at, is_same_directory};
 use crate::git::entries::{self, Place};
 
@@ -170,9 +170,7 @@ impl Worktree {
         const LIMIT: usize = 8 * 1024;
         let head = self.git_dir.read("HEAD", LIMIT);
         let head = head.map_err(Error::could_not("read", &self.git_dir.path_of("HEAD")))?;
-        Ok(
-            matches!(head, crate::files::dir::PlainFile::Read { bytes, .. } if !bytes.starts_with(b"ref:")),
-        )
+        Ok(matches!(head, crate::files::dir::PlainFile::Read(bytes) if !bytes.starts_with(b"ref:")))
     }
 }
 
@@ -205,28 +203,28 @@ pub fn misplaced(directory: &Path, git_dir: &Path, registered: &Place) -> Error 
         |root: &Path| Dir::open(root).is_ok_and(|it| leads_to(&it, git_dir).unwrap_or(true));
     let error = match registered {
         // `git worktree repair` in a copy would take the entry away from the original.
-        Place::At(root) if leads_back(root) => Error::new(format!(
+        Place::At(root) if leads_back(root) => error!(
             "{} is a copy of the worktree at {}, not a worktree of its own",
             quoted(directory),
             quoted(root)
-        ))
+        )
         .remedy(format!(
             "remove it and make a worktree with `git -C {} worktree add <path>`",
             shell_word(root)
         )),
-        Place::At(root) => Error::new(format!(
+        Place::At(root) => error!(
             "{} is registered as the worktree at {}, but is no longer there",
             quoted(directory),
             quoted(root)
-        ))
+        )
         .remedy(format!(
             "if you moved it, run `git -C {} worktree repair`",
             shell_word(directory)
         )),
-        Place::Unknown => Error::new(format!(
+        Place::Unknown => error!(
             "{} is no longer a worktree of the repository: it was moved or removed",
             quoted(directory)
-        ))
+        )
         .remedy("run `worktree-ports-hook -C <path>` with the path that it has now"),
         Place::Unreadable(error) => {
             let path = git_dir.join("gitdir");

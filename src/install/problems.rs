@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use crate::error::{Error, quoted, shell_word};
+use crate::error::{Error, error, quoted, shell_word};
 use crate::install::hook_config::ConfigHook;
 use crate::install::managers::HUSKY;
 use crate::install::plan::{HookPlan, plan};
@@ -134,10 +134,10 @@ fn problem_elsewhere(seen: &SeenHook, place: &HookPlace) -> Option<HookProblem> 
 
 fn own_hooks_path(place: &HookPlace) -> Error {
     let (root, dir) = (quoted(&place.at), quoted(&place.hooks_dir));
-    Error::new(format!(
+    error!(
         "the worktree {root} has a `core.hooksPath` of its own, {dir}, so git does not run the \
          hook there"
-    ))
+    )
     .remedy(format!(
         "run `git -C {} config --worktree --unset-all core.hooksPath`, or {} to see what to add \
          to it",
@@ -188,23 +188,21 @@ pub fn others_not_executable(place: &HookPlace) -> Error {
 /// No program in the common dir can run.
 pub fn noexec(common_dir: &Path) -> Error {
     let dir = quoted(common_dir);
-    Error::new(format!(
-        "{dir} is on a file system that runs no programs (noexec), so the hook cannot run"
-    ))
-    .remedy(format!(
-        "mount it without `noexec`; until then, run `{PROGRAM}` by hand in each new worktree"
-    ))
+    error!("{dir} is on a file system that runs no programs (noexec), so the hook cannot run")
+        .remedy(format!(
+            "mount it without `noexec`; until then, run `{PROGRAM}` by hand in each new worktree"
+        ))
 }
 
 fn disabled(Disabled { key, only_in }: &Disabled, here: &Path) -> Error {
     let at = shell_word(only_in.as_deref().unwrap_or(here));
     match only_in {
-        None => Error::new(format!("`{key}` is false, so git does not run the hook"))
+        None => error!("`{key}` is false, so git does not run the hook")
             .remedy(format!("run `git -C {at} config --replace-all {key} true`")),
-        Some(root) => Error::new(format!(
+        Some(root) => error!(
             "`{key}` is false in the worktree {}, so git does not run the hook there",
             quoted(root)
-        ))
+        )
         .remedy(format!(
             "run `git -C {at} config --worktree --replace-all {key} true`"
         )),
@@ -214,7 +212,7 @@ fn disabled(Disabled { key, only_in }: &Disabled, here: &Path) -> Error {
 /// That hook writes the port file too.
 fn older(hook: &str, here: &Path) -> Error {
     let (install, at) = (run_install(here), shell_word(here));
-    Error::new(format!("{hook} writes `{}` too", port_file::NAME)).remedy(format!(
+    error!("{hook} writes `{}` too", port_file::NAME).remedy(format!(
         "to hand its ports over, {install}, then `{PROGRAM} -C {at} --all --adopt`, then remove it"
     ))
 }

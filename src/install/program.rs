@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, ErrorKind, Result, quoted};
+use crate::error::{Error, ErrorKind, Result, if_there, quoted};
 use crate::files::dir::Dir;
 use crate::files::staged::{Access, Staged, remove_leftover, temporary};
 use crate::git::access;
@@ -103,9 +103,8 @@ pub fn place(dir: &Dir, staged: Staged<'_>) -> Result<()> {
 /// [`remove_leftovers`] removes it later.
 pub fn remove(common_dir: &Path) -> Result<bool> {
     let remove = || -> io::Result<bool> {
-        let dir = match Dir::open(&common_dir.join(DIRECTORY)) {
-            Err(error) if ErrorKind::of(&error) == ErrorKind::Absent => return Ok(false),
-            dir => dir?,
+        let Some(dir) = if_there(Dir::open(&common_dir.join(DIRECTORY)))? else {
+            return Ok(false);
         };
         dir.remove(&name()).or_else(|error| {
             if !cfg!(windows) {

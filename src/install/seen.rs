@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result, error, if_there};
 use crate::files::dir::{Dir, PlainFile, is_same_directory};
 use crate::git::access;
 use crate::git::command;
@@ -245,7 +245,7 @@ fn own_settings(worktree: &Worktree) -> Result<Vec<String>> {
 /// The content of a small regular file; empty for all else.
 pub fn small_file(path: &Path) -> Vec<u8> {
     match read(path) {
-        Ok(PlainFile::Read { bytes, .. }) => bytes,
+        Ok(PlainFile::Read(bytes) | PlainFile::TooLarge(bytes)) => bytes,
         _ => Vec::new(),
     }
 }
@@ -253,9 +253,9 @@ pub fn small_file(path: &Path) -> Vec<u8> {
 fn read(path: &Path) -> io::Result<PlainFile> {
     let (directory, name) = (path.parent(), path.file_name().and_then(OsStr::to_str));
     match directory.zip(name) {
-        Some((directory, name)) => match Dir::open(directory) {
-            Err(error) if ErrorKind::of(&error) == ErrorKind::Absent => Ok(PlainFile::Missing),
-            directory => directory?.read(name, LIMIT),
+        Some((directory, name)) => match if_there(Dir::open(directory))? {
+            Some(directory) => directory.read(name, LIMIT),
+            None => Ok(PlainFile::Missing),
         },
         None => Ok(PlainFile::Missing),
     }
@@ -267,12 +267,12 @@ pub fn look_at(path: &Path) -> Result<Hook> {
     Ok(match read(path).map_err(could_not())? {
         PlainFile::Missing => Hook::Missing,
         PlainFile::Unreadable(error) => return Err(could_not()(error)),
-        PlainFile::Read { bytes, truncated } if !truncated => Hook::File {
+        PlainFile::Read(bytes) => Hook::File {
             content: bytes,
             is_executable: access::can_run(path),
         },
         // The target of a link shows whose it is; it is never written.
-        PlainFile::Read { .. } | PlainFile::NotRegular(_) => Hook::Other {
+        PlainFile::TooLarge(_) | PlainFile::NotRegular(_) => Hook::Other {
             content: small_file(&dunce::canonicalize(path).unwrap_or_default()),
             runs: path.is_file() && access::can_run(path),
         },
@@ -295,9 +295,9 @@ fn git_version(at: &Path) -> Result<(u32, u32)> {
         .map(str::parse);
     match (numbers.next(), numbers.next()) {
         (Some(Ok(major)), Some(Ok(minor))) => Ok((major, minor)),
-        _ => Err(Error::new(format!(
+        _ => Err(error!(
             "could not tell the version of git from `{}`",
             answer.trim_end()
-        ))),
+        )),
     }
 }

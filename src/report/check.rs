@@ -9,7 +9,7 @@ use std::ptr;
 use crate::allocate::choose;
 use crate::config::Config;
 use crate::config::file as config_file;
-use crate::error::{Error, quoted, shell_word};
+use crate::error::{Error, error, quoted, shell_word};
 use crate::files::staged::SUFFIX;
 use crate::git::worktree::by_hand;
 use crate::ports::{Bundle, Port, ServiceName};
@@ -194,10 +194,10 @@ fn repository(facts: &Facts) -> Vec<Finding<'_>> {
         Ok(true) => Some(Finding {
             kind: ProblemKind::BareByAccident,
             ..of_repository(
-                Error::new(format!(
+                error!(
                     "{} says that it is bare, but it has an index, as only the repository of a main worktree has",
                     quoted(common_dir)
-                ))
+                )
                 .remedy(format!(
                     "run `git -C {} config core.bare false`",
                     shell_word(common_dir)
@@ -369,7 +369,7 @@ fn foreign(worktree: &WorktreeFacts) -> Finding<'_> {
     } else {
         format!("run {replace}; `--adopt` cannot take its ports over")
     };
-    let problem = Error::new(format!("{path} belongs to another tool")).remedy(remedy);
+    let problem = error!("{path} belongs to another tool").remedy(remedy);
     worktree.finding(ProblemKind::Other, problem)
 }
 
@@ -504,7 +504,7 @@ fn not_ignored(facts: &Facts) -> Vec<Finding<'_>> {
             let file = worktree.quoted(path);
             let what = format!("git does not ignore {file}");
             let problem = if let Some(rule) = rule {
-                Error::new(format!("{what}, by the rule `{rule}`")).remedy("remove that rule")
+                error!("{what}, by the rule `{rule}`").remedy("remove that rule")
             } else if facts.not_hidable.contains(path) {
                 let gitignore = worktree.root.join(".gitignore");
                 let command = append(&[format!("/{path}")], &gitignore);
@@ -521,7 +521,7 @@ fn not_ignored(facts: &Facts) -> Vec<Finding<'_>> {
         let info = facts.common_dir.join("info");
         let rules: Vec<String> = rules.into_iter().chain([format!("*{SUFFIX}")]).collect();
         let append = append(&rules, &info.join("exclude"));
-        let problem = Error::new(format!("git does not ignore {}", files.join(", ")));
+        let problem = error!("git does not ignore {}", files.join(", "));
         let remedy = format!("run `mkdir -p {} && {append}`", shell_word(&info));
         found.push(of_repository(problem.remedy(remedy)));
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::allocate::reservations::Holder;
-use crate::error::{Error, quoted, shell_word};
+use crate::error::{Error, error, quoted, shell_word};
 use crate::files::dir::is_same_directory;
 use crate::git::entries::{self, Place};
 use crate::git::repository;
@@ -27,9 +27,7 @@ pub fn open(holder: &Holder, common_dir: &Path) -> Result<Option<Worktree>, Erro
             return Ok(None);
         }
         let path = quoted(&entry.git_dir);
-        let error = Error::new(format!(
-            "the entry {path} does not say where its worktree is"
-        ));
+        let error = error!("the entry {path} does not say where its worktree is");
         return Err(error.remedy(format!(
             "if the worktree is there, run `git worktree repair` in it; if it is gone for good, run `rm -r {}`",
             shell_word(&entry.git_dir)
@@ -42,11 +40,9 @@ pub fn open(holder: &Holder, common_dir: &Path) -> Result<Option<Worktree>, Erro
         let dot_git = quoted(&root.join(".git"));
         return Err(if worktree.root.has(".git") {
             let path = quoted(&entry.git_dir);
-            Error::new(format!("{dot_git} does not lead to {path}"))
-                .remedy(way_back(entry, &worktree, &git))
+            error!("{dot_git} does not lead to {path}").remedy(way_back(entry, &worktree, &git))
         } else {
-            Error::new(format!("{dot_git} is missing"))
-                .remedy(format!("run `{git} worktree repair`"))
+            error!("{dot_git} is missing").remedy(format!("run `{git} worktree repair`"))
         });
     }
     // Only a git config of its own can keep libgit2 from opening one worktree of several, and every
@@ -71,12 +67,10 @@ fn moved_or_gone(root: &Path, entry: &Entry, git: &str) -> Error {
         "if it was moved, run `git worktree repair` in its new place; if it is gone for good, run `{unlock}{git} worktree remove {word}`"
     );
     if root.symlink_metadata().is_ok() && !root.is_dir() {
-        Error::new(format!(
-            "{path} is no directory, but git has a worktree there"
-        ))
-        .remedy(format!("move that away; {remedy}"))
+        error!("{path} is no directory, but git has a worktree there")
+            .remedy(format!("move that away; {remedy}"))
     } else {
-        Error::new(format!("the worktree at {path} is not there")).remedy(remedy)
+        error!("the worktree at {path} is not there").remedy(remedy)
     }
 }
 

@@ -9,7 +9,7 @@ use crate::config::file as config_file;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::dir::{Dir, PlainFile, is_same_directory};
 use crate::git::clones;
-use crate::git::command::ask_whether;
+use crate::git::command::ask;
 use crate::git::entries::Place;
 use crate::git::repository::{Found, Repository};
 use crate::git::worktree::Entry;
@@ -194,7 +194,7 @@ fn branch_of(entry: &Entry) -> Result<Option<String>> {
     let found = git_dir
         .read("HEAD", LIMIT)
         .map_err(Error::could_not("read", &path))?;
-    let PlainFile::Read { bytes, .. } = found else {
+    let PlainFile::Read(bytes) = found else {
         return Ok(None);
     };
     let head = String::from_utf8_lossy(&bytes);
@@ -207,8 +207,7 @@ fn branch_of(entry: &Entry) -> Result<Option<String>> {
 
 /// The branch of the worktree at `root`, by git itself: libgit2 cannot read a reftable.
 fn branch_by_git(root: &Path) -> Option<String> {
-    let branch = ask_whether(root, &["symbolic-ref", "--quiet", "--short", "HEAD"]);
-    let branch = branch.ok()??;
+    let branch = ask(root, &["symbolic-ref", "--quiet", "--short", "HEAD"]).ok()?;
     let branch = String::from_utf8_lossy(&branch).trim_end().to_owned();
     (!branch.is_empty()).then_some(branch)
 }

@@ -40,11 +40,8 @@ impl FileState {
             PlainFile::Missing => return FileState::Missing,
             PlainFile::NotRegular(_) => return FileState::Damaged,
             PlainFile::Unreadable(error) => return FileState::Unreadable(error.to_string()),
-            PlainFile::Read {
-                bytes,
-                truncated: true,
-            } => return FileState::Foreign(bytes),
-            PlainFile::Read { bytes, .. } => bytes,
+            PlainFile::TooLarge(bytes) => return FileState::Foreign(bytes),
+            PlainFile::Read(bytes) => bytes,
         };
         match Document::parse(&bytes) {
             Document::NotJson => FileState::Damaged,

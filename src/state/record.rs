@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, error, if_there};
 use crate::files::dir::{Dir, Kind, PlainFile};
 use crate::files::staged::{self, Access, Staged, temporary};
 use crate::git::access;
@@ -56,11 +56,7 @@ impl Record {
     }
 
     fn parse(found: &PlainFile, id: Option<&str>) -> Option<Record> {
-        let PlainFile::Read {
-            bytes,
-            truncated: false,
-        } = found
-        else {
+        let PlainFile::Read(bytes) = found else {
             return None;
         };
         let Document::Ours(ours) = Document::parse(bytes) else {
@@ -141,21 +137,12 @@ impl Recorded {
     /// Whether the record says what `port_file` says, and none is left under the temporary name. It
     /// has the same members first, so that neither needs to be parsed.
     pub fn agrees_with(&self, port_file: &PlainFile) -> bool {
-        match (&self.current, port_file, &self.pending) {
-            (
-                PlainFile::Read { bytes: record, .. },
-                PlainFile::Read { bytes: own, .. },
-                PlainFile::Missing,
-            ) => {
-                let members = own.strip_suffix(b"\n}\n");
-                members.is_some_and(|members| {
-                    record
-                        .strip_prefix(members)
-                        .is_some_and(|more| more.starts_with(b",\n"))
-                })
-            }
-            _ => false,
-        }
+        let (PlainFile::Read(record), PlainFile::Read(own)) = (&self.current, port_file) else {
+            return false;
+        };
+        let members = own.strip_suffix(b"\n}\n");
+        let more = members.and_then(|members| record.strip_prefix(members));
+        !self.is_pending() && more.is_some_and(|more| more.starts_with(b",\n"))
     }
 
     /// The record; if there is none, that which was being written. One that is another worktree's or
@@ -186,17 +173,17 @@ impl Recorded {
 
     /// Whether the record is this one, and none is left under the temporary name.
     pub fn is(&self, record: &Record) -> bool {
-        matches!(&self.current, PlainFile::Read { bytes, .. } if *bytes == record.to_json())
+        matches!(&self.current, PlainFile::Read(bytes) if *bytes == record.to_json())
             && !self.is_pending()
     }
 
     /// Fails if the record is there and cannot be read: nobody knows what was written then.
     pub fn check_readable(&self) -> Result<()> {
         match &self.current {
-            PlainFile::Unreadable(error) => Err(Error::new(format!(
-                "could not read the worktree's record: {error}"
-            ))
-            .remedy("give this user access to git's directory for the worktree")),
+            PlainFile::Unreadable(error) => {
+                Err(error!("could not read the worktree's record: {error}")
+                    .remedy("give this user access to git's directory for the worktree"))
+            }
             _ => Ok(()),
         }
     }
@@ -277,12 +264,7 @@ impl RecordPlace {
     pub fn of(entry: &Entry) -> Result<Option<RecordPlace>> {
         let place = Dir::open(&entry.git_dir)
             .and_then(|git_dir| RecordPlace::open(&git_dir, entry.is_main, &entry.common_dir));
-        match place {
-            Err(error) if ErrorKind::of(&error) == ErrorKind::Absent => Ok(None),
-            place => place
-                .map(Some)
-                .map_err(Error::could_not("open", &entry.git_dir)),
-        }
+        if_there(place).map_err(Error::could_not("open", &entry.git_dir))
     }
 
     fn open(git_dir: &Dir, is_main: bool, common_dir: &Path) -> io::Result<RecordPlace> {

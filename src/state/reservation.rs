@@ -209,20 +209,19 @@ impl Claims {
                 Vec::new(),
                 Doubt::Unreadable(format!("cannot be read ({error})")),
             ),
-            PlainFile::Read { bytes, .. } if bytes.iter().all(|&byte| byte == 0) => {
+            PlainFile::Read(bytes) | PlainFile::TooLarge(bytes)
+                if bytes.iter().all(|&byte| byte == 0) =>
+            {
                 doubtful(Vec::new(), Doubt::Unreadable("is empty".to_owned()))
             }
-            PlainFile::Read {
-                bytes,
-                truncated: true,
-            } => doubtful(
+            PlainFile::TooLarge(bytes) => doubtful(
                 numbers(bytes),
                 Doubt::Partial(format!(
                     "is larger than {} KiB: only the ports named up to there count",
                     LIMIT / 1024
                 )),
             ),
-            PlainFile::Read { bytes, .. } => match Document::parse(bytes) {
+            PlainFile::Read(bytes) => match Document::parse(bytes) {
                 Document::Ours(ours) => Claims::of_shape(&ours, bytes, id, kind),
                 Document::OtherJson => Claims {
                     ports: numbers(bytes),

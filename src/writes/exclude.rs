@@ -6,7 +6,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, ErrorKind, Result, quoted};
+use crate::error::{Error, Result, error, if_there, quoted};
 use crate::files::dir::Dir;
 use crate::files::staged::{Access, Original, Patience, SUFFIX, Staged};
 use crate::git::access;
@@ -86,29 +86,21 @@ struct List {
 impl List {
     /// `None` if there is neither a list nor a directory for it.
     fn open(path: &Path) -> io::Result<Option<List>> {
-        let real = match dunce::canonicalize(path) {
-            Err(error) if ErrorKind::of(&error) == ErrorKind::Absent => path.to_owned(),
-            real => real?,
-        };
+        let real = if_there(dunce::canonicalize(path))?.unwrap_or_else(|| path.to_owned());
         let (Some(parent), Some(name)) =
             (real.parent(), real.file_name().and_then(|it| it.to_str()))
         else {
             return Err(io::ErrorKind::InvalidFilename.into());
         };
-        match Dir::open(parent) {
-            Err(error) if ErrorKind::of(&error) == ErrorKind::Absent => Ok(None),
-            dir => Ok(Some(List {
-                dir: dir?,
-                name: name.to_owned(),
-            })),
-        }
+        let dir = if_there(Dir::open(parent))?;
+        Ok(dir.map(|dir| List {
+            dir,
+            name: name.to_owned(),
+        }))
     }
 
     fn read(&self, patience: Option<&Patience>) -> io::Result<Option<Original>> {
-        match Original::read(&self.dir, &self.name, LIMIT, patience) {
-            Err(error) if ErrorKind::of(&error) == ErrorKind::Absent => Ok(None),
-            original => original.map(Some),
-        }
+        if_there(Original::read(&self.dir, &self.name, LIMIT, patience))
     }
 }
 
@@ -183,11 +175,11 @@ fn try_change(
 }
 
 fn half_block(path: &Path, half: &HalfBlock) -> Error {
-    Error::new(format!(
+    error!(
         "line {} of {} is one mark of a block, and the other one is missing",
         half.line,
         quoted(path)
-    ))
+    )
     .remedy("delete what is left of that block and run `worktree-ports-hook --all`")
 }
 

@@ -4,7 +4,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::error::{Error, ErrorKind, Result, quoted, shell_word};
+use crate::error::{Error, Result, error, if_there, quoted, shell_word};
 use crate::files::dir::{Dir, Kind};
 use crate::files::staged::{Original, Patience, temporary};
 use crate::git::worktree::Worktree;
@@ -47,7 +47,7 @@ impl Target {
             match dir.look(step).map_err(Error::could_not("read", &below))? {
                 None => return Ok(Way::NoDirectory(below)),
                 Some(stat) if stat.kind == Kind::Link => {
-                    return Err(Error::new(format!("{} is a symbolic link", quoted(&below)))
+                    return Err(error!("{} is a symbolic link", quoted(&below))
                         .remedy("make that a directory, or take the file out of the config"));
                 }
                 Some(stat) if stat.kind != Kind::Directory => return Ok(Way::NoDirectory(below)),
@@ -55,10 +55,8 @@ impl Target {
             }
             dir = dir.enter(step).map_err(Error::could_not("open", &below))?;
             if dir.has(".git") || dir.has("HEAD") && dir.has("objects") {
-                return Err(
-                    Error::new(format!("{} is a repository of its own", quoted(&below)))
-                        .remedy("take the file out of the config"),
-                );
+                return Err(error!("{} is a repository of its own", quoted(&below))
+                    .remedy("take the file out of the config"));
             }
         }
         Ok(Way::To(Target {
@@ -97,10 +95,8 @@ impl Target {
                 return Err(self.left_alone(cause).remedy("remove it"));
             }
         }
-        match Original::read(&self.dir, &self.name, LIMIT, patience) {
-            Err(error) if ErrorKind::of(&error) == ErrorKind::Absent => Ok(None),
-            original => original.map(Some).map_err(self.could_not()),
-        }
+        let original = Original::read(&self.dir, &self.name, LIMIT, patience);
+        if_there(original).map_err(self.could_not())
     }
 
     /// The text of what was read there.
@@ -127,7 +123,7 @@ impl Target {
     pub fn has_mark(&self) -> bool {
         use crate::files::dir::PlainFile;
         match self.dir.read(&self.name, LIMIT) {
-            Ok(PlainFile::Read { bytes, .. }) => block::has_mark(&bytes),
+            Ok(PlainFile::Read(bytes) | PlainFile::TooLarge(bytes)) => block::has_mark(&bytes),
             Ok(PlainFile::Missing | PlainFile::NotRegular(_)) => false,
             Ok(PlainFile::Unreadable(_)) | Err(_) => true,
         }

@@ -66,7 +66,7 @@ fn a_config_that_git_has_locked_is_an_error_that_leaves_what_was_there() {
     sandbox.write("repo/.git/config.lock", "");
     let before = content_of_repo(&sandbox);
     let run = sandbox.run("repo", &["--install"]).exits(1);
-    run.tells(&["could not edit", ".lock` file"]);
+    run.tells(&["could not run `git config", ".lock` file"]);
     assert_eq!(content_of_repo(&sandbox), before);
 }
 
@@ -193,7 +193,7 @@ fn a_list_of_clones_that_cannot_be_written_leaves_nothing_half_done() {
         install.args(["--install", "--share"]);
         install.env_remove("HOME").env_remove("XDG_CONFIG_HOME");
         let run = Sandbox::finish(install).exits(1);
-        run.tells_one_error().tells(&["`worktreePorts.repository`"]);
+        run.tells_one_error().tells(&["worktreePorts.repository`"]);
         assert_eq!(content_of_repo(&sandbox), before, "{git}");
 
         // A config of the user's that is locked, and one that cannot be parsed.

@@ -10,7 +10,8 @@ fn content(found: PlainFile) -> (String, bool) {
         PlainFile::Missing => ("missing".to_owned(), false),
         PlainFile::NotRegular(word) => (word.to_owned(), false),
         PlainFile::Unreadable(error) => (error.to_string(), false),
-        PlainFile::Read { bytes, truncated } => (String::from_utf8(bytes).unwrap(), truncated),
+        PlainFile::Read(bytes) => (String::from_utf8(bytes).unwrap(), false),
+        PlainFile::TooLarge(bytes) => (String::from_utf8(bytes).unwrap(), true),
     }
 }
 

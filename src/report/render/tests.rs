@@ -199,7 +199,7 @@ proptest! {
         let Ok(config) = Config::parse(&config) else {
             return Ok(());
         };
-        let found = PlainFile::Read { bytes: found.into_bytes(), truncated: false };
+        let found = PlainFile::Read(found.into_bytes());
         let FileState::Own(own) = FileState::of(found, Some("a")) else {
             return Ok(());
         };

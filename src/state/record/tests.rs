@@ -28,10 +28,7 @@ fn record(id: Option<&str>, port: u16, env_files: &[(&str, Option<&str>)]) -> Re
 }
 
 fn file(bytes: impl Into<Vec<u8>>) -> PlainFile {
-    PlainFile::Read {
-        bytes: bytes.into(),
-        truncated: false,
-    }
+    PlainFile::Read(bytes.into())
 }
 
 fn written(record: &Record) -> PlainFile {

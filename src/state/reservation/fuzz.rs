@@ -39,10 +39,7 @@ const PIECES: [&str; 28] = [
 ];
 
 fn check(bytes: &[u8]) {
-    let found = || PlainFile::Read {
-        bytes: bytes.to_owned(),
-        truncated: false,
-    };
+    let found = || PlainFile::Read(bytes.to_owned());
     let reserved: BTreeSet<u16> = Claims::of(&found(), None, FileKind::PortFile)
         .ports
         .iter()
@@ -110,10 +107,7 @@ fn what_is_written_is_read_back_as_it_was() {
                     .map(|(i, url)| (format!("u{i}_url"), url.clone()))
                     .collect(),
             };
-            let found = PlainFile::Read {
-                bytes: own.to_json(),
-                truncated: false,
-            };
+            let found = PlainFile::Read(own.to_json());
             let claims = Claims::of(&found, id.as_deref(), FileKind::PortFile);
             let ports: Vec<Port> = own.bundle.ports.iter().map(|(_, port)| *port).collect();
             assert_eq!(claims.slot, Some(Slot(*slot)));

@@ -9,17 +9,11 @@ use crate::ports::fixture::bundle;
 use crate::state::port_file::FileState;
 
 fn file(content: impl Into<Vec<u8>>) -> PlainFile {
-    PlainFile::Read {
-        bytes: content.into(),
-        truncated: false,
-    }
+    PlainFile::Read(content.into())
 }
 
 fn cut(content: &str) -> PlainFile {
-    PlainFile::Read {
-        bytes: content.into(),
-        truncated: true,
-    }
+    PlainFile::TooLarge(content.into())
 }
 
 fn claims(found: &PlainFile) -> Claims {
@@ -410,8 +404,9 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_read_without_a_panic(content in any::<Vec<u8>>(), truncated in any::<bool>()) {
-        let found = || PlainFile::Read { bytes: content.clone(), truncated };
+    fn any_bytes_are_read_without_a_panic(content in any::<Vec<u8>>(), is_whole in any::<bool>()) {
+        let kind = if is_whole { PlainFile::Read } else { PlainFile::TooLarge };
+        let found = || kind(content.clone());
         let _ = (claims(&found()), word(found()), FileState::of(found(), None));
     }
 }
