@@ -12,7 +12,7 @@ use crate::session::Session;
 use crate::state::port_file::{self, FileState};
 use crate::state::reservation::Reservation;
 use crate::writes::assigned::Assigned;
-use crate::writes::files::Files;
+use crate::writes::files::{Files, Occasion};
 
 /// Serves a checkout of a branch or a commit in `here`, the current directory: a linked worktree
 /// without ports gets some, and one that has ports is brought up to date. Any other checkout ends
@@ -62,15 +62,14 @@ fn allocate(worktree: &Worktree, session: &Session) -> Result<()> {
 fn update(worktree: &Worktree, own: &Reservation, session: &Session) -> Result<()> {
     let is_detached = worktree.is_detached()?;
     let Some(config) = config_file::load(worktree)? else {
-        return if is_detached {
-            Ok(())
-        } else {
-            remove_stale_templates(worktree, session)
-        };
+        if !is_detached {
+            remove_stale_templates(worktree, session)?;
+        }
+        return Ok(());
     };
     let in_force = ConfigInForce::own(config);
     let assigned = Assigned::new(worktree, in_force, own.bundle.clone(), Some(own));
-    if assigned.is_in(own) && reserve::is_written(worktree, &assigned, Request::Update, session)? {
+    if assigned.is_in(own) && reserve::is_written(worktree, &assigned, Occasion::Update, session)? {
         return Ok(());
     }
     // A rebase or a bisect passes commits that lack what the branch has.
@@ -86,7 +85,7 @@ fn update(worktree: &Worktree, own: &Reservation, session: &Session) -> Result<(
     Ok(())
 }
 
-/// Whether the config of `assigned` lacks a service, a variable or a file that is written here.
+/// Whether the config of `assigned` lacks a service, a URL, a variable or a file that is written here.
 fn would_take_away(
     worktree: &Worktree,
     own: &Reservation,
@@ -94,22 +93,13 @@ fn would_take_away(
     session: &Session,
 ) -> Result<bool> {
     let new = &assigned.reservation;
-    let lacks_service = own.bundle.ports.iter().any(|(name, _)| {
-        let mut services = assigned.config.services.iter();
-        !services.any(|service| service.name == *name)
-    });
-    let lacks_url = own
-        .urls
-        .iter()
-        .any(|(name, _)| !new.urls.iter().any(|(other, _)| other == name));
-    let files = Files {
-        worktree,
-        wanted: &assigned.wanted(),
-        written: &worktree.record()?.written(),
-        manners: reserve::manners(Request::Update, worktree),
-        session,
-    };
-    Ok(lacks_service || lacks_url || files.would_take_away())
+    let mut services = own.bundle.ports.iter().map(|(name, _)| name);
+    let lacks_service = services.any(|name| assigned.config.service(name).is_none());
+    let mut urls = own.urls.iter().map(|(name, _)| name);
+    let lacks_url = urls.any(|name| !new.urls.iter().any(|(other, _)| other == name));
+    let (wanted, written) = (assigned.wanted(), worktree.record()?.written());
+    let files = Files::new(worktree, &wanted, &written, Occasion::Update, session);
+    Ok(lacks_service || lacks_url || files.look().would_take_away())
 }
 
 /// A branch without a config keeps what is written, except for files that were made from templates
@@ -121,18 +111,14 @@ fn remove_stale_templates(worktree: &Worktree, session: &Session) -> Result<()> 
     }
     let repository = open(worktree)?;
     let kept = config_file::of(worktree, &repository)?.config.templates;
-    if written
-        .templates
-        .keys()
-        .all(|path| kept.iter().any(|template| template.target == *path))
-    {
+    let is_kept = |path: &String| kept.iter().any(|template| template.target == *path);
+    if written.templates.keys().all(is_kept) {
         return Ok(());
     }
     let removed = reserve::remove_stale_templates(&repository, worktree, &kept, session)?;
     if !removed.is_empty() {
-        session
-            .narrator
-            .tell(format_args!("removed {}", removed.join(", ")));
+        let removed = removed.join(", ");
+        session.narrator.tell(format_args!("removed {removed}"));
     }
     Ok(())
 }

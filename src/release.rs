@@ -13,14 +13,7 @@ use crate::session::Session;
 use crate::state::port_file::{self, FileState};
 use crate::state::record::{RecordPlace, Recorded, WrittenFiles};
 use crate::writes::exclude;
-use crate::writes::files::{Done, Files, Manners, Wanted};
-
-/// What a file is that is taken back: block out, removed only if nothing else is in it.
-const MANNERS: Manners = Manners {
-    makes_files: false,
-    removes_unchanged: false,
-    tells_obstacles: true,
-};
+use crate::writes::files::{Files, Occasion, Wanted};
 
 /// The result of a release.
 pub enum Released {
@@ -60,26 +53,19 @@ pub fn release(
     let place = removable(worktree, &held, &recorded)?;
 
     let written = all_written(worktree, repository, &recorded);
-    let files = Files {
-        worktree,
-        wanted: &Wanted::default(),
-        written: &written,
-        manners: MANNERS,
-        session,
-    };
-    let planned = files.plan_all(&held, repository)?;
+    let nothing = Wanted::default();
+    let files = Files::new(worktree, &nothing, &written, Occasion::Release, session);
+    let planned = files.plan(&held, repository)?;
     let staged = planned.stage();
     if let Some(error) = planned.obstacle(&staged) {
         return Err(error.within("nothing was released"));
     }
-    let Done { has_failed, .. } = planned.commit(staged);
-    if has_failed {
-        return Err(Error::new(
-            "not all files could be given back, so the ports are still reserved",
-        )
-        .remedy(format!("run `{} --release` again", worktree.by_hand())));
+    if planned.commit(staged, repository).has_failed {
+        let what = "not all files could be given back, so the ports are still reserved";
+        let remedy = format!("run `{} --release` again", worktree.by_hand());
+        return Err(Error::new(what).remedy(remedy));
     }
-    files.remove_leftovers(&held)?;
+    planned.remove_leftovers(&held)?;
     port_file::remove(&held, &worktree.root)?;
     if let Some(place) = place {
         place.remove(&held)?;
@@ -134,17 +120,12 @@ pub fn forget_all(held: &Held, repository: &Repository, session: &Session) -> Re
         match opened.filter(|worktree| worktree.is_in_place().unwrap_or(false)) {
             Some(worktree) => {
                 let written = all_written(&worktree, repository, &recorded);
-                let files = Files {
-                    worktree: &worktree,
-                    wanted: &Wanted::default(),
-                    written: &written,
-                    manners: MANNERS,
-                    session,
-                };
-                if let Some(planned) = narrator.or_warn(files.plan_all(held, repository)) {
-                    planned.commit(planned.stage());
+                let nothing = Wanted::default();
+                let files = Files::new(&worktree, &nothing, &written, Occasion::Release, session);
+                if let Some(planned) = narrator.or_warn(files.plan(held, repository)) {
+                    planned.commit(planned.stage(), repository);
+                    narrator.or_warn(planned.remove_leftovers(held));
                 }
-                narrator.or_warn(files.remove_leftovers(held));
             }
             None => {
                 if let Some(record) = recorded.record() {

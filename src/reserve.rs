@@ -7,22 +7,19 @@ use std::io;
 use crate::allocate::adopt;
 use crate::allocate::choose::Choice;
 use crate::allocate::locked::{self, Locked, Purpose};
-use crate::allocate::plan::{Request, Source, plan};
+use crate::allocate::plan::{Plan, Request, Source, plan};
 use crate::allocate::probe::Probe;
 use crate::config::Template;
 use crate::config::file as config_file;
 use crate::error::{Error, ErrorKind, Result, error, quoted, shell_word};
 use crate::files::staged::{Staged, temporary};
-use crate::git::lock::Held;
 use crate::git::repository::Repository;
 use crate::git::worktree::Worktree;
-use crate::narrator::Narrator;
 use crate::session::Session;
 use crate::state::port_file::{self, FileState};
 use crate::state::record::{Record, RecordPlace, Recorded, WrittenFiles};
-use crate::state::reservation::Reservation;
 use crate::writes::assigned::Assigned;
-use crate::writes::files::{Done, Files, Manners, Wanted};
+use crate::writes::files::{Done, Files, Occasion, Wanted};
 
 /// The result of a request.
 #[derive(Debug)]
@@ -40,12 +37,9 @@ pub enum Outcome {
 pub struct Summary {
     /// What was at the port file's path before.
     pub before: FileState,
-    /// Whether the port file was written.
     pub wrote_port_file: bool,
-    /// The env files and templates that were written, as a person is told.
-    pub files: Vec<String>,
-    /// Those that were removed.
-    pub removed: Vec<String>,
+    /// What was done about the env files and templates.
+    pub files: Done,
     /// How many worktrees that are gone but registered have a lower slot.
     pub gone_below: usize,
 }
@@ -54,7 +48,7 @@ impl Summary {
     /// `cloud 8100 (.worktree-ports.json, .env)`, and what else there is to say about it.
     pub fn of_allocation(&self, assigned: &Assigned) -> String {
         let mut files = vec![port_file::NAME];
-        files.extend(self.files.iter().map(String::as_str));
+        files.extend(self.files.told.iter().map(String::as_str));
         let mut summary = format!("{} ({})", assigned.reservation.bundle, files.join(", "));
         if self.gone_below > 0 {
             let worktrees = match self.gone_below {
@@ -73,8 +67,8 @@ impl Summary {
     /// `updated .worktree-ports.json, .env; removed config.toml`; `None` if there is nothing to tell.
     pub fn of_update(&self) -> Option<String> {
         let mut files = Vec::from_iter(self.wrote_port_file.then(|| port_file::NAME.to_owned()));
-        files.extend(self.files.iter().cloned());
-        let parts = [("updated", files), ("removed", self.removed.clone())];
+        files.extend(self.files.told.iter().cloned());
+        let parts = [("updated", files), ("removed", self.files.removed.clone())];
         let parts = parts.iter().filter(|(_, files)| !files.is_empty());
         let parts: Vec<String> = parts
             .map(|(what, files)| format!("{what} {}", files.join(", ")))
@@ -115,7 +109,7 @@ pub fn ensure(repository: &Repository, worktree: &Worktree, session: &Session) -
     if let FileState::Own(own) = worktree.port_file()? {
         let in_force = config_file::of(worktree, repository)?;
         let assigned = Assigned::new(worktree, in_force, own.bundle.clone(), Some(&own));
-        if assigned.is_in(&own) && is_written(worktree, &assigned, Request::Ensure, session)? {
+        if assigned.is_in(&own) && is_written(worktree, &assigned, Occasion::Assign, session)? {
             return Ok(Outcome::Kept(assigned));
         }
         // A config whose services all lack a port has nothing to answer with.
@@ -123,17 +117,12 @@ pub fn ensure(repository: &Repository, worktree: &Worktree, session: &Session) -
         let has_any = services.any(|service| own.bundle.port(&service.name).is_some());
         answer = has_any.then_some(assigned);
     }
-    match (
-        request(repository, worktree, Request::Ensure, session),
-        answer,
-    ) {
+    request(repository, worktree, Request::Ensure, session).or_else(|error| {
         // Its ports are its own, whatever keeps the rest from being brought up to date.
-        (Err(error), Some(assigned)) => {
-            session.narrator.warn(error);
-            Ok(Outcome::Kept(assigned))
-        }
-        (outcome, _) => outcome,
-    }
+        let assigned = answer.ok_or_else(|| error.clone())?;
+        session.narrator.warn(error);
+        Ok(Outcome::Kept(assigned))
+    })
 }
 
 /// Does what is asked for `worktree` under the lock.
@@ -143,18 +132,14 @@ pub fn request(
     request: Request,
     session: &Session,
 ) -> Result<Outcome> {
-    let locked = locked::acquire(repository, Purpose::Write, session)?;
-    transact(&locked, repository, worktree, request, session)
-}
-
-/// How a request treats the files of a worktree.
-pub fn manners(request: Request, worktree: &Worktree) -> Manners {
-    Manners {
-        // Looking at somebody's branch in the main worktree plants no file.
-        makes_files: request != Request::Update || !worktree.is_main(),
-        removes_unchanged: true,
-        tells_obstacles: request != Request::Update,
-    }
+    let transaction = Transaction {
+        locked: &locked::acquire(repository, Purpose::Write, session)?,
+        repository,
+        worktree,
+        request,
+        session,
+    };
+    transaction.run()
 }
 
 /// Whether the record, the env files and the templates are as they should be, and no kill has left a
@@ -162,111 +147,18 @@ pub fn manners(request: Request, worktree: &Worktree) -> Manners {
 pub fn is_written(
     worktree: &Worktree,
     assigned: &Assigned,
-    request: Request,
+    occasion: Occasion,
     session: &Session,
 ) -> Result<bool> {
     let recorded = worktree.record()?;
-    if !assigned.is_recorded(worktree, &recorded) || worktree.root.has(&temporary(port_file::NAME))
-    {
+    if !assigned.is_recorded(worktree, &recorded) {
         return Ok(false);
     }
-    let files = Files {
-        worktree,
-        wanted: &assigned.wanted(),
-        written: &recorded.written(),
-        manners: manners(request, worktree),
-        session,
-    };
+    let (wanted, written) = (assigned.wanted(), recorded.written());
+    let files = Files::new(worktree, &wanted, &written, occasion, session).look();
     // The hook does not try again at each checkout what cannot be done.
-    let is_outdated = |why: &Option<Error>| why.is_none() || request != Request::Update;
-    Ok(!files.outdated().iter().any(|(_, why)| is_outdated(why)) && !files.has_leftovers())
-}
-
-/// Looks, gathers, chooses and writes under the lock: nothing that was read before it decides.
-fn transact(
-    locked: &Locked,
-    repository: &Repository,
-    worktree: &Worktree,
-    request: Request,
-    session: &Session,
-) -> Result<Outcome> {
-    let held = &locked.held;
-    let narrator = &session.narrator;
-    // It may have been moved or removed meanwhile, and another may have taken its place.
-    worktree.check_registered()?;
-
-    let before = worktree.port_file()?;
-    if is_to_be_left_alone(&before, request) {
-        return Ok(Outcome::LeftAlone(before));
-    }
-    let in_force = config_file::of(worktree, repository)?;
-
-    let reservations = locked.gather(repository, Some(worktree))?;
-    for doubt in reservations.doubts() {
-        narrator.warn(doubt);
-    }
-    let others = reservations.others_than(None);
-    let own = match &before {
-        FileState::Own(own) => Some(own),
-        _ => None,
-    };
-    let config = in_force.for_bundle(own.map(|own| &own.bundle));
-    let choice = Choice::new(&config, others, worktree.is_main());
-    let recorded = worktree.record()?;
-    if request != Request::Allocate {
-        recorded.check_readable()?;
-    }
-    let probe = Probe::new(narrator);
-    let plan = plan(worktree, &before, &recorded, &choice, &probe, request)?;
-    if let Some(warning) = plan.left_out(worktree, &choice) {
-        narrator.warn(warning);
-    }
-    if let Some(own) = own {
-        for service in plan.joined_in_use(&own.bundle, &probe)? {
-            narrator.warn(format_args!(
-                "something listens on the port of the new service {service}: if it is not its own server, stop it"
-            ));
-        }
-        warn_of_return(worktree, own, &recorded, &choice, narrator);
-    }
-    if let (Source::Adopted, FileState::Foreign(bytes)) = (plan.source, &before) {
-        for name in adopt::other_names(bytes, &config) {
-            narrator.warn(format_args!(
-                "`{name}` in {} is no service of the config, so its port is not taken over",
-                quoted(&worktree.root.path_of(port_file::NAME))
-            ));
-        }
-    }
-    let gone_below = plan.gone_below(&choice);
-
-    let assigned = Assigned::new(worktree, in_force, plan.bundle, own);
-    let write = Writing {
-        held,
-        repository,
-        worktree,
-        assigned: &assigned,
-        recorded: &recorded,
-        request,
-        session,
-    };
-    let is_same = own == Some(&assigned.reservation);
-    if !is_same && is_tracked(worktree, &before, request)? {
-        return Ok(Outcome::LeftAlone(FileState::Tracked));
-    }
-    let done = write.all(is_same)?;
-    Ok(match done {
-        None => Outcome::Kept(assigned),
-        Some(done) => Outcome::Written(
-            assigned,
-            Summary {
-                before,
-                wrote_port_file: !is_same,
-                files: done.told,
-                removed: done.removed,
-                gone_below,
-            },
-        ),
-    })
+    let is_outdated = |why: Option<&Error>| why.is_none() || occasion != Occasion::Update;
+    Ok(!files.outdated().any(|(_, why)| is_outdated(why)) && !files.has_leftovers())
 }
 
 /// Whether a port file in that state must not be touched.
@@ -280,183 +172,228 @@ pub fn is_to_be_left_alone(state: &FileState, request: Request) -> bool {
     }
 }
 
-/// Whether git tracks the port file. The hook asks only if there is one: a fresh worktree has what its
-/// branch has.
-///
-/// # Errors
-/// git tracks the name under which it is written first.
-fn is_tracked(worktree: &Worktree, before: &FileState, request: Request) -> Result<bool> {
-    let temporary = temporary(port_file::NAME);
-    let has_temporary = worktree.root.has(&temporary);
-    let is_there = has_temporary || !matches!(before, FileState::Missing);
-    if request == Request::Allocate && !is_there {
-        return Ok(false);
-    }
-    let tracked = worktree.tracked(&[port_file::NAME, &temporary])?;
-    if has_temporary && tracked.contains(&*temporary) {
-        let root = shell_word(worktree.path());
-        return Err(error!(
-            "git tracks {}, the name under which the port file is written first",
-            quoted(&worktree.root.path_of(&temporary))
-        )
-        .remedy(format!(
-            "run `git -C {root} rm --cached {temporary}`, commit, and run `{}`",
-            worktree.by_hand()
-        )));
-    }
-    Ok(tracked.contains(port_file::NAME))
-}
-
-/// Warns if a port file that has no record, because it was put back by hand, names what another
-/// worktree has by now.
-fn warn_of_return(
-    worktree: &Worktree,
-    own: &Reservation,
-    recorded: &Recorded,
-    choice: &Choice<'_>,
-    narrator: &Narrator,
-) {
-    if recorded.record().is_some() || choice.is_clear(&own.bundle) {
-        return;
-    }
-    narrator.warn(
-        error!(
-            "another worktree has slot {} or a port of {} by now",
-            own.bundle.slot,
-            quoted(&worktree.root.path_of(port_file::NAME))
-        )
-        .remedy(format!("run `{} --reallocate`", worktree.by_hand())),
-    );
-}
-
-/// What is written for a worktree, and by what.
-struct Writing<'a> {
-    held: &'a Held,
+/// What is asked for one worktree, under the lock.
+struct Transaction<'a> {
+    locked: &'a Locked,
     repository: &'a Repository,
     worktree: &'a Worktree,
-    assigned: &'a Assigned,
-    recorded: &'a Recorded,
     request: Request,
     session: &'a Session,
 }
 
-impl Writing<'_> {
+impl Transaction<'_> {
+    /// Looks, gathers, chooses and writes: nothing that was read before the lock decides.
+    fn run(&self) -> Result<Outcome> {
+        let (repository, worktree, request) = (self.repository, self.worktree, self.request);
+        let narrator = &self.session.narrator;
+        // It may have been moved or removed meanwhile, and another may have taken its place.
+        worktree.check_registered()?;
+        let before = worktree.port_file()?;
+        if is_to_be_left_alone(&before, request) {
+            return Ok(Outcome::LeftAlone(before));
+        }
+        let own = before.own();
+        let in_force = config_file::of(worktree, repository)?;
+        let reservations = self.locked.gather(repository, Some(worktree))?;
+        for doubt in reservations.doubts() {
+            narrator.warn(doubt);
+        }
+        let config = in_force.for_bundle(own.map(|own| &own.bundle));
+        let choice = Choice::new(&config, reservations.others_than(None), worktree.is_main());
+        let recorded = worktree.record()?;
+        if request != Request::Allocate {
+            recorded.check_readable()?;
+        }
+        let probe = Probe::new(narrator);
+        let plan = plan(worktree, &before, &recorded, &choice, &probe, request)?;
+        for warning in self.warnings(&plan, &before, &recorded, &choice, &probe)? {
+            narrator.warn(warning);
+        }
+        let gone_below = plan.gone_below(&choice);
+        let assigned = Assigned::new(worktree, in_force, plan.bundle, own);
+        let is_same = own == Some(&assigned.reservation);
+        if !is_same && self.is_port_file_tracked(&before)? {
+            return Ok(Outcome::LeftAlone(FileState::Tracked));
+        }
+        Ok(match self.write(&assigned, &recorded, is_same)? {
+            None => Outcome::Kept(assigned),
+            Some(files) => {
+                let wrote_port_file = !is_same;
+                let summary = Summary {
+                    before,
+                    wrote_port_file,
+                    files,
+                    gone_below,
+                };
+                Outcome::Written(assigned, summary)
+            }
+        })
+    }
+
+    /// What a person should know of the ports in `plan`.
+    fn warnings(
+        &self,
+        plan: &Plan,
+        before: &FileState,
+        recorded: &Recorded,
+        choice: &Choice<'_>,
+        probe: &Probe<'_>,
+    ) -> Result<Vec<Error>> {
+        let path = quoted(&self.worktree.root.path_of(port_file::NAME));
+        let by_hand = self.worktree.by_hand();
+        let mut warnings = Vec::from_iter(plan.left_out(self.worktree, choice));
+        if let FileState::Own(own) = before {
+            for service in plan.joined_in_use(&own.bundle, probe)? {
+                warnings.push(error!(
+                    "something listens on the port of the new service {service}: if it is not its own server, stop it"
+                ));
+            }
+            // A port file that has no record was put back by hand.
+            if recorded.record().is_none() && !choice.is_clear(&own.bundle) {
+                let slot = own.bundle.slot;
+                let warning = error!("another worktree has slot {slot} or a port of {path} by now");
+                warnings.push(warning.remedy(format!("run `{by_hand} --reallocate`")));
+            }
+        }
+        if let (Source::Adopted, FileState::Foreign(bytes)) = (plan.source, before) {
+            let names = adopt::other_names(bytes, choice.config()).into_iter();
+            warnings.extend(names.map(|name| {
+                error!(
+                    "`{name}` in {path} is no service of the config, so its port is not taken over"
+                )
+            }));
+        }
+        Ok(warnings)
+    }
+
+    /// Whether git tracks the port file. The hook asks only if there is one: a fresh worktree has what
+    /// its branch has.
+    ///
+    /// # Errors
+    /// git tracks the name under which it is written first.
+    fn is_port_file_tracked(&self, before: &FileState) -> Result<bool> {
+        let worktree = self.worktree;
+        let temporary = temporary(port_file::NAME);
+        let has_temporary = worktree.root.has(&temporary);
+        let is_there = has_temporary || !matches!(before, FileState::Missing);
+        if self.request == Request::Allocate && !is_there {
+            return Ok(false);
+        }
+        let tracked = worktree.tracked(&[port_file::NAME, &temporary])?;
+        if has_temporary && tracked.contains(&*temporary) {
+            let (root, by_hand) = (shell_word(worktree.path()), worktree.by_hand());
+            let path = quoted(&worktree.root.path_of(&temporary));
+            let remedy =
+                format!("run `git -C {root} rm --cached {temporary}`, commit, and run `{by_hand}`");
+            return Err(error!(
+                "git tracks {path}, the name under which the port file is written first"
+            )
+            .remedy(remedy));
+        }
+        Ok(tracked.contains(port_file::NAME))
+    }
+
     /// Writes what has changed: the record under its temporary name, the env files and templates, the
     /// port file, and last the record's own name. So a kill at any point leaves nothing unreserved.
     /// `None` if nothing was written.
-    fn all(&self, is_port_file_current: bool) -> Result<Option<Done>> {
-        let Writing {
-            held,
+    fn write(
+        &self,
+        assigned: &Assigned,
+        recorded: &Recorded,
+        is_same: bool,
+    ) -> Result<Option<Done>> {
+        let Transaction {
             worktree,
-            assigned,
-            recorded,
-            request,
+            repository,
             session,
             ..
         } = *self;
-        if is_port_file_current && is_written(worktree, assigned, request, session)? {
+        let (held, occasion) = (&self.locked.held, self.request.occasion());
+        if is_same && is_written(worktree, assigned, occasion, session)? {
             return Ok(None);
         }
-        let wanted = assigned.wanted();
-        let written = recorded.written();
-        let files = Files {
-            worktree,
-            wanted: &wanted,
-            written: &written,
-            manners: manners(request, worktree),
-            session,
-        };
-        let planned = files.plan_all(held, self.repository)?;
-        session.narrator.tolerate(planned.hide(held))?;
-
+        let (wanted, written) = (assigned.wanted(), recorded.written());
+        let files = Files::new(worktree, &wanted, &written, occasion, session);
+        let planned = files.plan(held, repository)?;
+        session.narrator.tolerate(planned.hide(held, repository))?;
         // Until it is known what could be written, the record names all that may have been.
-        let both = assigned.record(planned.expected());
+        let both = assigned.record(planned.expected(repository));
         let place = worktree.record_place(held);
-        let pending = self.prepare_record(place.as_ref(), &both, is_port_file_current)?;
-        files.remove_leftovers(held)?;
-        let port_file = if is_port_file_current {
-            None
-        } else {
-            Some(port_file::prepare(held, worktree, &assigned.reservation)?)
+        let prepared = place.as_ref().map(|place| place.prepare(&both));
+        let pending = match prepared {
+            Ok(Ok(pending)) => Some(pending),
+            Ok(Err(error)) => self.without_record(&error, is_same)?,
+            Err(error) => self.without_record(error, is_same)?,
         };
+        planned.remove_leftovers(held)?;
+        let port_file = || port_file::prepare(held, worktree, &assigned.reservation);
+        let port_file = (!is_same).then(port_file).transpose()?;
         let staged = planned.stage();
-        if let Some(error) = staged
-            .iter()
-            .filter_map(|it| it.as_ref().err())
-            .find(|it| it.kind() == ErrorKind::Shortage)
-        {
+        let mut errors = staged.iter().filter_map(|staged| staged.as_ref().err());
+        if let Some(error) = errors.find(|error| error.kind() == ErrorKind::Shortage) {
             return Err(error.clone());
         }
-        if request == Request::Reallocate
+        if self.request == Request::Reallocate
             && let Some(error) = planned.obstacle(&staged)
         {
             let what = "these ports stay: programs that read the file would keep them";
             return Err(error.within(what));
         }
-
-        let done = planned.commit(staged);
+        let done = planned.commit(staged, repository);
         if let Some(Err(error)) = port_file.map(Staged::commit) {
             // The env files name these ports by now.
             if let Some(pending) = pending.filter(|_| !done.told.is_empty()) {
                 pending.leave();
             }
             let path = worktree.root.path_of(port_file::NAME);
-            return Err(Error::could_not("write", &path)(error));
+            return Err(Error::could_not("write", path)(error));
         }
         if let Some(pending) = pending {
-            self.settle_record(pending, &done, &both)?;
+            let could_not = Error::could_not("write", worktree.record_path());
+            settle_record(pending, assigned, &done, recorded, &both).map_err(could_not)?;
         }
         Ok(Some(done))
     }
 
-    /// Writes the record under its temporary name; `None` if writing is refused there.
-    fn prepare_record<'p>(
-        &self,
-        place: Result<&'p RecordPlace, &io::Error>,
-        record: &Record,
-        is_port_file_current: bool,
-    ) -> Result<Option<Staged<'p>>> {
+    /// Goes on without a record if writing is refused there.
+    fn without_record<T>(&self, error: &io::Error, is_same: bool) -> Result<Option<T>> {
         let path = self.worktree.record_path();
-        let could_not = |error: &io::Error| match ErrorKind::of(error) {
-            ErrorKind::Refused => {
-                if !is_port_file_current {
-                    self.session.narrator.warn(format_args!(
-                        "could not write {}: these ports are reserved only as long as the port file can be seen",
-                        quoted(&path)
-                    ));
-                }
-                Ok(None)
-            }
-            kind => Err(Error::at("write", &path, error).of_kind(kind)),
-        };
-        match place.map(|place| place.prepare(record)) {
-            Ok(Ok(staged)) => Ok(Some(staged)),
-            Ok(Err(error)) => could_not(&error),
-            Err(error) => could_not(error),
+        match ErrorKind::of(error) {
+            ErrorKind::Refused if is_same => {}
+            ErrorKind::Refused => self.session.narrator.warn(format_args!(
+                "could not write {}: these ports are reserved only as long as the port file can be seen",
+                quoted(&path)
+            )),
+            kind => return Err(Error::at("write", &path, error).of_kind(kind)),
         }
+        Ok(None)
     }
+}
 
-    /// Gives the record its name. If a file that has our block keeps other ports, the old record stays
-    /// beside it, and both count.
-    fn settle_record(&self, pending: Staged<'_>, done: &Done, prepared: &Record) -> Result<()> {
-        let could_not = || Error::could_not("write", self.worktree.record_path());
-        let record = self.assigned.record(done.written.clone());
-        if record != *prepared {
-            // Whatever fails, what has the temporary name reserves the same.
-            if let Err(error) = pending.rewrite(&record.to_json()) {
-                pending.leave();
-                return Err(could_not()(error));
-            }
-        }
-        let old = self.recorded.record();
-        let keeps_ports =
-            old.is_some_and(|old| old.reservation.bundle != record.reservation.bundle);
-        if done.has_failed && keeps_ports {
+/// Gives the record its name. If a file that has our block keeps other ports, the old record stays
+/// beside it, and both count.
+fn settle_record(
+    pending: Staged<'_>,
+    assigned: &Assigned,
+    done: &Done,
+    before: &Recorded,
+    prepared: &Record,
+) -> io::Result<()> {
+    let record = assigned.record(done.written.clone());
+    if record != *prepared {
+        // Whatever fails, what has the temporary name reserves the same.
+        if let Err(error) = pending.rewrite(&record.to_json()) {
             pending.leave();
-            return Ok(());
+            return Err(error);
         }
-        pending.commit_or_leave().map_err(could_not())
     }
+    let old = before.record();
+    let bundle = &record.reservation.bundle;
+    if done.has_failed && old.is_some_and(|old| old.reservation.bundle != *bundle) {
+        pending.leave();
+        return Ok(());
+    }
+    pending.commit_or_leave()
 }
 
 /// Removes the unchanged files that were made from templates and are not among `kept`. All else stays
@@ -467,30 +404,22 @@ pub fn remove_stale_templates(
     kept: &[Template],
     session: &Session,
 ) -> Result<Vec<String>> {
-    let locked = locked::acquire(repository, Purpose::Write, session)?;
+    let held = &locked::acquire(repository, Purpose::Write, session)?.held;
     worktree.check_registered()?;
     let Some(mut record) = worktree.record()?.record() else {
         return Ok(Vec::new());
     };
-    let mut stale = WrittenFiles::default();
+    let (mut stale, nothing) = (WrittenFiles::default(), Wanted::default());
     let templates = std::mem::take(&mut record.written.templates).into_iter();
     (record.written.templates, stale.templates) =
         templates.partition(|(path, _)| kept.iter().any(|it| it.target == *path));
-    let files = Files {
-        worktree,
-        wanted: &Wanted::default(),
-        written: &stale,
-        manners: manners(Request::Update, worktree),
-        session,
-    };
-    let planned = files.plan_all(&locked.held, repository)?;
-    let done = planned.commit(planned.stage());
+    let files = Files::new(worktree, &nothing, &stale, Occasion::Update, session);
+    let planned = files.plan(held, repository)?;
+    let done = planned.commit(planned.stage(), repository);
     record.written.templates.extend(done.written.templates);
     let write = |place: RecordPlace| place.prepare(&record)?.commit();
-    worktree
-        .record_place(&locked.held)
-        .and_then(write)
-        .map_err(Error::could_not("write", worktree.record_path()))?;
+    let written = worktree.record_place(held).and_then(write);
+    written.map_err(Error::could_not("write", worktree.record_path()))?;
     Ok(done.removed)
 }
 

@@ -100,9 +100,7 @@ pub fn stands_at_a_slot(bytes: &[u8], config: &Config) -> bool {
 
 /// The numbers in another tool's file that are under other names than the config's services.
 pub fn other_names(bytes: &[u8], config: &Config) -> Vec<String> {
-    let Some(object) = object(bytes) else {
-        return Vec::new();
-    };
+    let object = object(bytes).unwrap_or_default();
     let ports = object.get("ports").and_then(Value::as_object);
     let members = object.iter().chain(ports.into_iter().flatten());
     let is_service = |name: &str| config.services.iter().any(|it| it.name.as_str() == name);

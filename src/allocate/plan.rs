@@ -10,6 +10,7 @@ use crate::git::worktree::Worktree;
 use crate::ports::{Bundle, ServiceName};
 use crate::state::port_file::FileState;
 use crate::state::record::Recorded;
+use crate::writes::files::Occasion;
 
 /// What is asked for a worktree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +25,16 @@ pub enum Request {
     Reallocate,
     /// The ports that another tool's file names.
     Adopt,
+}
+
+impl Request {
+    /// Why files are written for it.
+    pub fn occasion(self) -> Occasion {
+        match self {
+            Request::Update => Occasion::Update,
+            _ => Occasion::Assign,
+        }
+    }
 }
 
 /// The bundle that a worktree is to have.

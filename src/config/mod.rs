@@ -96,6 +96,11 @@ impl Config {
         }
     }
 
+    /// The service of that name.
+    pub fn service(&self, name: &ServiceName) -> Option<&Service> {
+        self.services.iter().find(|service| service.name == *name)
+    }
+
     /// Whether its services are those of `bundle`.
     pub fn has_services_of(&self, bundle: &Bundle) -> bool {
         let services = self.services.iter().map(|service| &service.name);

@@ -14,7 +14,6 @@ use crate::config::Config;
 use crate::config::file as config_file;
 use crate::error::{Error, Result};
 use crate::files::dir::PlainFile;
-use crate::files::staged::temporary;
 use crate::git::paths::IgnoreRule;
 use crate::git::repository::{Found, Repository};
 use crate::git::worktree::Worktree;
@@ -26,7 +25,7 @@ use crate::session::Session;
 use crate::state::port_file::{self, FileState};
 use crate::state::record::Recorded;
 use crate::writes::assigned::Assigned;
-use crate::writes::files::Files;
+use crate::writes::files::{Files, Occasion};
 
 /// What there is to know of a repository.
 pub struct Facts {
@@ -267,23 +266,22 @@ impl Look<'_> {
         recorded: &Recorded,
     ) -> Result<Upkeep> {
         let wanted = assigned.wanted();
-        let files = Files {
-            worktree,
-            wanted: &wanted,
-            written: &recorded.written(),
-            manners: reserve::manners(Request::Ensure, worktree),
-            session: self.session,
-        };
-        let problems = files.problems(self.repository)?.into_iter();
-        let spanning = files.spanning().into_iter();
+        let written = recorded.written();
+        let files = Files::new(worktree, &wanted, &written, Occasion::Assign, self.session);
+        let planned = files.check(self.repository)?;
         let is_recorded = assigned.is_recorded(worktree, recorded);
         Ok(Upkeep {
             outdated_record: (!is_recorded).then(|| worktree.record_path()),
-            files: problems.map(|(path, why)| (path.to_owned(), why)).collect(),
-            spanning: spanning
+            files: planned
+                .outdated()
+                .map(|(path, why)| (path.to_owned(), why.cloned()))
+                .collect(),
+            spanning: planned
+                .spanning()
+                .into_iter()
                 .map(|(path, name)| (path.to_owned(), name.to_owned()))
                 .collect(),
-            has_leftovers: files.has_leftovers() || worktree.root.has(&temporary(port_file::NAME)),
+            has_leftovers: planned.has_leftovers(),
             ..Upkeep::default()
         })
     }

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::ptr;
 
-use crate::allocate::plan::Request;
 use crate::allocate::probe::Probe;
 use crate::config::file as config_file;
 use crate::error::{Error, ErrorKind, Result};
@@ -20,6 +19,7 @@ use crate::state::port_file::FileState;
 use crate::state::record::Recorded;
 use crate::state::reservation::Reservation;
 use crate::writes::assigned::Assigned;
+use crate::writes::files::Occasion;
 
 /// A worktree and what it has reserved.
 pub struct Status {
@@ -176,8 +176,8 @@ fn condition(entry: &Entry, repository: &Repository, session: &Session) -> Resul
         in_force => in_force?,
     };
     let assigned = Assigned::new(&worktree, in_force, own.bundle.clone(), Some(own));
-    let is_current =
-        assigned.is_in(own) && reserve::is_written(&worktree, &assigned, Request::Ensure, session)?;
+    let is_current = assigned.is_in(own)
+        && reserve::is_written(&worktree, &assigned, Occasion::Assign, session)?;
     Ok(match state {
         FileState::Own(own) if !is_current => Condition::Outdated(own),
         state => Condition::File(state),

@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::config::file::ConfigInForce;
 use crate::git::fixture::{self, Fixture};
 use crate::ports::fixture::bundle;
+use crate::state::reservation::Reservation;
 
 const REQUESTS: [Request; 5] = [
     Request::Allocate,
@@ -80,8 +81,11 @@ fn summary(wrote_port_file: bool, files: &[&str], removed: &[&str], gone_below: 
     Summary {
         before: FileState::Missing,
         wrote_port_file,
-        files: owned(files),
-        removed: owned(removed),
+        files: Done {
+            told: owned(files),
+            removed: owned(removed),
+            ..Done::default()
+        },
         gone_below,
     }
 }

@@ -54,6 +54,14 @@ impl FileState {
         }
     }
 
+    /// What the worktree's own file reserves.
+    pub fn own(&self) -> Option<&Reservation> {
+        match self {
+            FileState::Own(own) => Some(own),
+            _ => None,
+        }
+    }
+
     /// The word for it in `--list`.
     pub fn word(&self) -> &'static str {
         match self {

@@ -6,7 +6,7 @@ use crate::files::staged::{Original, Patience};
 use crate::git::repository::Repository;
 use crate::git::worktree::Worktree;
 use crate::writes::env_text;
-use crate::writes::target::{LIMIT, Target, Way};
+use crate::writes::target::{FileRole, LIMIT, Target};
 
 /// The text that an env file starts as.
 #[derive(Default)]
@@ -79,13 +79,10 @@ impl<'a> Seeds<'a> {
         named: &Result<Vec<String>>,
         path: &str,
     ) -> Result<Option<Seed>> {
-        let Way::To(mut there) = Target::find(main, path)? else {
+        let there = Target::find(main, path, FileRole::Seed)?;
+        let Some(there) = there.filter(|there| there.dir.has(&there.name)) else {
             return Ok(None);
         };
-        there.purpose = "copy";
-        if !there.dir.has(&there.name) {
-            return Ok(None);
-        }
         let named = named.as_ref().map_err(Error::clone)?;
         if !named.iter().any(|name| name == path) || main.tracks(path)? {
             return Ok(None);

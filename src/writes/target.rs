@@ -5,37 +5,39 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::error::{Error, Result, error, if_there, quoted, shell_word};
-use crate::files::dir::{Dir, Kind};
-use crate::files::staged::{Original, Patience, temporary};
+use crate::files::dir::{Dir, Kind, PlainFile};
+use crate::files::staged::{Original, Patience};
 use crate::git::worktree::Worktree;
 use crate::writes::block::{self, HalfBlock};
 
 /// How much of a file is read, in bytes.
 pub const LIMIT: usize = 256 * 1024;
 
+/// What a file is to this program.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum FileRole {
+    /// The user's text with our block in it.
+    EnvFile,
+    /// Made from a template.
+    Made,
+    Template,
+    /// What an env file starts as.
+    Seed,
+}
+
 /// The directory of a file, opened, and the file's name in it.
 pub struct Target {
     pub dir: Dir,
     pub name: String,
-    /// What cannot be done if something is in the way.
-    pub purpose: &'static str,
-    /// Whether what is there is the user's text, which must not get lost.
-    pub is_users: bool,
-}
-
-/// Where a path leads.
-pub enum Way {
-    To(Target),
-    /// This directory is not there.
-    NoDirectory(PathBuf),
+    role: FileRole,
 }
 
 impl Target {
-    /// Goes from the root of `worktree` to the directory of `path`.
+    /// Goes from the root of `worktree` to the directory of `path`; `None` if that is missing.
     ///
     /// # Errors
     /// A link or another repository is on the way.
-    pub fn find(worktree: &Worktree, path: &str) -> Result<Way> {
+    pub fn find(worktree: &Worktree, path: &str, role: FileRole) -> Result<Option<Target>> {
         let mut names: Vec<&str> = path.split('/').collect();
         let name = names.pop().unwrap_or_default().to_owned();
         let root = &worktree.root;
@@ -44,27 +46,22 @@ impl Target {
             .map_err(Error::could_not("open", root.path()))?;
         for step in names {
             let below = dir.path_of(step);
+            let shown = quoted(&below);
             match dir.look(step).map_err(Error::could_not("read", &below))? {
-                None => return Ok(Way::NoDirectory(below)),
                 Some(stat) if stat.kind == Kind::Link => {
-                    return Err(error!("{} is a symbolic link", quoted(&below))
+                    return Err(error!("{shown} is a symbolic link")
                         .remedy("make that a directory, or take the file out of the config"));
                 }
-                Some(stat) if stat.kind != Kind::Directory => return Ok(Way::NoDirectory(below)),
-                Some(_) => {}
+                Some(stat) if stat.kind == Kind::Directory => {}
+                _ => return Ok(None),
             }
             dir = dir.enter(step).map_err(Error::could_not("open", &below))?;
             if dir.has(".git") || dir.has("HEAD") && dir.has("objects") {
-                return Err(error!("{} is a repository of its own", quoted(&below))
+                return Err(error!("{shown} is a repository of its own")
                     .remedy("take the file out of the config"));
             }
         }
-        Ok(Way::To(Target {
-            dir,
-            name,
-            purpose: "write the ports to",
-            is_users: false,
-        }))
+        Ok(Some(Target { dir, name, role }))
     }
 
     pub fn path(&self) -> PathBuf {
@@ -74,25 +71,24 @@ impl Target {
     /// Reads what is there, with `patience` to change it; `None` if nothing is.
     ///
     /// # Errors
-    /// It is no regular file, too large, cannot be read, or another program is writing it.
+    /// It is not a regular file, too large, cannot be read, or another program is writing it.
     pub fn read(&self, patience: Option<&Patience>) -> Result<Option<Original>> {
         let path = self.path();
-        match self
-            .dir
-            .look(&self.name)
-            .map_err(Error::could_not("read", &path))?
-        {
+        let found = self.dir.look(&self.name);
+        match found.map_err(Error::could_not("read", &path))? {
             None => return Ok(None),
             Some(stat) if stat.kind == Kind::Regular => {}
-            Some(stat) if stat.kind == Kind::Link && self.is_users && path.is_file() => {
-                let path = shell_word(&path);
-                return Err(self.left_alone("it is a symbolic link").remedy(format!(
-                    "copy the file that it leads to: `cp {path} {path}.copy && mv {path}.copy {path}`"
-                )));
-            }
             Some(stat) => {
-                let cause = format!("it is {}", stat.kind.word());
-                return Err(self.left_alone(cause).remedy("remove it"));
+                let error = self.left_alone(format!("it is {}", stat.kind.word()));
+                let path = shell_word(&path);
+                return Err(match self.role {
+                    FileRole::EnvFile if stat.kind == Kind::Link && self.path().is_file() => {
+                        error.remedy(format!(
+                            "copy the file that it leads to: `cp {path} {path}.copy && mv {path}.copy {path}`"
+                        ))
+                    }
+                    _ => error.remedy("remove it"),
+                });
             }
         }
         let original = Original::read(&self.dir, &self.name, LIMIT, patience);
@@ -107,12 +103,6 @@ impl Target {
         })
     }
 
-    /// Whether a kill has left it under its temporary name.
-    pub fn has_leftover(&self) -> bool {
-        let stat = self.dir.look(&temporary(&self.name));
-        stat.is_ok_and(|stat| stat.is_some_and(|stat| stat.kind != Kind::Directory))
-    }
-
     pub fn is_regular(&self) -> bool {
         let stat = self.dir.look(&self.name);
         stat.is_ok_and(|stat| stat.is_some_and(|stat| stat.kind == Kind::Regular))
@@ -121,7 +111,6 @@ impl Target {
     /// Whether a mark of ours is in what is there, as far as this can be known. Nothing is behind a
     /// link: nothing is written there.
     pub fn has_mark(&self) -> bool {
-        use crate::files::dir::PlainFile;
         match self.dir.read(&self.name, LIMIT) {
             Ok(PlainFile::Read(bytes) | PlainFile::TooLarge(bytes)) => block::has_mark(&bytes),
             Ok(PlainFile::Missing | PlainFile::NotRegular(_)) => false,
@@ -138,14 +127,23 @@ impl Target {
         .remedy("delete what is left of that block")
     }
 
-    /// The error of a file that is not written, and why.
+    /// What cannot be done if something is in the way.
+    fn purpose(&self) -> &'static str {
+        match self.role {
+            FileRole::EnvFile | FileRole::Made => "write the ports to",
+            FileRole::Template => "read the template",
+            FileRole::Seed => "copy",
+        }
+    }
+
+    /// The error of a file that is left alone, and why.
     pub fn left_alone(&self, cause: impl std::fmt::Display) -> Error {
-        Error::at(self.purpose, &self.path(), cause)
+        Error::at(self.purpose(), &self.path(), cause)
     }
 
     /// The same for an error of the system; for `map_err`.
     pub fn could_not(&self) -> impl FnOnce(io::Error) -> Error {
-        let (path, purpose) = (self.path(), self.purpose);
+        let (path, purpose) = (self.path(), self.purpose());
         move |error| {
             let remedy = match error.kind() {
                 io::ErrorKind::ResourceBusy => {

@@ -163,7 +163,7 @@ fn a_directory_that_is_not_there_is_not_made_and_a_line_says_so() {
     sandbox.configure("repo", config(&sandbox, &["apps/web/.env", ".env"]));
     let told = sandbox.with_ports("cloud @1 (.worktree-ports.json, .env)\n");
     let run = sandbox.run_hook("a").exits(0).tells(&[
-        "apps/web/.env` is not written: there is no directory",
+        "apps/web/.env` is not written: its directory is missing",
         &told,
     ]);
     assert_eq!(run.stderr.lines().count(), 2, "{run}");

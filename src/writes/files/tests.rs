@@ -11,12 +11,6 @@ const BLOCK: &str = "# >>> worktree-ports: a >>>\n\
     PORT=8100\n\
     # <<< worktree-ports <<<\n\n";
 
-const MANNERS: Manners = Manners {
-    makes_files: true,
-    removes_unchanged: true,
-    tells_obstacles: true,
-};
-
 /// Env files with the one variable `PORT`.
 fn wanted(paths: &[&str]) -> Wanted {
     let lines = vec![("PORT".to_owned(), "8100".to_owned())];
@@ -52,18 +46,18 @@ fn write(
 ) -> Done {
     let repository = fixture.repository();
     let held = lock::acquire(&fixture.common_dir(), &fixture.session).unwrap();
-    let files = Files {
+    let files = Files::new(
         worktree,
         wanted,
         written,
-        manners: MANNERS,
-        session: &fixture.session,
-    };
-    let planned = files.plan_all(&held, &repository).unwrap();
+        Occasion::Assign,
+        &fixture.session,
+    );
+    let planned = files.plan(&held, &repository).unwrap();
     let staged = planned.stage();
     meanwhile();
-    let done = planned.commit(staged);
-    assert!(!files.has_leftovers());
+    let done = planned.commit(staged, &repository);
+    assert!(!planned.has_leftovers());
     done
 }
 
@@ -183,19 +177,14 @@ fn one_file_that_cannot_be_written_leaves_the_others_written() {
     let repository = fixture.repository();
     let held = lock::acquire(&fixture.common_dir(), &fixture.session).unwrap();
     let (wanted, written) = (wanted(&names), WrittenFiles::default());
-    let files = Files {
-        worktree: &worktree,
-        wanted: &wanted,
-        written: &written,
-        manners: MANNERS,
-        session: &fixture.session,
-    };
-    let planned = files.plan_all(&held, &repository).unwrap();
+    let session = &fixture.session;
+    let files = Files::new(&worktree, &wanted, &written, Occasion::Assign, session);
+    let planned = files.plan(&held, &repository).unwrap();
     let staged = planned.stage();
     // The one that may have ports of ours in it.
     let obstacle = planned.obstacle(&staged).unwrap().to_string();
     assert!(obstacle.contains("half.env"), "{obstacle}");
-    let done = planned.commit(staged);
+    let done = planned.commit(staged, &repository);
     assert_eq!(done.told, ["a.env", "e.env"]);
     assert!(done.has_failed);
     for name in ["a.env", "e.env"] {

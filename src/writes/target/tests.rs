@@ -16,10 +16,8 @@ fn with_directories(names: &[&str], test: impl Fn(&Worktree)) {
 }
 
 fn target(worktree: &Worktree, path: &str) -> Target {
-    match Target::find(worktree, path).unwrap() {
-        Way::To(target) => target,
-        Way::NoDirectory(path) => panic!("{path:?}"),
-    }
+    let target = Target::find(worktree, path, FileRole::EnvFile);
+    target.unwrap().unwrap()
 }
 
 #[test]
@@ -29,17 +27,9 @@ fn a_path_leads_to_its_directory_unless_one_on_the_way_is_missing() {
             assert_eq!(target(worktree, path).path(), worktree.root.path_of(path));
         }
         fs::write(worktree.root.path_of("file"), "").unwrap();
-        for (path, missing) in [
-            ("api/.env", "api"),
-            ("apps/x/y/.env", "apps/x"),
-            ("file/.env", "file"),
-        ] {
-            let way = Target::find(worktree, path).unwrap();
-            let missing = worktree.root.path_of(missing);
-            assert!(
-                matches!(way, Way::NoDirectory(at) if at == missing),
-                "{path}"
-            );
+        for path in ["api/.env", "apps/x/y/.env", "file/.env"] {
+            let target = Target::find(worktree, path, FileRole::EnvFile);
+            assert!(target.unwrap().is_none(), "{path}");
         }
     });
 }
@@ -64,7 +54,10 @@ fn no_other_repository_is_entered() {
             ("bare/.env", "bare"),
             ("clone/.env", "clone"),
         ] {
-            let error = Target::find(worktree, path).err().unwrap().to_string();
+            let error = Target::find(worktree, path, FileRole::EnvFile)
+                .err()
+                .unwrap()
+                .to_string();
             let repository = quoted(&worktree.root.path_of(repository));
             let start = format!("{repository} is a repository of its own; ");
             assert!(error.starts_with(&start), "{error}");
@@ -133,7 +126,7 @@ fn a_link_is_not_followed_in_the_name_nor_above() {
         symlink("real", path("apps")).unwrap();
         symlink("real/.env", path(".env")).unwrap();
         symlink("nowhere", path("dangling.env")).unwrap();
-        let error = Target::find(worktree, "apps/.env")
+        let error = Target::find(worktree, "apps/.env", FileRole::EnvFile)
             .err()
             .unwrap()
             .to_string();
@@ -145,13 +138,13 @@ fn a_link_is_not_followed_in_the_name_nor_above() {
         let copy = "it is a symbolic link; copy the file that it leads to: `cp ";
         let remove = "it is a symbolic link; remove it";
         // Only text of the user's is copied, and only if there is some.
-        for (name, is_users, told) in [
-            (".env", true, copy),
-            (".env", false, remove),
-            ("dangling.env", true, remove),
+        for (name, role, told) in [
+            (".env", FileRole::EnvFile, copy),
+            (".env", FileRole::Made, remove),
+            ("dangling.env", FileRole::EnvFile, remove),
         ] {
             let mut target = target(worktree, name);
-            target.is_users = is_users;
+            target.role = role;
             let error = target.read(None).err().unwrap().to_string();
             assert!(error.contains(told), "{error}");
             assert!(!target.has_mark(), "{name}");
