@@ -11,7 +11,7 @@ use crate::git::worktree::Worktree;
 use crate::reserve;
 use crate::session::Session;
 use crate::state::port_file::{self, FileState};
-use crate::state::record::{RecordPlace, Recorded, WrittenFiles};
+use crate::state::record::{self, Recorded, WrittenFiles};
 use crate::writes::exclude;
 use crate::writes::files::{Files, Occasion, Wanted};
 
@@ -50,7 +50,12 @@ pub fn release(
         (_, Some(record)) => Some(record.reservation.bundle.to_string()),
         (_, None) => None,
     };
-    let place = removable(worktree, &held, &recorded)?;
+    if !recorded.is_missing() {
+        // It would go on reserving.
+        let could_not = Error::could_not("remove", worktree.record_path());
+        let is_removable = worktree.check_record_removable().map_err(could_not);
+        is_removable.map_err(|error| error.within("nothing was released"))?;
+    }
 
     let written = all_written(worktree, repository, &recorded);
     let nothing = Wanted::default();
@@ -67,33 +72,11 @@ pub fn release(
     }
     planned.remove_leftovers(&held)?;
     port_file::remove(&held, &worktree.root)?;
-    if let Some(place) = place {
-        place.remove(&held)?;
-    }
+    record::remove(&held, worktree.git_dir.path(), worktree.is_main())?;
     Ok(Released::Done(match had {
         Some(bundle) => format!("released {bundle}"),
         None => "this worktree had no ports to release".to_owned(),
     }))
-}
-
-/// The place of the record, if there is one, of which it is known that the record can be removed from
-/// it: it would go on reserving.
-fn removable(worktree: &Worktree, held: &Held, recorded: &Recorded) -> Result<Option<RecordPlace>> {
-    if recorded.is_missing() {
-        return Ok(None);
-    }
-    let could_not = || Error::could_not("remove", worktree.record_path());
-    let place = worktree.record_place(held).map_err(could_not())?;
-    if !worktree.is_record_writable() {
-        let error = std::io::ErrorKind::PermissionDenied.into();
-        return Err(could_not()(error).within("nothing was released"));
-    }
-    if let Some(record) = recorded.record() {
-        // A file can be made there, so one can be removed.
-        let staged = place.prepare(&record);
-        staged.map_err(|error| could_not()(error).within("nothing was released"))?;
-    }
-    Ok(Some(place))
 }
 
 /// All files in which our block may be, and all that may have been made from templates. If the record
@@ -135,9 +118,7 @@ pub fn forget_all(held: &Held, repository: &Repository, session: &Session) -> Re
                 }
             }
         }
-        if let Some(Some(place)) = narrator.or_warn(RecordPlace::of(&entry)) {
-            narrator.or_warn(place.remove(held));
-        }
+        narrator.or_warn(record::remove(held, &entry.git_dir, entry.is_main));
     }
     let mut roots = Vec::new();
     for entry in repository.worktrees()? {

@@ -17,7 +17,7 @@ use crate::git::repository::Repository;
 use crate::git::worktree::Worktree;
 use crate::session::Session;
 use crate::state::port_file::{self, FileState};
-use crate::state::record::{Record, RecordPlace, Recorded, WrittenFiles};
+use crate::state::record::{Record, Recorded, WrittenFiles};
 use crate::writes::assigned::Assigned;
 use crate::writes::files::{Done, Files, Occasion, Wanted};
 
@@ -318,13 +318,10 @@ impl Transaction<'_> {
         session.narrator.tolerate(planned.hide(held, repository))?;
         // Until it is known what could be written, the record names all that may have been.
         let both = assigned.record(planned.expected(repository));
-        let place = worktree.record_place(held);
-        let prepared = place.as_ref().map(|place| place.prepare(&both));
-        let pending = match prepared {
-            Ok(Ok(pending)) => Some(pending),
-            Ok(Err(error)) => self.without_record(&error, is_same)?,
-            Err(error) => self.without_record(error, is_same)?,
-        };
+        let pending = worktree.stage_record(held, &both);
+        let pending = pending
+            .map(Some)
+            .or_else(|error| self.without_record(error, is_same))?;
         planned.remove_leftovers(held)?;
         let port_file = || port_file::prepare(held, worktree, &assigned.reservation);
         let port_file = (!is_same).then(port_file).transpose()?;
@@ -356,15 +353,15 @@ impl Transaction<'_> {
     }
 
     /// Goes on without a record if writing is refused there.
-    fn without_record<T>(&self, error: &io::Error, is_same: bool) -> Result<Option<T>> {
+    fn without_record<T>(&self, error: io::Error, is_same: bool) -> Result<Option<T>> {
         let path = self.worktree.record_path();
-        match ErrorKind::of(error) {
+        match ErrorKind::of(&error) {
             ErrorKind::Refused if is_same => {}
             ErrorKind::Refused => self.session.narrator.warn(format_args!(
                 "could not write {}: these ports are reserved only as long as the port file can be seen",
                 quoted(&path)
             )),
-            kind => return Err(Error::at("write", &path, error).of_kind(kind)),
+            _ => return Err(Error::could_not("write", path)(error)),
         }
         Ok(None)
     }
@@ -417,8 +414,8 @@ pub fn remove_stale_templates(
     let planned = files.plan(held, repository)?;
     let done = planned.commit(planned.stage(), repository);
     record.written.templates.extend(done.written.templates);
-    let write = |place: RecordPlace| place.prepare(&record)?.commit();
-    let written = worktree.record_place(held).and_then(write);
+    let staged = worktree.stage_record(held, &record);
+    let written = staged.and_then(Staged::commit);
     written.map_err(Error::could_not("write", worktree.record_path()))?;
     Ok(done.removed)
 }

@@ -1,6 +1,7 @@
 //! An opened directory. Names are relative to it, so that neither a move nor a link that is swapped
 //! in leads elsewhere; and what a hostile branch may have put there is read without waiting.
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
@@ -82,6 +83,16 @@ impl Dir {
             handle: system::open_dir(path)?,
             path: path.to_owned(),
         })
+    }
+
+    /// Opens the directory of the file at `path`; with the file's name in it.
+    pub fn of_file(path: &Path) -> io::Result<(Dir, &str)> {
+        let name = path.file_name().and_then(OsStr::to_str);
+        let (directory, name) = path
+            .parent()
+            .zip(name)
+            .ok_or(io::ErrorKind::InvalidFilename)?;
+        Ok((Dir::open(directory)?, name))
     }
 
     /// Opens the directory `name` in this one, which must not be a link; `.` is this one again.

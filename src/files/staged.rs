@@ -4,6 +4,7 @@
 use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, Write};
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
@@ -29,6 +30,14 @@ pub struct Staged<'a> {
     name: String,
     access: Access<'a>,
     is_settled: bool,
+}
+
+impl Access<'static> {
+    /// The access to a file of mode `mode` in the common dir: whoever shares that shares the file.
+    pub fn shared(common_dir: &Path, mode: u32) -> io::Result<Access<'static>> {
+        let common = Dir::open(common_dir)?.stat()?;
+        Ok(Access::Shared(common, common.mode & mode))
+    }
 }
 
 impl<'a> Staged<'a> {
@@ -124,6 +133,22 @@ pub fn remove_leftover(dir: &Dir, name: &str) -> io::Result<bool> {
     Ok(clear(dir, &self::temporary(&temporary))? | clear(dir, &temporary)?)
 }
 
+/// Removes the empty directory `name`, which a container engine makes of a file that it is to mount and
+/// that is missing. What is in a full one is not ours to remove.
+pub fn remove_empty_dir(dir: &Dir, name: &str) -> io::Result<()> {
+    match dir.look(name)? {
+        Some(stat) if stat.kind == Kind::Directory => dir.remove_dir(name),
+        _ => Ok(()),
+    }
+}
+
+/// Removes the file `name`, or an empty directory in its place, and what a kill has left of it.
+pub fn remove(dir: &Dir, name: &str) -> io::Result<()> {
+    remove_leftover(dir, name)?;
+    remove_empty_dir(dir, name)?;
+    dir.remove(name).map(drop)
+}
+
 /// Makes the temporary name free; whether anything had it. A directory is nothing of ours.
 fn clear(dir: &Dir, temporary: &str) -> io::Result<bool> {
     match dir.look(temporary)? {
@@ -197,6 +222,21 @@ impl Original {
     /// Writes what is to replace it.
     pub fn stage<'a>(&'a self, dir: &'a Dir, name: &str, new: &[u8]) -> io::Result<Staged<'a>> {
         Staged::prepare(dir, name, new, self.access())
+    }
+
+    /// Gives the file another content, or removes it if there is none; `false` if it has changed.
+    pub fn replace(
+        &self,
+        dir: &Dir,
+        name: &str,
+        new: Option<&[u8]>,
+        patience: &Patience,
+    ) -> io::Result<bool> {
+        let staged = new.map(|new| self.stage(dir, name, new)).transpose()?;
+        if !self.is_unchanged(dir, name, patience) {
+            return Ok(false);
+        }
+        staged.map_or_else(|| dir.remove(name), |staged| staged.commit().map(|()| true))
     }
 
     /// Whether the same file with the same content still has that name, and nobody writes it.

@@ -14,8 +14,8 @@ use crate::git::{command, config};
 /// This program's directory in the common dir.
 pub const DIRECTORY: &str = "worktree-ports";
 
-/// The main worktree's record in it.
-pub const MAIN_RECORD: &str = "main.json";
+/// The main worktree's record, in the common dir.
+pub const MAIN_RECORD: &str = "worktree-ports/main.json";
 
 /// The key in a clone's own config that says that its ports are kept apart from those of other
 /// clones: so that no other clone has to ask git for the list of them.
@@ -56,7 +56,7 @@ impl Main {
     /// That of a repository that says it is bare. If a main worktree has a record there, it says so by
     /// accident: `git init` with a `GIT_DIR` in `worktrees/` sets `core.bare`.
     fn of_bare(common_dir: &Path) -> Main {
-        let record = common_dir.join(DIRECTORY).join(MAIN_RECORD);
+        let record = common_dir.join(MAIN_RECORD);
         if record.symlink_metadata().is_ok() {
             Main::Unknown
         } else {

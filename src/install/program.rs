@@ -73,8 +73,8 @@ pub fn stage<'d>(
 ) -> Result<Staged<'d>> {
     let path = dir.path_of(name);
     let stage = || {
-        let common = Dir::open(common_dir)?.stat()?;
-        let access = old.map_or(Access::Shared(common, common.mode & 0o777), Access::Like);
+        let shared = Access::shared(common_dir, 0o777)?;
+        let access = old.map_or(shared, Access::Like);
         Staged::prepare(dir, name, content, access)
     };
     let staged = stage().map_err(Error::could_not("write", &path))?;

@@ -36,7 +36,7 @@ pub fn write_missing(
                     reservation,
                     written: WrittenFiles::default(),
                 };
-                let write = || worktree.record_place(held)?.prepare(&record)?.commit();
+                let write = || worktree.stage_record(held, &record)?.commit();
                 write().map_err(Error::could_not("write", worktree.record_path()))?;
                 recorded.written = true;
             }

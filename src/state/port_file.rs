@@ -1,9 +1,7 @@
 //! `.worktree-ports.json`, at a worktree's root: who owns it, and how it is written.
 
-use std::io;
-
 use crate::error::{Error, Result};
-use crate::files::dir::{Dir, Kind, PlainFile};
+use crate::files::dir::{Dir, PlainFile};
 use crate::files::staged::{self, Access, Staged};
 use crate::git::lock::Held;
 use crate::git::worktree::Worktree;
@@ -106,35 +104,16 @@ pub fn prepare<'w>(
 ) -> Result<Staged<'w>> {
     let root = &worktree.root;
     let could_not = || Error::could_not("write", root.path_of(NAME));
-    // A container engine makes an empty directory of a path that it is to mount and that is not
-    // there. A file cannot be renamed over it; what is in a full one is not ours to remove.
-    if root
-        .look(NAME)
-        .map_err(could_not())?
-        .is_some_and(|it| it.kind == Kind::Directory)
-    {
-        root.remove_dir(NAME)
-            .map_err(could_not())
-            .map_err(|error| {
-                error.remedy(format!(
-                    "move that directory away and run `{}`",
-                    worktree.by_hand()
-                ))
-            })?;
-    }
+    let by_hand = worktree.by_hand();
+    staged::remove_empty_dir(root, NAME).map_err(|error| {
+        could_not()(error).remedy(format!("move that directory away and run `{by_hand}`"))
+    })?;
     Staged::prepare(root, NAME, &reservation.to_json(), Access::New).map_err(could_not())
 }
 
 /// Removes the port file, and what a kill left of one.
 pub fn remove(_held: &Held, root: &Dir) -> Result<()> {
-    let remove = || -> io::Result<()> {
-        staged::remove_leftover(root, NAME)?;
-        match root.look(NAME)? {
-            Some(stat) if stat.kind == Kind::Directory => root.remove_dir(NAME),
-            _ => root.remove(NAME).map(drop),
-        }
-    };
-    remove().map_err(Error::could_not("remove", &root.path_of(NAME)))
+    staged::remove(root, NAME).map_err(Error::could_not("remove", root.path_of(NAME)))
 }
 
 #[cfg(test)]

@@ -10,16 +10,13 @@ use std::path::{Path, PathBuf};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::error::{Error, ErrorKind, Result, error, if_there};
-use crate::files::dir::{Dir, Kind, PlainFile};
+use crate::files::dir::{Dir, PlainFile};
 use crate::files::staged::{self, Access, Staged, temporary};
 use crate::git::access;
 use crate::git::lock::Held;
 use crate::git::repository::{DIRECTORY, MAIN_RECORD};
 use crate::git::worktree::{Entry, Worktree};
 use crate::state::reservation::{self, Claims, Document, FileKind, LIMIT, Reservation};
-
-/// The record's name in a linked worktree's own git directory.
-const NAME: &str = "worktree-ports.json";
 
 /// What a worktree has reserved, and what was written for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,48 +86,34 @@ impl Recorded {
     /// A shortage of our own.
     pub fn of(entry: &Entry) -> Result<Recorded> {
         let id = entry.id().map(Cow::into_owned);
-        match Dir::open(&entry.git_dir) {
-            Ok(git_dir) => Recorded::read(&git_dir, id),
-            Err(error) => Recorded::unread(id, error, &entry.git_dir),
-        }
+        let error = match Dir::open(&entry.git_dir) {
+            Ok(git_dir) => return Recorded::read(&git_dir, id),
+            Err(error) => error,
+        };
+        let current = match ErrorKind::of(&error) {
+            ErrorKind::Shortage => return Err(Error::could_not("open", &entry.git_dir)(error)),
+            ErrorKind::Absent => PlainFile::Missing,
+            _ => PlainFile::Unreadable(error),
+        };
+        let pending = PlainFile::Missing;
+        Ok(Recorded {
+            id,
+            current,
+            pending,
+        })
     }
 
     fn read(git_dir: &Dir, id: Option<String>) -> Result<Recorded> {
         let name = name_of(id.is_none());
-        let read = |dir: &Dir| -> io::Result<(PlainFile, PlainFile)> {
-            // In this order: what has the temporary name becomes the record, which is read after it.
-            let pending = dir.read_of_git(&temporary(name), LIMIT)?;
-            Ok((dir.read(name, LIMIT)?, pending))
-        };
-        let found = match id {
-            Some(_) => read(git_dir),
-            None => git_dir.enter(DIRECTORY).and_then(|dir| read(&dir)),
-        };
-        match found {
-            Ok((current, pending)) => Ok(Recorded {
-                id,
-                current,
-                pending,
-            }),
-            Err(error) => Recorded::unread(id, error, git_dir.path()),
-        }
-    }
-
-    /// The record in a directory that cannot be read.
-    fn unread(id: Option<String>, error: io::Error, git_dir: &Path) -> Result<Recorded> {
-        let current = match ErrorKind::of(&error) {
-            ErrorKind::Shortage => {
-                return Err(Error::could_not("read the record in", git_dir)(error));
-            }
-            ErrorKind::Absent => PlainFile::Missing,
-            ErrorKind::Refused | ErrorKind::Misplaced | ErrorKind::Other => {
-                PlainFile::Unreadable(error)
-            }
-        };
+        let could_not = || Error::could_not("read", git_dir.path_of(name));
+        // In this order: what has the temporary name becomes the record, which is read after it.
+        let pending = git_dir.read_of_git(&temporary(name), LIMIT);
+        let pending = pending.map_err(could_not())?;
+        let current = git_dir.read(name, LIMIT).map_err(could_not())?;
         Ok(Recorded {
             id,
             current,
-            pending: PlainFile::Missing,
+            pending,
         })
     }
 
@@ -205,20 +188,13 @@ impl Recorded {
     }
 }
 
-/// Where the record is: in the worktree's own git directory, or for the main worktree in ours.
-fn dir_in(git_dir: &Dir, is_main: bool) -> io::Result<Dir> {
-    git_dir.enter(if is_main { DIRECTORY } else { "." })
-}
-
+/// The record's name in a git directory: the main worktree's is in this program's own directory.
 fn name_of(is_main: bool) -> &'static str {
-    if is_main { MAIN_RECORD } else { NAME }
-}
-
-/// Where a worktree's record is written.
-pub struct RecordPlace {
-    dir: Dir,
-    name: &'static str,
-    common_dir: PathBuf,
+    if is_main {
+        MAIN_RECORD
+    } else {
+        "worktree-ports.json"
+    }
 }
 
 impl Worktree {
@@ -230,82 +206,43 @@ impl Worktree {
         Recorded::read(&self.git_dir, self.id.clone())
     }
 
-    /// The path of the record.
     pub fn record_path(&self) -> PathBuf {
-        let name = name_of(self.is_main());
-        if self.is_main() {
-            self.common_dir.join(DIRECTORY).join(name)
-        } else {
-            self.git_dir.path_of(name)
-        }
-    }
-
-    /// Opens the place of the record to write there, and makes our directory if it is missing.
-    pub fn record_place(&self, _held: &Held) -> io::Result<RecordPlace> {
-        if self.is_main() {
-            access::create_dir(&self.common_dir, &self.common_dir.join(DIRECTORY))?;
-        }
-        RecordPlace::open(&self.git_dir, self.is_main(), &self.common_dir)
+        self.git_dir.path_of(name_of(self.is_main()))
     }
 
     /// Whether this process may write the record, as it may not in a sandbox that mounts `.git`
     /// read-only.
     pub fn is_record_writable(&self) -> bool {
         let ours = self.common_dir.join(DIRECTORY);
-        if self.is_main() && ours.exists() {
-            return access::is_writable(&ours);
-        }
-        access::is_writable(self.git_dir.path())
-    }
-}
-
-impl RecordPlace {
-    /// The place of the record of the worktree with this entry; `None` if there is none.
-    pub fn of(entry: &Entry) -> Result<Option<RecordPlace>> {
-        let place = Dir::open(&entry.git_dir)
-            .and_then(|git_dir| RecordPlace::open(&git_dir, entry.is_main, &entry.common_dir));
-        if_there(place).map_err(Error::could_not("open", &entry.git_dir))
+        let is_there = self.is_main() && ours.exists();
+        access::is_writable(if is_there { &ours } else { self.git_dir.path() })
     }
 
-    fn open(git_dir: &Dir, is_main: bool, common_dir: &Path) -> io::Result<RecordPlace> {
-        Ok(RecordPlace {
-            dir: dir_in(git_dir, is_main)?,
-            name: name_of(is_main),
-            common_dir: common_dir.to_owned(),
-        })
-    }
-
-    /// The path of the record.
-    pub fn path(&self) -> PathBuf {
-        self.dir.path_of(self.name)
+    /// Fails if no file can be made beside the record, because then it cannot be removed either.
+    pub fn check_record_removable(&self) -> io::Result<()> {
+        let beside = temporary(name_of(self.is_main()));
+        Staged::prepare(&self.git_dir, &beside, b"", Access::New).map(drop)
     }
 
     /// Writes `record` under its temporary name. From then on what it names is reserved.
-    pub fn prepare(&self, record: &Record) -> io::Result<Staged<'_>> {
-        // Nobody but a person puts a directory there; what is in it is not ours to remove.
-        if self
-            .dir
-            .look(self.name)?
-            .is_some_and(|it| it.kind == Kind::Directory)
-        {
-            self.dir.remove_dir(self.name)?;
+    pub fn stage_record(&self, _held: &Held, record: &Record) -> io::Result<Staged<'_>> {
+        let name = name_of(self.is_main());
+        if self.is_main() {
+            access::create_dir(&self.common_dir, &self.common_dir.join(DIRECTORY))?;
         }
-        let common = Dir::open(&self.common_dir)?.stat()?;
-        let access = Access::Shared(common, common.mode & 0o666);
-        Staged::prepare(&self.dir, self.name, &record.to_json(), access)
+        staged::remove_empty_dir(&self.git_dir, name)?;
+        let access = Access::shared(&self.common_dir, 0o666)?;
+        Staged::prepare(&self.git_dir, name, &record.to_json(), access)
     }
+}
 
-    /// Removes the record, and what a kill left of one.
-    pub fn remove(&self, _held: &Held) -> Result<()> {
-        let remove = || -> io::Result<()> {
-            staged::remove_leftover(&self.dir, self.name)?;
-            match self.dir.look(self.name)? {
-                Some(stat) if stat.kind == Kind::Directory => self.dir.remove_dir(self.name),
-                _ => self.dir.remove(self.name).map(drop),
-            }
-        };
-        remove().map_err(Error::could_not("remove", &self.path()))
-    }
+/// Removes the record from a worktree's git directory, and what a kill left of one.
+pub fn remove(_held: &Held, git_dir: &Path, is_main: bool) -> Result<()> {
+    let remove = |dir: Dir| staged::remove(&dir, name_of(is_main));
+    let removed = if_there(Dir::open(git_dir).and_then(remove));
+    removed
+        .map(drop)
+        .map_err(Error::could_not("remove", git_dir.join(name_of(is_main))))
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 //! every worktree.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -62,13 +61,8 @@ pub fn remove(
 /// # Errors
 /// The list cannot be read.
 pub fn hidden(common_dir: &Path) -> Result<BTreeSet<String>> {
-    let path = path(common_dir);
-    let list = List::open(&path).map_err(Error::could_not("read", &path))?;
-    let content = list.map_or(Ok(None), |list| list.read(None));
-    let content = content.map_err(Error::could_not("read", &path))?;
-    let content = content.map_or(Vec::new(), |original| original.bytes);
-    let lines = split(&content).map_err(|half| half_block(&path, &half))?.1;
-    let paths = lines.iter().filter_map(|line| line.strip_prefix('/'));
+    let list = List::read(common_dir, None)?;
+    let paths = list.lines.iter().filter_map(|line| line.strip_prefix('/'));
     Ok(paths.map(str::to_owned).collect())
 }
 
@@ -77,30 +71,55 @@ pub fn path(common_dir: &Path) -> PathBuf {
     common_dir.join("info").join(NAME)
 }
 
-/// The list, opened: it may be a link to one elsewhere, as its owner wishes.
+/// The list, as it was read.
 struct List {
-    dir: Dir,
-    name: String,
+    /// Its path, through all links: it may be a link to one elsewhere, as its owner wishes.
+    path: PathBuf,
+    original: Option<Original>,
+    /// The list without our blocks.
+    rest: Vec<u8>,
+    /// The lines in our blocks.
+    lines: BTreeSet<String>,
 }
 
 impl List {
-    /// `None` if there is neither a list nor a directory for it.
-    fn open(path: &Path) -> io::Result<Option<List>> {
-        let real = if_there(dunce::canonicalize(path))?.unwrap_or_else(|| path.to_owned());
-        let (Some(parent), Some(name)) =
-            (real.parent(), real.file_name().and_then(|it| it.to_str()))
-        else {
-            return Err(io::ErrorKind::InvalidFilename.into());
+    fn read(common_dir: &Path, patience: Option<&Patience>) -> Result<List> {
+        let path = path(common_dir);
+        let read = || -> io::Result<(PathBuf, Option<Original>)> {
+            let real = if_there(dunce::canonicalize(&path))?.unwrap_or_else(|| path.clone());
+            let read = |(dir, name): (Dir, &str)| Original::read(&dir, name, LIMIT, patience);
+            let original = if_there(Dir::of_file(&real).and_then(read))?;
+            Ok((real, original))
         };
-        let dir = if_there(Dir::open(parent))?;
-        Ok(dir.map(|dir| List {
-            dir,
-            name: name.to_owned(),
-        }))
+        let (real, original) = read().map_err(Error::could_not("read", &path))?;
+        let content = original.as_ref().map_or(&[][..], |it| &it.bytes);
+        let (rest, lines) = split(content).map_err(|half| half_block(&path, &half))?;
+        Ok(List {
+            path: real,
+            original,
+            rest,
+            lines,
+        })
     }
 
-    fn read(&self, patience: Option<&Patience>) -> io::Result<Option<Original>> {
-        if_there(Original::read(&self.dir, &self.name, LIMIT, patience))
+    /// Writes the list with these lines in our block; `false` if another program has changed it.
+    fn replace(
+        &self,
+        common_dir: &Path,
+        lines: &BTreeSet<String>,
+        patience: &Patience,
+    ) -> io::Result<bool> {
+        let text = joined(&self.rest, lines);
+        if let Some(original) = &self.original {
+            // A link to a list elsewhere stays.
+            let is_removed = text.is_empty() && !path(common_dir).is_symlink();
+            let (dir, name) = Dir::of_file(&self.path)?;
+            return original.replace(&dir, name, (!is_removed).then_some(&text), patience);
+        }
+        access::create_dir(common_dir, &common_dir.join("info"))?;
+        let access = Access::shared(common_dir, 0o666)?;
+        let (dir, name) = Dir::of_file(&self.path)?;
+        Staged::prepare(&dir, name, &text, access)?.commit_new()
     }
 }
 
@@ -110,68 +129,19 @@ fn change(
     edit: &dyn Fn(&mut BTreeSet<String>),
     session: &Session,
 ) -> Result<()> {
-    let path = path(common_dir);
+    let could_not = || Error::could_not("edit", path(common_dir));
     // Another program may change it in between; then once more.
     for _ in 0..2 {
-        if try_change(common_dir, &path, edit, session)? {
+        let list = List::read(common_dir, Some(&session.patience))?;
+        let mut lines = list.lines.clone();
+        edit(&mut lines);
+        let replace = || list.replace(common_dir, &lines, &session.patience);
+        if lines == list.lines || replace().map_err(could_not())? {
             return Ok(());
         }
     }
-    Err(Error::at(
-        "edit",
-        &path,
-        "another program changed it twice in the meantime",
-    ))
-}
-
-/// `false` if another program has changed the list in between.
-fn try_change(
-    common_dir: &Path,
-    path: &Path,
-    edit: &dyn Fn(&mut BTreeSet<String>),
-    session: &Session,
-) -> Result<bool> {
-    let could_not = |what| Error::could_not(what, path);
-    let list = List::open(path).map_err(could_not("read"))?;
-    let original = list
-        .as_ref()
-        .map_or(Ok(None), |list| list.read(Some(&session.patience)));
-    let original = original.map_err(could_not("read"))?;
-    let content = original
-        .as_ref()
-        .map_or(&[][..], |original| &original.bytes);
-    let (rest, old) = split(content).map_err(|half| half_block(path, &half))?;
-    let mut new = old.clone();
-    edit(&mut new);
-    if new == old {
-        return Ok(true);
-    }
-    let text = joined(&rest, &new);
-    let list = if let Some(list) = list {
-        list
-    } else {
-        let info = common_dir.join("info");
-        access::create_dir(common_dir, &info).map_err(Error::could_not("make", &info))?;
-        let made = List::open(path).map_err(could_not("edit"))?;
-        made.ok_or_else(|| Error::at("edit", path, "its directory is missing"))?
-    };
-    let (dir, name) = (&list.dir, list.name.as_str());
-    let commit = || -> io::Result<bool> {
-        let Some(original) = original.as_ref() else {
-            let common = Dir::open(common_dir)?.stat()?;
-            let access = Access::Shared(common, common.mode & 0o666);
-            return Staged::prepare(dir, name, &text, access)?.commit_new();
-        };
-        let staged = original.stage(dir, name, &text)?;
-        if !original.is_unchanged(dir, name, &session.patience) {
-            return Ok(false);
-        }
-        if text.is_empty() && !path.is_symlink() {
-            return fs::remove_file(path).map(|()| true);
-        }
-        staged.commit().map(|()| true)
-    };
-    commit().map_err(could_not("edit"))
+    let cause = "another program changed it twice in the meantime";
+    Err(Error::at("edit", &path(common_dir), cause))
 }
 
 fn half_block(path: &Path, half: &HalfBlock) -> Error {

@@ -196,19 +196,17 @@ fn a_record_counts_once_it_is_prepared_and_is_whole_once_committed() {
     with_worktrees(|held, worktree, id| {
         let prepared = record(id, 8100, &[(".env", None)]);
         let committed = record(id, 8100, &[]);
-        let place = worktree.record_place(held).unwrap();
-        let staged = place.prepare(&prepared).unwrap();
+        let staged = worktree.stage_record(held, &prepared).unwrap();
         let half_way = worktree.record().unwrap();
         assert_eq!(half_way.record().as_ref(), Some(&prepared));
         assert!(half_way.is_pending() && !worktree.record_path().exists());
         staged.rewrite(&committed.to_json()).unwrap();
         staged.commit().unwrap();
         assert!(worktree.record().unwrap().is(&committed));
-        assert_eq!(place.path(), worktree.record_path());
-        place.remove(held).unwrap();
+        remove(held, worktree.git_dir.path(), worktree.is_main()).unwrap();
         assert!(worktree.record().unwrap().is_missing());
         // What is not there is removed without a word.
-        place.remove(held).unwrap();
+        remove(held, worktree.git_dir.path(), worktree.is_main()).unwrap();
     });
 }
 
@@ -216,9 +214,8 @@ fn a_record_counts_once_it_is_prepared_and_is_whole_once_committed() {
 fn one_that_is_not_committed_leaves_the_old_record_as_it_was() {
     with_worktrees(|held, worktree, id| {
         let old = record(id, 8100, &[]);
-        let place = worktree.record_place(held).unwrap();
-        place.prepare(&old).unwrap().commit().unwrap();
-        drop(place.prepare(&record(id, 8200, &[])).unwrap());
+        worktree.stage_record(held, &old).unwrap().commit().unwrap();
+        drop(worktree.stage_record(held, &record(id, 8200, &[])).unwrap());
         assert!(worktree.record().unwrap().is(&old));
     });
 }
@@ -226,11 +223,10 @@ fn one_that_is_not_committed_leaves_the_old_record_as_it_was() {
 #[test]
 fn what_a_kill_left_is_removed_with_the_record() {
     with_worktrees(|held, worktree, id| {
-        let place = worktree.record_place(held).unwrap();
         let pending = temporary(name_of(id.is_none()));
-        fs::write(place.dir.path_of(&pending), "{").unwrap();
+        fs::write(worktree.git_dir.path_of(&pending), "{").unwrap();
         assert!(worktree.record().unwrap().is_pending());
-        place.remove(held).unwrap();
+        remove(held, worktree.git_dir.path(), worktree.is_main()).unwrap();
         assert!(worktree.record().unwrap().is_missing());
     });
 }
@@ -238,20 +234,26 @@ fn what_a_kill_left_is_removed_with_the_record() {
 #[test]
 fn an_empty_directory_at_a_records_place_is_replaced_and_a_full_one_kept() {
     with_worktrees(|held, worktree, id| {
-        let place = worktree.record_place(held).unwrap();
-        fs::create_dir(place.path()).unwrap();
+        fs::create_dir(worktree.record_path()).unwrap();
         let record = record(id, 8100, &[]);
-        place.prepare(&record).unwrap().commit().unwrap();
+        worktree
+            .stage_record(held, &record)
+            .unwrap()
+            .commit()
+            .unwrap();
         assert!(worktree.record().unwrap().is(&record));
-        place.remove(held).unwrap();
-        fs::create_dir_all(place.path().join("kept")).unwrap();
-        assert!(place.prepare(&record).is_err() && place.remove(held).is_err());
-        assert!(place.path().join("kept").exists());
+        remove(held, worktree.git_dir.path(), worktree.is_main()).unwrap();
+        fs::create_dir_all(worktree.record_path().join("kept")).unwrap();
+        assert!(
+            worktree.stage_record(held, &record).is_err()
+                && remove(held, worktree.git_dir.path(), worktree.is_main()).is_err()
+        );
+        assert!(worktree.record_path().join("kept").exists());
     });
 }
 
 #[test]
-fn an_entry_that_is_gone_has_no_record_and_no_place_for_one() {
+fn an_entry_that_is_gone_has_no_record_to_read_or_remove() {
     let directory = tempfile::tempdir().unwrap();
     let entry = Entry {
         git_dir: directory.path().join("worktrees/a"),
@@ -260,28 +262,27 @@ fn an_entry_that_is_gone_has_no_record_and_no_place_for_one() {
         is_main: false,
     };
     assert!(Recorded::of(&entry).unwrap().is_missing());
-    assert!(RecordPlace::of(&entry).unwrap().is_none());
-    fs::create_dir_all(&entry.git_dir).unwrap();
-    let place = RecordPlace::of(&entry).unwrap().unwrap();
-    let record = record(Some("a"), 8100, &[]);
-    place.prepare(&record).unwrap().commit().unwrap();
-    assert!(Recorded::of(&entry).unwrap().is(&record));
+    let held = fixture::hold(directory.path());
+    remove(&held, &entry.git_dir, false).unwrap();
 }
 
 #[cfg(unix)]
 #[test]
 fn a_link_to_a_record_is_none_and_is_replaced_not_followed() {
     with_worktrees(|held, worktree, id| {
-        let place = worktree.record_place(held).unwrap();
         let (record, other) = (record(id, 8100, &[]), worktree.root.path_of("other"));
         fs::write(&other, record.to_json()).unwrap();
-        std::os::unix::fs::symlink(&other, place.path()).unwrap();
+        std::os::unix::fs::symlink(&other, worktree.record_path()).unwrap();
         assert_eq!(worktree.record().unwrap().record(), None);
-        place.prepare(&record).unwrap().commit().unwrap();
+        worktree
+            .stage_record(held, &record)
+            .unwrap()
+            .commit()
+            .unwrap();
         assert!(worktree.record().unwrap().is(&record));
-        assert!(!place.path().is_symlink() && other.exists());
+        assert!(!worktree.record_path().is_symlink() && other.exists());
         fs::remove_file(other).unwrap();
-        place.remove(held).unwrap();
+        remove(held, worktree.git_dir.path(), worktree.is_main()).unwrap();
     });
 }
 

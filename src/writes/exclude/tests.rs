@@ -176,10 +176,7 @@ fn lines_that_others_append_or_save_in_between_are_kept() {
         let common_dir = CommonDir::with("*.o\n");
         let (dir, list) = (common_dir.path().join("info"), common_dir.list());
         let patience = &common_dir.session.patience;
-        let opened = List::open(&list).unwrap().unwrap();
-        let original = opened.read(Some(patience)).unwrap().unwrap();
-        let new = joined(&original.bytes, &BTreeSet::from(["/x".to_owned()]));
-        let staged = original.stage(&opened.dir, &opened.name, &new).unwrap();
+        let read = List::read(common_dir.path(), Some(patience)).unwrap();
         // Between the read and the rename.
         if is_rename {
             fs::write(dir.join("saved"), "*.o\n").unwrap();
@@ -187,9 +184,11 @@ fn lines_that_others_append_or_save_in_between_are_kept() {
         } else {
             fs::write(&list, "*.o\n*.log\n").unwrap();
         }
-        assert!(!original.is_unchanged(&opened.dir, &opened.name, patience));
-        drop(staged);
         let before = common_dir.content();
+        let lines = BTreeSet::from(["/x".to_owned()]);
+        let is_replaced = read.replace(common_dir.path(), &lines, patience).unwrap();
+        assert!(!is_replaced);
+        assert_eq!(common_dir.content(), before);
         common_dir.add(&[]).unwrap();
         assert_eq!(common_dir.content(), [ALWAYS.as_bytes(), &before].concat());
     }
