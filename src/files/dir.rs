@@ -10,14 +10,14 @@ use std::path::{Path, PathBuf};
 use super::system;
 use crate::error::{ErrorKind, if_there};
 
-pub use super::system::is_open_for_writing;
+pub use super::system::{give_owner, identity_at, is_open_for_writing, keep_access, share};
 
 /// How large most of git's one-line files are, in bytes.
 const USUAL_SIZE: usize = 255;
 
 /// A directory that was opened, and the path by which it was.
 pub struct Dir {
-    handle: system::Handle,
+    pub(super) handle: system::Handle,
     path: PathBuf,
 }
 
@@ -121,11 +121,6 @@ impl Dir {
         self.stat().map(|stat| stat.identity)
     }
 
-    /// What the system says of the directory itself.
-    pub fn stat(&self) -> io::Result<Stat> {
-        system::stat_dir(&self.handle)
-    }
-
     /// What lies under `name`, without following a link; `None` if nothing does.
     pub fn look(&self, name: &str) -> io::Result<Option<Stat>> {
         if_there(system::stat(&self.handle, name))
@@ -164,54 +159,23 @@ impl Dir {
 
     /// Opens the regular file `name` to be read; anything else is an error.
     pub fn open_file(&self, name: &str) -> io::Result<(File, Stat)> {
-        let file = system::open(&self.handle, name)?;
-        let stat = system::stat_file(&file)?;
-        match stat.kind {
-            Kind::Regular => Ok((file, stat)),
-            kind => Err(io::Error::other(format!("it is {}", kind.word()))),
-        }
-    }
-
-    /// Makes the file `name`, which must not exist, with that mode less the umask.
-    pub fn create(&self, name: &str, mode: u32) -> io::Result<File> {
-        system::create(&self.handle, name, mode)
+        regular(system::open(&self.handle, name)?)
     }
 
     /// Opens the regular file `name` to be locked.
     pub fn open_lock(&self, name: &str) -> io::Result<File> {
-        system::open_lock(&self.handle, name)
-    }
-
-    /// Renames `from` over whatever file has the name `to`.
-    pub fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        system::rename(&self.handle, from, to)
-    }
-
-    /// Renames `from` to `to`; fails with `AlreadyExists` if something has that name.
-    pub fn rename_new(&self, from: &str, to: &str) -> io::Result<()> {
-        system::rename_new(&self.handle, from, to)
+        let (file, _) = regular(system::open_lock(&self.handle, name)?)?;
+        Ok(file)
     }
 
     /// Removes the file or link `name`; whether there was one.
     pub fn remove(&self, name: &str) -> io::Result<bool> {
-        match system::remove(&self.handle, name) {
+        match self.unlink(name) {
             Ok(()) => Ok(true),
             // On a read-only file system, removing what is not there fails too.
             Err(_) if matches!(self.look(name), Ok(None)) => Ok(false),
             Err(error) => Err(error),
         }
-    }
-
-    /// Removes the empty directory `name`.
-    pub fn remove_dir(&self, name: &str) -> io::Result<()> {
-        system::remove_dir(&self.handle, name)
-    }
-
-    /// Gives `file`, which was made in this directory, the owner and group of the directory, as far
-    /// as this process may: what root makes for a user must stay the user's.
-    pub fn give_owner(&self, file: &File) -> io::Result<()> {
-        system::give_owner(file, self.stat()?.owner);
-        Ok(())
     }
 }
 
@@ -221,28 +185,17 @@ impl fmt::Debug for Dir {
     }
 }
 
-/// Gives `new` the owner, group, mode and access control list of `old`.
-///
-/// # Errors
-/// The list or the mode cannot be kept, so that others could come to read the file.
-pub fn keep_access(new: &File, old: &File) -> io::Result<()> {
-    system::keep_access(new, old)
-}
-
-/// Gives `file`, a file or directory in a directory that is shared as `common` says, the owner and
-/// group of that and the mode `mode`, whatever the umask, as far as this process may.
-pub fn share(file: &File, common: &Stat, mode: u32) {
-    system::share(file, common, mode);
+fn regular(file: File) -> io::Result<(File, Stat)> {
+    let stat = system::stat_file(&file)?;
+    match stat.kind {
+        Kind::Regular => Ok((file, stat)),
+        kind => Err(io::Error::other(format!("it is {}", kind.word()))),
+    }
 }
 
 /// The identity of an open file.
 pub fn identity_of(file: &File) -> io::Result<Identity> {
     system::stat_file(file).map(|stat| stat.identity)
-}
-
-/// The identity of what is at `path`, through all links.
-pub fn identity_at(path: &Path) -> io::Result<Identity> {
-    system::identity_at(path)
 }
 
 /// Whether both paths lead to one directory, by whatever mounts and links.

@@ -70,7 +70,7 @@ impl<'a> Staged<'a> {
         };
         file.write_all(content)?;
         match access {
-            Access::New => dir.give_owner(&file)?,
+            Access::New => dir::give_owner(&file, dir.stat()?.owner),
             Access::Like(old) => dir::keep_access(&file, old)?,
             Access::Shared(common, mode) => dir::share(&file, &common, mode),
         }

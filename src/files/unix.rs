@@ -7,7 +7,7 @@ use std::path::Path;
 
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid};
 
-use super::dir::{Identity, Kind, Stat};
+use super::dir::{Dir, Identity, Kind, Stat};
 
 pub type Handle = OwnedFd;
 
@@ -36,25 +36,12 @@ pub fn open(dir: &OwnedFd, name: &str) -> io::Result<File> {
     Ok(rustix::fs::openat(dir, name, OFlags::RDONLY | SAFELY, Mode::empty())?.into())
 }
 
-pub fn create(dir: &OwnedFd, name: &str, mode: u32) -> io::Result<File> {
-    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | SAFELY;
-    Ok(rustix::fs::openat(dir, name, flags, Mode::from_raw_mode(raw(mode)))?.into())
-}
-
 /// Opened to be read where writing is refused, as in a sandbox: a lock needs no write access.
 pub fn open_lock(dir: &OwnedFd, name: &str) -> io::Result<File> {
-    let file: File = match rustix::fs::openat(dir, name, OFlags::RDWR | SAFELY, Mode::empty()) {
-        Ok(file) => file.into(),
-        Err(refused) => open(dir, name).map_err(|_| refused)?,
-    };
-    match stat_file(&file)?.kind {
-        Kind::Regular => Ok(file),
-        kind => Err(io::Error::other(format!("it is {}", kind.word()))),
+    match rustix::fs::openat(dir, name, OFlags::RDWR | SAFELY, Mode::empty()) {
+        Ok(file) => Ok(file.into()),
+        Err(refused) => Ok(open(dir, name).map_err(|_| refused)?),
     }
-}
-
-pub fn stat_dir(dir: &OwnedFd) -> io::Result<Stat> {
-    Ok(stat_of(&rustix::fs::fstat(dir)?))
 }
 
 pub fn stat_file(file: &File) -> io::Result<Stat> {
@@ -66,6 +53,7 @@ pub fn stat(dir: &OwnedFd, name: &str) -> io::Result<Stat> {
     Ok(stat_of(&stat))
 }
 
+/// The identity of what is at `path`, through all links.
 pub fn identity_at(path: &Path) -> io::Result<Identity> {
     Ok(stat_of(&rustix::fs::stat(path)?).identity)
 }
@@ -95,29 +83,49 @@ fn stat_of(stat: &rustix::fs::Stat) -> Stat {
     }
 }
 
-pub fn rename(dir: &OwnedFd, from: &str, to: &str) -> io::Result<()> {
-    Ok(rustix::fs::renameat(dir, from, dir, to)?)
-}
+impl Dir {
+    /// What the system says of the directory itself.
+    pub fn stat(&self) -> io::Result<Stat> {
+        Ok(stat_of(&rustix::fs::fstat(&self.handle)?))
+    }
 
-/// By a second link, which fails if the name is taken. A file system without links gets a look and a
-/// rename.
-pub fn rename_new(dir: &OwnedFd, from: &str, to: &str) -> io::Result<()> {
-    match rustix::fs::linkat(dir, from, dir, to, AtFlags::empty()) {
-        Ok(()) => remove(dir, from),
-        Err(rustix::io::Errno::EXIST) => Err(io::ErrorKind::AlreadyExists.into()),
-        Err(_) if stat(dir, to).is_ok() => Err(io::ErrorKind::AlreadyExists.into()),
-        Err(_) => rename(dir, from, to),
+    /// Makes the file `name`, which must not exist, with that mode less the umask.
+    pub fn create(&self, name: &str, mode: u32) -> io::Result<File> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | SAFELY;
+        Ok(rustix::fs::openat(&self.handle, name, flags, Mode::from_raw_mode(raw(mode)))?.into())
+    }
+
+    /// Renames `from` over whatever file has the name `to`.
+    pub fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        Ok(rustix::fs::renameat(&self.handle, from, &self.handle, to)?)
+    }
+
+    /// Renames `from` to `to`; fails with `AlreadyExists` if something has that name. Done by a second
+    /// link, which fails if the name is taken. A file system without links gets a look and a
+    /// rename.
+    pub fn rename_new(&self, from: &str, to: &str) -> io::Result<()> {
+        match rustix::fs::linkat(&self.handle, from, &self.handle, to, AtFlags::empty()) {
+            Ok(()) => self.unlink(from),
+            Err(rustix::io::Errno::EXIST) => Err(io::ErrorKind::AlreadyExists.into()),
+            Err(_) if stat(&self.handle, to).is_ok() => Err(io::ErrorKind::AlreadyExists.into()),
+            Err(_) => self.rename(from, to),
+        }
+    }
+
+    /// Removes the file or link `name`.
+    pub fn unlink(&self, name: &str) -> io::Result<()> {
+        Ok(rustix::fs::unlinkat(&self.handle, name, AtFlags::empty())?)
+    }
+
+    /// Removes the empty directory `name`.
+    pub fn remove_dir(&self, name: &str) -> io::Result<()> {
+        let flags = AtFlags::REMOVEDIR;
+        Ok(rustix::fs::unlinkat(&self.handle, name, flags)?)
     }
 }
 
-pub fn remove(dir: &OwnedFd, name: &str) -> io::Result<()> {
-    Ok(rustix::fs::unlinkat(dir, name, AtFlags::empty())?)
-}
-
-pub fn remove_dir(dir: &OwnedFd, name: &str) -> io::Result<()> {
-    Ok(rustix::fs::unlinkat(dir, name, AtFlags::REMOVEDIR)?)
-}
-
+/// Gives `file` that owner and group, as far as this process may: what root makes for a user must stay
+/// the user's.
 pub fn give_owner(file: &File, (owner, group): (u32, u32)) {
     let Ok(now) = stat_file(file) else { return };
     // One by one: a member of the group may change that alone.
@@ -129,6 +137,8 @@ pub fn give_owner(file: &File, (owner, group): (u32, u32)) {
     }
 }
 
+/// Gives `file`, in a directory that is shared as `common` says, the owner and group of that and the mode
+/// `mode`, whatever the umask, as far as this process may.
 pub fn share(file: &File, common: &Stat, mode: u32) {
     give_owner(file, common.owner);
     if stat_file(file).is_ok_and(|now| now.mode != mode) {
@@ -136,6 +146,10 @@ pub fn share(file: &File, common: &Stat, mode: u32) {
     }
 }
 
+/// Gives `new` the owner, group, mode and access control list of `old`.
+///
+/// # Errors
+/// The list or the mode cannot be kept, so that others could come to read the file.
 pub fn keep_access(new: &File, old: &File) -> io::Result<()> {
     let wanted = stat_file(old)?;
     give_owner(new, wanted.owner);

@@ -9,7 +9,10 @@ use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::dir::{Identity, Kind, Stat};
+use winapi_util::Handle as FileHandle;
+use winapi_util::file::Information;
+
+use super::dir::{Dir, Identity, Kind, Stat};
 
 pub type Handle = PathBuf;
 
@@ -38,26 +41,15 @@ pub fn open(dir: &PathBuf, name: &str) -> io::Result<File> {
     File::open(path)
 }
 
-pub fn create(dir: &PathBuf, name: &str, _mode: u32) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create_new(true);
-    options.open(dir.join(name))
-}
-
-pub fn open_lock(dir: &PathBuf, name: &str) -> io::Result<File> {
+pub fn open_lock(dir: &Path, name: &str) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true);
     options.open(dir.join(name))
 }
 
-pub fn stat_dir(dir: &PathBuf) -> io::Result<Stat> {
-    stat_of(&fs::metadata(dir)?, identity_at(dir)?)
-}
-
 pub fn stat_file(file: &File) -> io::Result<Stat> {
-    let information = winapi_util::file::information(file)?;
-    let identity = Identity(information.volume_serial_number(), information.file_index());
-    stat_of(&file.metadata()?, identity)
+    let identity = identity_in(&winapi_util::file::information(file)?);
+    Ok(stat_of(&file.metadata()?, identity))
 }
 
 pub fn stat(dir: &PathBuf, name: &str) -> io::Result<Stat> {
@@ -67,52 +59,66 @@ pub fn stat(dir: &PathBuf, name: &str) -> io::Result<Stat> {
         _ if metadata.is_symlink() => Identity(0, 0),
         identity => identity?,
     };
-    stat_of(&metadata, identity)
+    Ok(stat_of(&metadata, identity))
 }
 
 pub fn identity_at(path: &Path) -> io::Result<Identity> {
-    let handle = winapi_util::Handle::from_path_any(path)?;
-    let information = winapi_util::file::information(handle)?;
-    Ok(Identity(
-        information.volume_serial_number(),
-        information.file_index(),
-    ))
+    let information = winapi_util::file::information(FileHandle::from_path_any(path)?)?;
+    Ok(identity_in(&information))
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "callers pass the result on")]
-fn stat_of(metadata: &Metadata, identity: Identity) -> io::Result<Stat> {
+fn identity_in(information: &Information) -> Identity {
+    Identity(information.volume_serial_number(), information.file_index())
+}
+
+fn stat_of(metadata: &Metadata, identity: Identity) -> Stat {
     let kind = match metadata.file_type() {
         file_type if file_type.is_dir() => Kind::Directory,
         file_type if file_type.is_symlink() => Kind::Link,
         file_type if file_type.is_file() => Kind::Regular,
         _ => Kind::Special("not a regular file"),
     };
-    Ok(Stat {
+    Stat {
         kind,
         size: metadata.len(),
         identity,
         mode: 0,
         owner: (0, 0),
-    })
-}
-
-pub fn rename(dir: &PathBuf, from: &str, to: &str) -> io::Result<()> {
-    fs::rename(dir.join(from), dir.join(to))
-}
-
-pub fn rename_new(dir: &PathBuf, from: &str, to: &str) -> io::Result<()> {
-    if dir.join(to).symlink_metadata().is_ok() {
-        return Err(io::ErrorKind::AlreadyExists.into());
     }
-    rename(dir, from, to)
 }
 
-pub fn remove(dir: &PathBuf, name: &str) -> io::Result<()> {
-    fs::remove_file(dir.join(name))
-}
+impl Dir {
+    pub fn stat(&self) -> io::Result<Stat> {
+        Ok(stat_of(
+            &fs::metadata(&self.handle)?,
+            identity_at(&self.handle)?,
+        ))
+    }
 
-pub fn remove_dir(dir: &PathBuf, name: &str) -> io::Result<()> {
-    fs::remove_dir(dir.join(name))
+    pub fn create(&self, name: &str, _mode: u32) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true);
+        options.open(self.handle.join(name))
+    }
+
+    pub fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        fs::rename(self.handle.join(from), self.handle.join(to))
+    }
+
+    pub fn rename_new(&self, from: &str, to: &str) -> io::Result<()> {
+        if self.handle.join(to).symlink_metadata().is_ok() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        self.rename(from, to)
+    }
+
+    pub fn unlink(&self, name: &str) -> io::Result<()> {
+        fs::remove_file(self.handle.join(name))
+    }
+
+    pub fn remove_dir(&self, name: &str) -> io::Result<()> {
+        fs::remove_dir(self.handle.join(name))
+    }
 }
 
 pub fn give_owner(_file: &File, _owner: (u32, u32)) {}

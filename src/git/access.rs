@@ -6,28 +6,22 @@ use std::path::Path;
 
 use crate::files::dir::{self, Dir};
 
-/// Makes `directory`, which is in the common dir, with the owner, the group and the mode of that.
-/// One that is there already stays as it is.
-pub fn create_dir(common_dir: &Path, directory: &Path) -> io::Result<()> {
-    match fs::create_dir(directory) {
-        Ok(()) => share(common_dir, directory, |common| common),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(error),
-    }
-}
-
-/// Gives what was made in the common dir the owner and the group of that, and a mode that follows
-/// from its mode, whatever the umask: what root or one of a group makes must not lock the others
-/// out for good. If that cannot be done, they get an error that names the file.
+/// Makes `directory`, which is in the common dir, with the owner, the group and the mode of that: what
+/// root or one of a group makes must not lock the others out for good. One that is there already stays
+/// as it is.
 #[expect(
     clippy::disallowed_methods,
-    reason = "a file or directory that this process has just made"
+    reason = "a directory that this process has just made"
 )]
-pub fn share(common_dir: &Path, path: &Path, mode: impl Fn(u32) -> u32) -> io::Result<()> {
-    let common = Dir::open(common_dir)?.stat()?;
+pub fn create_dir(common_dir: &Path, directory: &Path) -> io::Result<()> {
+    match fs::create_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+        made => made?,
+    }
     // Windows opens no directory as a file, and has no modes.
     if cfg!(unix) {
-        dir::share(&File::open(path)?, &common, mode(common.mode));
+        let common = Dir::open(common_dir)?.stat()?;
+        dir::share(&File::open(directory)?, &common, common.mode);
     }
     Ok(())
 }
