@@ -52,50 +52,31 @@ pub enum Purpose {
 /// not a repository, or is another user's is only a warning.
 pub fn acquire(repository: &Repository, purpose: Purpose, session: &Session) -> Result<Locked> {
     let own = repository.common_dir.as_path();
-    let is_wanted =
-        |common_dir: &&Path| purpose == Purpose::Write || lock::path(common_dir).exists();
-    let open = |listed: &[PathBuf]| -> Result<Vec<Repository>> {
+    let mut listed: Vec<PathBuf> = Vec::new();
+    loop {
         let mut clones = Vec::new();
-        for clone in listed {
+        for clone in &listed {
             match clones::open(clone, own) {
                 Err(error) if error.kind() == ErrorKind::Absent => session.narrator.warn(error),
                 clone => clones.push(clone?),
             }
         }
-        Ok(clones)
-    };
-    let wanted_of = |clones: &'_ [Repository]| -> Vec<PathBuf> {
-        let common_dirs = clones.iter().map(|clone| clone.common_dir.as_path());
-        common_dirs.filter(is_wanted).map(Path::to_owned).collect()
-    };
-
-    let wanted: Vec<&Path> = [own].into_iter().filter(is_wanted).collect();
-    let held = lock::acquire_all(&wanted, session)?;
-    // Under the lock the clone cannot come to be shared.
-    if !repository.is_shared()? {
-        let clones = Vec::new();
-        return Ok(Locked { held, clones });
-    }
-    // No other clone on the list allocates without this lock, including one that joins now.
-    let mut listed = clones::others(own, &session.narrator)?;
-    let clones = open(&listed)?;
-    let wanted = wanted_of(&clones);
-    let wanted: Vec<&Path> = wanted.iter().map(PathBuf::as_path).collect();
-    if let Some(held) = held.and_at_once(&wanted)? {
-        return Ok(Locked { held, clones });
-    }
-    // Whoever has to wait takes all in one order, or two processes would wait for each other; and
-    // lets go of this one first, so that a clone may have joined and allocated meanwhile.
-    loop {
-        let clones = open(&listed)?;
-        let mut wanted = wanted_of(&clones);
-        wanted.extend([own].into_iter().filter(is_wanted).map(Path::to_owned));
-        let wanted: Vec<&Path> = wanted.iter().map(PathBuf::as_path).collect();
+        let others = clones.iter().map(|clone| clone.common_dir.as_path());
+        let wanted = others.chain([own]);
+        let is_wanted = |clone: &&Path| purpose == Purpose::Write || lock::path(clone).exists();
+        let wanted: Vec<&Path> = wanted.filter(is_wanted).collect();
         let held = lock::acquire_all(&wanted, session)?;
-        let now = clones::others(own, &session.narrator)?;
+        // Under its lock the clone cannot come to be shared, and no clone on the list allocates without
+        // this lock, including one that joins now.
+        let now = if repository.is_shared()? {
+            clones::others(own, &session.narrator)?
+        } else {
+            Vec::new()
+        };
         if now == listed {
             return Ok(Locked { held, clones });
         }
+        // Let go, to take all of them in one order: two processes never wait for each other.
         listed = now;
     }
 }

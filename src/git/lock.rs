@@ -27,7 +27,10 @@ pub fn path(common_dir: &Path) -> PathBuf {
 
 /// The lock is held: functions that need it take this guard. Dropping it lets go.
 pub struct Held {
-    // Closing a file is what unlocks it.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "closing a file is what unlocks it")
+    )]
     files: Vec<File>,
 }
 
@@ -38,23 +41,6 @@ pub struct Held {
 /// The deadline has passed, or the lock cannot be had at all.
 pub fn acquire(common_dir: &Path, session: &Session) -> Result<Held> {
     acquire_all(&[common_dir], session)
-}
-
-impl Held {
-    /// Takes the locks of these shared clones too, if that takes no waiting; `None` if it does.
-    pub fn and_at_once(mut self, common_dirs: &[&Path]) -> Result<Option<Held>> {
-        for common_dir in common_dirs {
-            let file = match lock(common_dir, RwLock::try_write) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-                file => file.map_err(cannot_lock(common_dir))?,
-            };
-            if !is_current(common_dir, &file).map_err(cannot_lock(common_dir))? {
-                return Ok(None);
-            }
-            self.files.push(file);
-        }
-        Ok(Some(self))
-    }
 }
 
 /// Takes the locks of these clones, in the order of the lock files' device and inode, so that two
@@ -69,36 +55,40 @@ pub fn acquire_all(common_dirs: &[&Path], session: &Session) -> Result<Held> {
         // A second path to one file would wait for the first.
         wanted.insert(identity.map_err(cannot_lock(clone))?, clone);
     }
-    let mut files = Vec::with_capacity(wanted.len());
-    let mut held_by_others = Vec::new();
+    let (mut files, mut held_by_others) = (Vec::new(), Vec::new());
     for clone in wanted.into_values() {
         match acquire_one(clone, session)? {
             Some(file) => files.push(file),
             // The others are tried all the same, for the error to name whoever holds them.
-            None => held_by_others.push(path(clone)),
+            None => held_by_others.push(shown(clone)),
         }
     }
     if held_by_others.is_empty() {
-        Ok(Held { files })
-    } else {
-        Err(gave_up(&held_by_others, session))
+        return Ok(Held { files });
     }
+    let seconds = session.deadline.timeout.as_secs();
+    let locks = held_by_others.join(", and on the lock ");
+    Err(
+        error!("gave up after {seconds} s on the lock {locks}").remedy(
+            "run `worktree-ports-hook` when that is done; \
+         `WORKTREE_PORTS_LOCK_TIMEOUT` is how many seconds to wait",
+        ),
+    )
 }
 
 /// Takes one lock; `None` if the deadline passes.
 fn acquire_one(common_dir: &Path, session: &Session) -> Result<Option<File>> {
+    let cannot = || cannot_lock(common_dir);
     loop {
         let file = match lock(common_dir, RwLock::try_write) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                match wait(common_dir, session).map_err(cannot_lock(common_dir))? {
-                    Some(file) => file,
-                    None => return Ok(None),
-                }
+                wait(common_dir, session).map_err(cannot())?
             }
-            file => file.map_err(cannot_lock(common_dir))?,
+            file => Some(file.map_err(cannot())?),
         };
+        let Some(file) = file else { return Ok(None) };
         // Whoever removed the file while it was held let the next one lock a new file.
-        if is_current(common_dir, &file).map_err(cannot_lock(common_dir))? {
+        if is_current(common_dir, &file).map_err(cannot())? {
             return Ok(Some(file));
         }
     }
@@ -116,19 +106,15 @@ fn wait(common_dir: &Path, session: &Session) -> io::Result<Option<File>> {
     let place = common_dir.to_owned();
     thread::Builder::new().spawn(move || sender.send(lock(&place, RwLock::write)))?;
 
-    let answer = receiver
-        .recv_timeout(SILENCE.min(deadline.left()))
-        .or_else(|_| {
-            if !deadline.left().is_zero() {
-                let path = path(common_dir);
-                session.narrator.tell(format_args!(
-                    "waiting for the lock {}{}",
-                    quoted(&path),
-                    holder(&path)
-                ));
-            }
-            receiver.recv_timeout(deadline.left())
-        });
+    let answer = receiver.recv_timeout(SILENCE.min(deadline.left()));
+    let answer = answer.or_else(|_| {
+        if !deadline.left().is_zero() {
+            let lock = shown(common_dir);
+            let narrator = &session.narrator;
+            narrator.tell(format_args!("waiting for the lock {lock}"));
+        }
+        receiver.recv_timeout(deadline.left())
+    });
     answer.ok().transpose()
 }
 
@@ -153,23 +139,23 @@ fn lock(
 /// of that name, one after the other, are two locks.
 fn open(common_dir: &Path) -> io::Result<File> {
     let common = Dir::open(common_dir)?;
+    let is_missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
     let ours = match common.enter(DIRECTORY) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+        Err(error) if is_missing(&error) => {
             access::create_dir(common_dir, &common_dir.join(DIRECTORY))?;
             common.enter(DIRECTORY)?
         }
         ours => ours?,
     };
     match ours.open_lock(NAME) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) if is_missing(&error) => {}
         file => return file,
     }
     // If a kill comes before the mode is right, a group that may read it can lock it all the same.
     match ours.create(NAME, 0o660) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => ours.open_lock(NAME),
-        Err(error) => Err(error),
-        Ok(file) => {
-            let common = common.stat()?;
+        file => {
+            let (file, common) = (file?, common.stat()?);
             let is_for_group = common.mode & 0o020 != 0;
             dir::share(&file, &common, if is_for_group { 0o660 } else { 0o600 });
             Ok(file)
@@ -186,22 +172,6 @@ pub fn remove_directory_if_empty(common_dir: &Path) {
 /// Whether `file` is still the lock file.
 fn is_current(common_dir: &Path, file: &File) -> io::Result<bool> {
     Ok(identity_of(&open(common_dir)?)? == identity_of(file)?)
-}
-
-fn gave_up(paths: &[PathBuf], session: &Session) -> Error {
-    let locks: Vec<String> = paths
-        .iter()
-        .map(|path| format!("{}{}", quoted(path), holder(path)))
-        .collect();
-    error!(
-        "gave up after {} s on the lock {}",
-        session.deadline.timeout.as_secs(),
-        locks.join(", and on the lock ")
-    )
-    .remedy(
-        "run `worktree-ports-hook` when that is done; \
-         `WORKTREE_PORTS_LOCK_TIMEOUT` is how many seconds to wait",
-    )
 }
 
 /// The error of a lock that cannot be had, for `map_err`.
@@ -233,19 +203,20 @@ fn is_lockless(error: &io::Error) -> bool {
     enolck.is_some() && error.raw_os_error() == enolck
 }
 
-/// `, held by process 4711 (…)`, where the system tells.
+/// The lock file and, where the system tells, who holds it: `…`, held by process 4711 (…).
 #[expect(clippy::disallowed_methods, reason = "a file of the kernel's")]
-fn holder(path: &Path) -> String {
-    let Some(pid) = holder_pid(path) else {
-        return String::new();
+fn shown(common_dir: &Path) -> String {
+    let path = path(common_dir);
+    let lock = quoted(&path);
+    let Some(pid) = holder_pid(&path) else {
+        return lock;
     };
     let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     let command = String::from_utf8_lossy(&command).replace('\0', " ");
-    let command = match command.trim_end() {
-        "" => String::new(),
-        command => format!(" ({command})"),
-    };
-    format!(", held by process {pid}{command}")
+    match command.trim_end() {
+        "" => format!("{lock}, held by process {pid}"),
+        command => format!("{lock}, held by process {pid} ({command})"),
+    }
 }
 
 /// Linux lists the locks with their inode: `1: FLOCK  ADVISORY  WRITE 4711 fe:00:131 0 EOF`.

@@ -86,16 +86,16 @@ impl List {
     fn read(common_dir: &Path, patience: Option<&Patience>) -> Result<List> {
         let path = path(common_dir);
         let read = || -> io::Result<(PathBuf, Option<Original>)> {
-            let real = if_there(dunce::canonicalize(&path))?.unwrap_or_else(|| path.clone());
-            let read = |(dir, name): (Dir, &str)| Original::read(&dir, name, LIMIT, patience);
-            let original = if_there(Dir::of_file(&real).and_then(read))?;
-            Ok((real, original))
+            let target = if_there(dunce::canonicalize(&path))?.unwrap_or_else(|| path.clone());
+            let open = |(dir, name): (Dir, &str)| Original::read(&dir, name, LIMIT, patience);
+            let original = if_there(Dir::of_file(&target).and_then(open))?;
+            Ok((target, original))
         };
-        let (real, original) = read().map_err(Error::could_not("read", &path))?;
+        let (target, original) = read().map_err(Error::could_not("read", &path))?;
         let content = original.as_ref().map_or(&[][..], |it| &it.bytes);
         let (rest, lines) = split(content).map_err(|half| half_block(&path, &half))?;
         Ok(List {
-            path: real,
+            path: target,
             original,
             rest,
             lines,

@@ -186,21 +186,6 @@ fn the_error_names_every_one_of_several_locks_that_is_held() {
     }
 }
 
-#[test]
-fn further_locks_are_taken_at_once_or_none_of_them_is() {
-    let [own, free, held] = [(); 3].map(|()| tempfile::tempdir().unwrap());
-    let own_lock = || acquire_within(own.path(), LONG).unwrap();
-    let both = own_lock().and_at_once(&[free.path()]).unwrap().unwrap();
-    assert_eq!(both.files.len(), 2);
-    error_of(free.path());
-    drop(both);
-    let _anothers = acquire_within(held.path(), LONG).unwrap();
-    let refused = own_lock().and_at_once(&[free.path(), held.path()]).unwrap();
-    assert!(refused.is_none());
-    // Its own was let go of too.
-    drop((own_lock(), acquire_within(free.path(), LONG).unwrap()));
-}
-
 #[cfg(unix)]
 #[test]
 fn a_link_a_fifo_and_a_directory_are_no_lock_and_not_waited_for() {
