@@ -118,7 +118,7 @@ pub fn forget_all(held: &Held, repository: &Repository, session: &Session) -> Re
                 }
             }
         }
-        narrator.or_warn(record::remove(held, &entry.git_dir, entry.is_main));
+        narrator.or_warn(record::remove(held, &entry.git_dir, entry.is_main()));
     }
     let mut roots = Vec::new();
     for entry in repository.worktrees()? {

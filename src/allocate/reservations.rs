@@ -84,7 +84,7 @@ impl<'held> Reservations<'held> {
             holders: Vec::new(),
             ports: BTreeSet::new(),
             slots: BTreeSet::new(),
-            has_main: repository.has_main(),
+            has_main: repository.main.is_some(),
             doubts: Vec::new(),
             held: PhantomData,
         };
@@ -163,7 +163,7 @@ impl<'held> Reservations<'held> {
         }
 
         let mut slot_of_main = Vec::new();
-        if entry.is_main {
+        if entry.is_main() {
             slot_of_main = match ports_of_main(repository) {
                 Err(error) => tolerate(error).map(|()| Vec::new())?,
                 ports => ports?,
@@ -244,10 +244,7 @@ fn unknown_ports(entry: &Entry, claims: &Claims, is_recorded: bool) -> Option<Er
         return None;
     }
     if let Place::Unreadable(error) = &entry.place {
-        let path = quoted(&entry.git_dir.join("gitdir"));
-        return Some(error!(
-            "could not read {path}: {error}; the ports of that worktree are unknown"
-        ));
+        return Some(error!("{error}; the ports of that worktree are unknown"));
     }
     match (&claims.doubt, entry.root()) {
         (Some(Doubt::Unreadable(why)), Some(root)) => Some(error!(
@@ -331,7 +328,7 @@ impl<'a> Others<'a> {
         let below = self.all.slots.range(..(slot, 0)).map(|(_, index)| *index);
         let is_gone = |index: &usize| {
             let holder = &self.all.holders[*index];
-            holder.is_gone && !holder.entry.is_main
+            holder.is_gone && !holder.entry.is_main()
         };
         below.filter(is_gone).collect::<BTreeSet<_>>().len()
     }

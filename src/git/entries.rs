@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, Result, if_there};
@@ -32,14 +31,25 @@ pub fn id_of(git_dir: &Path) -> Cow<'_, str> {
 }
 
 /// Where a worktree is.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Place {
     /// At that root, whether something is there or not.
     At(PathBuf),
-    /// Its entry does not say: it is being made, moved or removed, or is no entry.
+    /// Its entry does not say: it is being made, moved or removed, or is no entry. A main worktree that
+    /// its linked worktrees cannot find, as in a clone that was made with `--separate-git-dir`.
     Unknown,
     /// Its entry cannot be read.
-    Unreadable(io::Error),
+    Unreadable(Error),
+}
+
+impl Place {
+    /// The root, if it is known.
+    pub fn root(&self) -> Option<&Path> {
+        match self {
+            Place::At(root) => Some(root),
+            Place::Unknown | Place::Unreadable(_) => None,
+        }
+    }
 }
 
 /// Where the worktree with that git directory is.
@@ -47,19 +57,18 @@ pub enum Place {
 /// # Errors
 /// A shortage of our own.
 pub fn locate(git_dir: &Path) -> Result<Place> {
+    let could_not = || Error::could_not("read", git_dir.join("gitdir"));
     let found = Dir::open(git_dir).and_then(|dir| dir.read_of_git("gitdir", PATH_LIMIT));
-    Ok(match found {
-        Ok(PlainFile::Read(bytes)) => root_named_by(git_dir, bytes),
-        Ok(PlainFile::Unreadable(error)) => Place::Unreadable(error),
-        Ok(_) => Place::Unknown,
+    match found {
+        Ok(PlainFile::Read(bytes)) => Ok(root_named_by(git_dir, bytes)),
+        Ok(PlainFile::Unreadable(error)) => Ok(Place::Unreadable(could_not()(error))),
+        Ok(_) => Ok(Place::Unknown),
         Err(error) => match ErrorKind::of(&error) {
-            ErrorKind::Absent => Place::Unknown,
-            ErrorKind::Shortage => return Err(Error::could_not("read", git_dir)(error)),
-            ErrorKind::Refused | ErrorKind::Misplaced | ErrorKind::Other => {
-                Place::Unreadable(error)
-            }
+            ErrorKind::Absent => Ok(Place::Unknown),
+            ErrorKind::Shortage => Err(could_not()(error)),
+            _ => Ok(Place::Unreadable(could_not()(error))),
         },
-    })
+    }
 }
 
 /// The root that the content of `<git dir>/gitdir` names: that of a worktree's `.git` file,

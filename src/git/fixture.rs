@@ -40,7 +40,7 @@ pub fn linked(directory: &Path, id: &str) -> Worktree {
     for made in [&root, &git_dir] {
         fs::create_dir_all(made).unwrap();
     }
-    Worktree::open(&root, &git_dir, &common_dir, false).unwrap()
+    Worktree::open(&root, &git_dir, &common_dir).unwrap()
 }
 
 /// A repository with a main worktree at `main` and one commit in it.

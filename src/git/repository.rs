@@ -25,52 +25,26 @@ pub const SHARE: &str = "worktreePorts.share";
 pub struct Repository {
     /// The `.git` directory that all worktrees share.
     pub common_dir: PathBuf,
-    /// Where its main worktree is.
-    pub main: Main,
+    /// Where its main worktree is; `None` if it is bare.
+    pub main: Option<Place>,
     object_format: ObjectFormat,
 }
 
-/// Where a repository's main worktree is.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Main {
-    /// A bare repository has none.
-    None,
-    /// Its root.
-    At(PathBuf),
-    /// There is one, but its linked worktrees cannot tell where, as in a clone that was made with
-    /// `--separate-git-dir`.
-    Unknown,
+/// The main worktree at `root`, as a repository's config or place has it. It counts only if it leads
+/// back: a repository that a branch has may name any directory.
+fn main_at(root: PathBuf, common_dir: &Path) -> Place {
+    let root = dunce::canonicalize(&root).unwrap_or(root);
+    match Dir::open(&root) {
+        Ok(dir) if !leads_to(&dir, common_dir).unwrap_or(false) => Place::Unknown,
+        _ => Place::At(root),
+    }
 }
 
-impl Main {
-    /// The main worktree at `root`, as a repository's config or place has it. It counts only if it
-    /// leads back: a repository that a branch has may name any directory.
-    fn at(root: PathBuf, common_dir: &Path) -> Main {
-        let root = dunce::canonicalize(&root).unwrap_or(root);
-        match Dir::open(&root) {
-            Ok(dir) if !leads_to(&dir, common_dir).unwrap_or(false) => Main::Unknown,
-            _ => Main::At(root),
-        }
-    }
-
-    /// That of a repository that says it is bare. If a main worktree has a record there, it says so by
-    /// accident: `git init` with a `GIT_DIR` in `worktrees/` sets `core.bare`.
-    fn of_bare(common_dir: &Path) -> Main {
-        let record = common_dir.join(MAIN_RECORD);
-        if record.symlink_metadata().is_ok() {
-            Main::Unknown
-        } else {
-            Main::None
-        }
-    }
-
-    /// The root, where it is known.
-    pub fn root(&self) -> Option<&Path> {
-        match self {
-            Main::At(root) => Some(root),
-            Main::None | Main::Unknown => None,
-        }
-    }
+/// The main worktree of a repository that says it is bare. If one has a record there, it says so by
+/// accident: `git init` with a `GIT_DIR` in `worktrees/` sets `core.bare`.
+fn main_of_bare(common_dir: &Path) -> Option<Place> {
+    let record = common_dir.join(MAIN_RECORD);
+    record.symlink_metadata().is_ok().then_some(Place::Unknown)
 }
 
 impl Repository {
@@ -130,13 +104,13 @@ impl Repository {
         let config = git2::Config::open(&path)
             .and_then(|mut config| config.snapshot())
             .map_err(|error| Error::at("read", &path, error.message()))?;
-        let main = match config.get_path("core.worktree") {
-            _ if config.get_bool("core.bare").unwrap_or(false) => Main::of_bare(common_dir),
-            Ok(worktree) => Main::at(common_dir.join(worktree), common_dir),
-            Err(_) => match common_dir.parent() {
-                Some(root) if common_dir.ends_with(".git") => Main::at(root.to_owned(), common_dir),
-                _ => Main::Unknown,
-            },
+        let main = match (config.get_path("core.worktree"), common_dir.parent()) {
+            _ if config.get_bool("core.bare").unwrap_or(false) => main_of_bare(common_dir),
+            (Ok(root), _) => Some(main_at(common_dir.join(root), common_dir)),
+            (Err(_), Some(root)) if common_dir.ends_with(".git") => {
+                Some(main_at(root.to_owned(), common_dir))
+            }
+            _ => Some(Place::Unknown),
         };
         Ok(Repository {
             common_dir: common_dir.to_owned(),
@@ -163,11 +137,6 @@ impl Repository {
         Ok(has_index && config::is_true(&self.common_dir, "core.bare")?)
     }
 
-    /// Whether it has a main worktree, to which slot 0 belongs.
-    pub fn has_main(&self) -> bool {
-        self.main != Main::None
-    }
-
     /// The main worktree, if its root is known and there.
     pub fn main_worktree(&self) -> Result<Option<Worktree>> {
         self.main_entry().map_or(Ok(None), |main| main.open())
@@ -177,12 +146,7 @@ impl Repository {
         Some(Entry {
             git_dir: self.common_dir.clone(),
             common_dir: self.common_dir.clone(),
-            place: match &self.main {
-                Main::None => return None,
-                Main::At(root) => Place::At(root.clone()),
-                Main::Unknown => Place::Unknown,
-            },
-            is_main: true,
+            place: self.main.clone()?,
         })
     }
 
@@ -195,7 +159,6 @@ impl Repository {
                 place: entries::locate(&git_dir)?,
                 git_dir,
                 common_dir: self.common_dir.clone(),
-                is_main: false,
             });
         }
         Ok(worktrees)
@@ -254,7 +217,7 @@ pub fn find(directory: &Path) -> Result<Found> {
     let worktree = worktree_around(&directory, &git, &common_dir)?;
     // Its linked worktrees may not be able to tell where it is.
     if let Some(main) = worktree.as_ref().filter(|worktree| worktree.is_main()) {
-        repository.main = Main::At(main.path().to_owned());
+        repository.main = Some(Place::At(main.path().to_owned()));
     }
     Ok(Found {
         repository,
@@ -299,14 +262,14 @@ fn worktree_around(
     let nearest = ancestors.find(|ancestor| ancestor.join(".git").symlink_metadata().is_ok());
     match root {
         Some(root) if git.is_worktree() && nearest == Some(root) => {
-            Worktree::open(root, &git_dir, common_dir, false).map(Some)
+            Worktree::open(root, &git_dir, common_dir).map(Some)
         }
         _ if git.is_worktree() => Err(misplaced(
             nearest.unwrap_or(directory),
             &git_dir,
             &Place::At(workdir.components().collect()),
         )),
-        Some(root) => Worktree::open(root, common_dir, common_dir, true).map(Some),
+        Some(root) => Worktree::open(root, common_dir, common_dir).map(Some),
         None => Err(misplaced(
             directory,
             &git_dir,
@@ -360,20 +323,18 @@ fn superproject_above(root: &Path, above: &Path) -> Result<Option<PathBuf>> {
     Ok(is_submodule.then_some(workdir))
 }
 
-fn main_of(repository: &git2::Repository, common_dir: &Path) -> Main {
+fn main_of(repository: &git2::Repository, common_dir: &Path) -> Option<Place> {
     if repository.is_bare() {
-        return Main::of_bare(common_dir);
+        return main_of_bare(common_dir);
     }
-    let is_configured = || {
-        let config = repository.config().ok()?;
-        config.get_entry("core.worktree").ok().map(drop)
-    };
-    match repository.workdir() {
-        Some(workdir) if common_dir.ends_with(".git") || is_configured().is_some() => {
-            Main::at(workdir.to_owned(), common_dir)
+    let config = repository.config();
+    let is_configured = config.is_ok_and(|config| config.get_entry("core.worktree").is_ok());
+    Some(match repository.workdir() {
+        Some(root) if common_dir.ends_with(".git") || is_configured => {
+            main_at(root.to_owned(), common_dir)
         }
-        _ => Main::Unknown,
-    }
+        _ => Place::Unknown,
+    })
 }
 
 /// Whether `owner` is the user who runs this process.

@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, Result, error, quoted, shell_word};
-use crate::files::dir::{Dir, Identity, Kind, identity_at, is_same_directory};
+use crate::files::dir::{Dir, Identity, Kind, PlainFile, identity_at, is_same_directory};
 use crate::git::entries::{self, Place};
 
 /// A worktree as git registers it, wherever its directory is.
@@ -15,21 +15,21 @@ pub struct Entry {
     pub git_dir: PathBuf,
     pub common_dir: PathBuf,
     pub place: Place,
-    pub is_main: bool,
 }
 
 impl Entry {
+    pub fn is_main(&self) -> bool {
+        self.git_dir == self.common_dir
+    }
+
     /// The worktree id; `None` for the main worktree.
     pub fn id(&self) -> Option<Cow<'_, str>> {
-        (!self.is_main).then(|| entries::id_of(&self.git_dir))
+        (!self.is_main()).then(|| entries::id_of(&self.git_dir))
     }
 
     /// The root that git has registered, whether something is there or not.
     pub fn root(&self) -> Option<&Path> {
-        match &self.place {
-            Place::At(root) => Some(root),
-            Place::Unknown | Place::Unreadable(_) => None,
-        }
+        self.place.root()
     }
 
     /// The name by which a person knows it.
@@ -40,12 +40,12 @@ impl Entry {
 
     /// Its position in a list for people: the main worktree first, the others by their ids.
     pub fn rank(&self) -> (bool, Option<&OsStr>) {
-        (!self.is_main, self.git_dir.file_name())
+        (!self.is_main(), self.git_dir.file_name())
     }
 
     /// Whether this is the entry of `worktree`.
     pub fn is_of(&self, worktree: &Worktree) -> bool {
-        self.is_main == worktree.is_main()
+        self.is_main() == worktree.is_main()
             && self.git_dir.file_name() == worktree.git_dir.path().file_name()
     }
 
@@ -58,7 +58,7 @@ impl Entry {
         let Some(root) = self.root() else {
             return Ok(None);
         };
-        match Worktree::open(root, &self.git_dir, &self.common_dir, self.is_main) {
+        match Worktree::open(root, &self.git_dir, &self.common_dir) {
             Err(error) if error.kind() == ErrorKind::Absent => Ok(None),
             worktree => worktree.map(Some),
         }
@@ -81,10 +81,10 @@ pub struct Worktree {
 
 impl Worktree {
     /// Opens the worktree with that root and directories.
-    pub fn open(root: &Path, git_dir: &Path, common_dir: &Path, is_main: bool) -> Result<Worktree> {
+    pub fn open(root: &Path, git_dir: &Path, common_dir: &Path) -> Result<Worktree> {
         let open = |path: &Path| Dir::open(path).map_err(Error::could_not("open", path));
         Ok(Worktree {
-            id: (!is_main).then(|| entries::id_of(git_dir).into_owned()),
+            id: (git_dir != common_dir).then(|| entries::id_of(git_dir).into_owned()),
             root: open(root)?,
             git_dir: open(git_dir)?,
             common_dir: common_dir.to_owned(),
@@ -170,7 +170,7 @@ impl Worktree {
         const LIMIT: usize = 8 * 1024;
         let head = self.git_dir.read("HEAD", LIMIT);
         let head = head.map_err(Error::could_not("read", &self.git_dir.path_of("HEAD")))?;
-        Ok(matches!(head, crate::files::dir::PlainFile::Read(bytes) if !bytes.starts_with(b"ref:")))
+        Ok(matches!(head, PlainFile::Read(bytes) if !bytes.starts_with(b"ref:")))
     }
 }
 
@@ -226,14 +226,7 @@ pub fn misplaced(directory: &Path, git_dir: &Path, registered: &Place) -> Error 
             quoted(directory)
         )
         .remedy("run `worktree-ports-hook -C <path>` with the path that it has now"),
-        Place::Unreadable(error) => {
-            let path = git_dir.join("gitdir");
-            Error::at(
-                "find out where the worktree is registered from",
-                &path,
-                error,
-            )
-        }
+        Place::Unreadable(error) => error.clone(),
     };
     error.of_kind(ErrorKind::Misplaced)
 }

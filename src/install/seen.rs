@@ -10,7 +10,7 @@ use crate::files::dir::{Dir, PlainFile, is_same_directory};
 use crate::git::access;
 use crate::git::command;
 use crate::git::config::{self, Scope, is_false};
-use crate::git::entries::path_from;
+use crate::git::entries::{Place, path_from};
 use crate::git::repository::{Found, Repository};
 use crate::git::worktree::Worktree;
 use crate::install::HOOK;
@@ -99,7 +99,10 @@ impl HookPlace {
         let is_link = (own.symlink_metadata()).is_ok_and(|metadata| !metadata.is_dir());
         let hook = look_at(&hooks_dir.join(HOOK))?;
         // A relative `core.hooksPath` is one of each worktree.
-        let in_main = hooks_dir.strip_prefix(at).ok().zip(repository.main.root());
+        let in_main = hooks_dir
+            .strip_prefix(at)
+            .ok()
+            .zip(repository.main.as_ref().and_then(Place::root));
         let in_main = in_main.map(|(relative, main)| main.join(relative));
         let mut place = HookPlace {
             at: at.to_owned(),

@@ -18,12 +18,11 @@ pub fn open(holder: &Holder, common_dir: &Path) -> Result<Option<Worktree>, Erro
     let git = format!("git -C {}", shell_word(common_dir));
     let entry = &holder.entry;
     if let Place::Unreadable(error) = &entry.place {
-        let path = entry.git_dir.join("gitdir");
-        return Err(unreadable(Error::at("read", &path, error)));
+        return Err(unreadable(error.clone()));
     }
     let Some(root) = entry.root() else {
         // git is making, moving or removing it; only one that stays so holds ports.
-        if holder.ports == 0 || entry.is_main {
+        if holder.ports == 0 || entry.is_main() {
             return Ok(None);
         }
         let path = quoted(&entry.git_dir);

@@ -103,10 +103,9 @@ fn of_repository(
     let mut statuses = Vec::new();
     for entry in repository.worktrees()? {
         if let Place::Unreadable(error) = &entry.place {
-            let path = entry.git_dir.join("gitdir");
-            session.narrator.warn(Error::at("read", &path, error));
+            session.narrator.warn(error);
         }
-        let is_known = entry.root().is_some() || entry.is_main;
+        let is_known = entry.root().is_some() || entry.is_main();
         let status = look(entry, repository, probe, session)?;
         // An entry that says nothing and reserves nothing is being made, or is none.
         if is_known || status.reservation.is_some() {
@@ -116,7 +115,7 @@ fn of_repository(
     let slot = |status: &Status| match status.bundle() {
         Some(bundle) => u64::from(bundle.slot.0),
         // The main worktree has slot 0 by right.
-        None if status.entry.is_main => 0,
+        None if status.entry.is_main() => 0,
         None => u64::MAX,
     };
     statuses.sort_by(|one, other| {

@@ -1,7 +1,5 @@
 //! Reservations without files, for unit tests.
 
-use std::path::Path;
-
 use super::*;
 
 impl Reservations<'static> {
@@ -27,12 +25,16 @@ impl Reservations<'static> {
                 ..Claims::default()
             };
             let named = reservations.reserve(&claims, index, true);
+            let common_dir = PathBuf::from("/r/.git");
             reservations.holders.push(Holder {
                 entry: Entry {
-                    git_dir: Path::new("/r/.git/worktrees").join(id),
-                    common_dir: PathBuf::from("/r/.git"),
+                    git_dir: if *is_main {
+                        common_dir.clone()
+                    } else {
+                        common_dir.join("worktrees").join(id)
+                    },
+                    common_dir,
                     place: Place::Unknown,
-                    is_main: *is_main,
                 },
                 clone: None,
                 port_file: PlainFile::Missing,

@@ -201,7 +201,6 @@ fn what_a_worktree_has_itself_is_not_among_what_others_have() {
         &registered.root("a"),
         &registered.git_dir("a"),
         &registered.common_dir(),
-        false,
     )
     .unwrap();
     let without = registered.gather(Some(&own), &[]);

@@ -117,7 +117,6 @@ fn another_worktree_that_is_there_by_now_is_not_taken_for_it() {
         git_dir: one.git_dir.path().to_owned(),
         common_dir: fixture.common_dir(),
         place: Place::At(one.path().to_owned()),
-        is_main: false,
     };
     assert!(is_anothers(&entry, &one));
     fs::write(
@@ -168,7 +167,8 @@ fn what_is_wrong_with_a_misplaced_worktree_is_told_with_what_helps() {
     let fixture = Fixture::new();
     let worktree = fixture.add("a");
     let (git_dir, gone) = (worktree.git_dir.path(), fixture.directory().join("b"));
-    let denied = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+    let denied = std::io::ErrorKind::PermissionDenied.into();
+    let denied = Error::could_not("read", git_dir.join("gitdir"))(denied);
     // Where the worktree is registered, a part of the message, and of what to run.
     let table = [
         (
@@ -188,7 +188,7 @@ fn what_is_wrong_with_a_misplaced_worktree_is_told_with_what_helps() {
         ),
         (
             Place::Unreadable(denied),
-            "could not find out where the worktree is registered from `",
+            "could not read `",
             "gitdir`: permission denied",
         ),
     ];

@@ -185,7 +185,7 @@ fn with_worktrees(test: impl Fn(&Held, &Worktree, Option<&str>)) {
     let directory = tempfile::tempdir().unwrap();
     let linked = fixture::linked(directory.path(), "a");
     let common_dir = &linked.common_dir;
-    let main = Worktree::open(directory.path(), common_dir, common_dir, true).unwrap();
+    let main = Worktree::open(directory.path(), common_dir, common_dir).unwrap();
     let held = fixture::hold(common_dir);
     test(&held, &linked, Some("a"));
     test(&held, &main, None);
@@ -259,7 +259,6 @@ fn an_entry_that_is_gone_has_no_record_to_read_or_remove() {
         git_dir: directory.path().join("worktrees/a"),
         common_dir: directory.path().to_owned(),
         place: Place::Unknown,
-        is_main: false,
     };
     assert!(Recorded::of(&entry).unwrap().is_missing());
     let held = fixture::hold(directory.path());
