@@ -1,13 +1,13 @@
-//! Taking over the ports that another tool's port file names.
+//! `--adopt`: taking over the ports in another tool's port file.
 
 use crate::support::{Config, PORT_FILE, Sandbox, close, config, listen};
 
-/// Two services, with ports of the sandbox's own and a step of 2.
+/// Two services, with the sandbox's own ports and a step of 2.
 fn two_services(sandbox: &Sandbox) -> Config {
     config(&[("web", sandbox.port(0)), ("api", sandbox.port(1))]).step(2)
 }
 
-/// A sandbox whose worktrees `a`, `b` and `c` have files of another tool, with these contents.
+/// A sandbox whose worktrees `a`, `b` and `c` have another tool's files with these contents.
 fn with_old_files(files: &[(&str, &str)]) -> Sandbox {
     let sandbox = Sandbox::with_worktrees(&["a", "b", "c"]);
     sandbox.configure("repo", two_services(&sandbox));
@@ -44,7 +44,6 @@ fn a_teams_day() {
     ]);
     sandbox.wire("repo/.git");
     let servers = [0, 1, 2, 3, 6, 7].map(|slot| listen(sandbox.port(slot)));
-    // The hook leaves them alone, and the call by hand says what to run.
     sandbox.run_hook("a").exits(0).tells_nothing();
     sandbox.run("a", &[]).exits(1).tells(&["--adopt`"]);
 
@@ -74,7 +73,7 @@ fn one_worktree_is_adopted_alone() {
 fn ports_that_stand_at_no_slot_get_the_lowest_free_one() {
     let sandbox = with_old_files(&[
         ("a", r#"{"web": @20, "api": @31}"#),
-        // Its web stands at slot 1, which is still free: it comes first.
+        // `web` stands at slot 1, which is still free, so this worktree comes first.
         ("b", r#"{"web": @2, "api": @3}"#),
         // A missing service gets its slot's port.
         ("c", r#"{"ports": {"api": @7}}"#),
@@ -89,7 +88,7 @@ fn ports_that_stand_at_no_slot_get_the_lowest_free_one() {
 fn a_missing_service_whose_port_is_taken_gets_the_next() {
     let sandbox = with_old_files(&[("a", r#"{"web": @2}"#), ("b", r#"{"other": @3}"#)]);
     sandbox.run("a", &["--adopt"]).exits(0);
-    // The api port of slot 1 stands in the file of `b`, that of slot 0 is the main worktree's.
+    // The file of `b` names the api port of slot 1, and the main worktree has that of slot 0.
     assert_has(&sandbox, "a", 1, 2, 5);
 }
 
@@ -157,7 +156,6 @@ fn the_check_is_silent_after_an_adoption() {
     }
     let check = sandbox.run("repo", &["--check"]).exits(0);
     assert_eq!(check.stdout, "");
-    // And the ports stand.
     sandbox.run("a", &[]).exits(0).tells_nothing();
     assert_has(&sandbox, "a", 1, 20, 31);
 }

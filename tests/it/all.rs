@@ -6,7 +6,7 @@ use crate::support::{CONFIG, PORT_FILE, Sandbox};
 
 #[test]
 fn a_bare_repository_lists_and_fills_its_worktrees_and_no_main_one() {
-    // The second is what people clone bare and point a `.git` file at.
+    // Some people clone bare into `.bare` and point a `.git` file at it: the second case.
     for (bare, at) in [("bare.git", "bare.git"), ("project/.bare", "project")] {
         let sandbox = Sandbox::without_hook();
         sandbox.commit_config("repo");

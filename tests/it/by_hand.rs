@@ -1,4 +1,4 @@
-//! The calls by hand.
+//! Calls by hand.
 
 use std::fs::{self, OpenOptions};
 use std::process::Stdio;

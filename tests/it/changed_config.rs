@@ -1,4 +1,4 @@
-//! What becomes of a worktree's own ports where the config has changed.
+//! What happens to a worktree's own ports when the config changes.
 
 use crate::support::{PORT_FILE, Sandbox, close, config, listen};
 use crate::whose_file::sandbox_with_own_file;
@@ -16,7 +16,7 @@ fn a_service_that_the_config_has_gained_joins_in_the_same_slot() {
         serde_json::json!({"api": port(67), "cloud": port(7), "db": port(127)})
     );
     assert_eq!(file["slot"], 7);
-    // In the order of the config, which serde_json's map does not keep.
+    // serde_json's map does not keep the order of the config, so the text is compared.
     let text = sandbox.port_file("a");
     let places = ["api", "cloud", "db"].map(|name| text.find(&format!(r#""{name}""#)));
     assert!(places.is_sorted(), "{text}");
@@ -24,8 +24,8 @@ fn a_service_that_the_config_has_gained_joins_in_the_same_slot() {
 
 #[test]
 fn a_service_that_cannot_join_is_told_of_and_the_others_stay() {
-    // The port that `api` would get at slot 7 is another worktree's; or one that browsers refuse;
-    // or past the last; or the port that stands there fits no slot of the config.
+    // The port of `api` in slot 7 belongs to another worktree, is blocked by browsers, or is above
+    // the limit; or the worktree's own port fits no slot of the config.
     for case in 0..4 {
         let (sandbox, _) = sandbox_with_own_file();
         let (cloud, api) = [
@@ -64,7 +64,7 @@ fn a_service_on_whose_port_something_listens_joins_with_a_warning() {
         .run("a", &[])
         .exits(0)
         .tells(&["warning: something listens on the port of the new service api"]);
-    // It may be its own server, which the config has just come to name.
+    // The listener may be the worktree's own server, which the config did not name until now.
     assert_eq!(sandbox.port_json("a")["ports"]["api"], base + 3);
     sandbox.run("a", &[]).exits(0).tells_nothing();
     close(listener);
@@ -90,7 +90,7 @@ fn a_service_that_the_config_has_lost_is_dropped() {
     );
     sandbox.run("a", &[]).exits(0).tells_nothing();
     assert_eq!(sandbox.ports("a"), [sandbox.port(7)]);
-    // Dropped is released.
+    // A dropped service's port is free again.
     sandbox.add("b");
     sandbox.configure("b", config(&[("web", sandbox.port(99))]).step(1));
     sandbox.run("b", &[]).exits(0);

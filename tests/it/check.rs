@@ -1,4 +1,4 @@
-//! `--check`: every problem is named with the command that mends it.
+//! `--check`: every problem is reported with a command that fixes it.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -13,7 +13,7 @@ use crate::support::{
 fn content() -> Sandbox {
     let sandbox = Sandbox::without_hook();
     sandbox.configure("repo", base_config(&sandbox));
-    // By the real git's version, a hook file or a hook in the config.
+    // The real git's version decides whether the hook is a file or in the config.
     sandbox.run("repo", &["--install"]).exits(0);
     sandbox.add("a");
     sandbox.add("b");
@@ -22,12 +22,13 @@ fn content() -> Sandbox {
     sandbox
 }
 
-/// A config that leaves ports below its own for what a test adds to it.
+/// A config whose base port is above the sandbox's first ports, which tests use for services of
+/// their own.
 fn base_config(sandbox: &Sandbox) -> Config {
     config(&[("cloud", sandbox.port(10))]).step(1)
 }
 
-/// Services that take each other's slots, close below the ephemeral ports. No other test has them.
+/// Services that take each other's slots, just below the ephemeral ports. No other test uses them.
 const FEW_SLOTS: [(&str, u16); 2] = [("cloud", 32_690), ("near", 32_700)];
 
 #[track_caller]
@@ -37,19 +38,19 @@ fn assert_content(sandbox: &Sandbox) {
     assert_eq!(run.stderr, "worktree-ports: no problems found\n");
 }
 
-/// Runs a command as a user would who copied it: with a shell, and the program on the PATH.
+/// Runs a command as a user who copied it would: in a shell, with the program on the PATH.
 #[track_caller]
 pub fn run_as_printed(sandbox: &Sandbox, at: &str, command: &str) -> Run {
     let mut shell = sandbox.command("sh", at);
     let directory = Path::new(PROGRAM).parent().unwrap().display();
-    // Behind the sandbox's own git, where it has one.
+    // After the sandbox's own git, if it has one.
     let script = format!("PATH=$PATH:'{directory}'; {command}");
     shell.args(["-c", &script]);
     Sandbox::finish(shell)
 }
 
-/// The command of a remedy: what stands in backticks behind `run`, the last one if there are several
-/// cases.
+/// The command in a remedy: what stands in backticks after `run`, or after the last `run` if the
+/// remedy distinguishes several cases.
 #[track_caller]
 pub fn command_of(remedy: &str) -> &str {
     let command = remedy
@@ -88,17 +89,17 @@ fn port_file_in(sandbox: &Sandbox, worktree: &str) -> String {
     format!("`{}`", sandbox.path(worktree).join(PORT_FILE).display())
 }
 
-/// The file of `b` in `a`, as `a`'s own.
+/// Puts the file of `b` into `a` as `a`'s own.
 fn name_the_ports_of_b_in_a(sandbox: &Sandbox) {
     let file = sandbox
         .port_file("b")
         .replace(r#""worktree": "b""#, r#""worktree": "a""#);
     sandbox.write(format!("a/{PORT_FILE}"), file);
-    // Its record follows.
+    // This updates the record too.
     sandbox.run("a", &[]).exits(0);
 }
 
-/// A new service in the config, which all but `a` have a port for.
+/// Adds a service to the config, and a port for it everywhere but in `a`.
 fn gain_a_service(sandbox: &Sandbox, base: u16) {
     let config = config(&[("cloud", sandbox.port(10)), ("new", base)]);
     sandbox.configure("repo", config.step(1));
@@ -106,10 +107,10 @@ fn gain_a_service(sandbox: &Sandbox, base: u16) {
     sandbox.run("b", &["--reallocate"]).exits(0);
 }
 
-/// What mends the problems that `--check` has told of.
+/// How to fix the problems that `--check` has printed.
 type Mend = fn(&Sandbox, &Run);
 
-/// Runs all that is printed, in its order.
+/// Runs all printed commands in order.
 fn as_printed(sandbox: &Sandbox, check: &Run) {
     for (_, remedy) in problems_in(&check.stdout) {
         for command in commands_in(remedy) {
@@ -118,20 +119,20 @@ fn as_printed(sandbox: &Sandbox, check: &Run) {
     }
 }
 
-/// Runs the first command of each problem: the others say what to do instead.
+/// Runs the first command of each problem; the others are alternatives.
 fn by_the_first_command(sandbox: &Sandbox, check: &Run) {
     for (_, remedy) in problems_in(&check.stdout) {
         run_as_printed(sandbox, "repo", command_of(remedy)).exits(0);
     }
 }
 
-/// Runs the last command: the others are for other cases, which the text tells apart.
+/// Runs the last command; the text says that the others are for other cases.
 fn by_the_last_command(sandbox: &Sandbox, check: &Run) {
     let command = commands_in(&check.stdout).pop().unwrap();
     run_as_printed(sandbox, "repo", command).exits(0);
 }
 
-/// The commands in a remedy: what stands there in backticks and begins with one.
+/// The commands in a remedy: the texts in backticks that start with the name of a program.
 fn commands_in(remedy: &str) -> Vec<&str> {
     let programs = [
         "worktree-ports-hook ",
@@ -149,7 +150,8 @@ fn commands_in(remedy: &str) -> Vec<&str> {
         .collect()
 }
 
-/// What makes a problem, what is said of it, and what mends it. `{A}` is the port file in `a`.
+/// How to cause a problem, what `--check` says about it, and how to fix it. `{A}` is the port file
+/// in `a`.
 type Situation = (&'static str, fn(&Sandbox), &'static [&'static str], Mend);
 
 const RECORD: &str = "repo/.git/worktrees/a/worktree-ports.json";
@@ -432,7 +434,7 @@ const SITUATIONS: &[Situation] = &[
         &["a/.env`: it is a symbolic link", "copy the file"],
         |sandbox, check| {
             as_printed(sandbox, check);
-            // The copy has the block of the main worktree.
+            // The copy has the main worktree's block.
             sandbox.run("a", &[]).exits(0);
         },
     ),
@@ -546,7 +548,7 @@ const SITUATIONS: &[Situation] = &[
         "the hook is gone",
         |sandbox| {
             let hook = sandbox.path("repo/.git/hooks/post-checkout");
-            // A git that wires up by its config has no such file.
+            // There is no such file if the hook is in git's config.
             let _ = fs::remove_file(hook);
             let section = ["config", "--remove-section", "hook.worktree-ports"];
             sandbox.try_git("repo", &section);
@@ -556,7 +558,7 @@ const SITUATIONS: &[Situation] = &[
     ),
 ];
 
-/// A config with an env file, written in every worktree.
+/// A config with an env file, which is then written in every worktree.
 fn write_env_files(sandbox: &Sandbox) {
     configure_env_file(sandbox);
     assert_content(sandbox);
@@ -586,7 +588,7 @@ fn each_problem_is_named_and_what_is_printed_mends_it_and_leaves_none() {
                 "{case}: no {named:?} in\n{check}"
             );
         }
-        // What is wrong with one worktree is told of that one.
+        // A problem in one worktree is reported for that worktree only.
         if *case != "no hook, and what went with it" {
             assert_eq!(problems_in(&check.stdout).len(), 1, "{case}: {check}");
         }
@@ -646,7 +648,7 @@ fn a_copied_worktree_is_told_so_and_no_call_in_it_changes_anything() {
             sandbox.path("a").display()
         );
         assert!(told.contains(&is_copy), "{call:?}: {run}");
-        // It would take the entry away from the original.
+        // `git worktree repair` would take the entry from the original.
         assert!(!told.contains("repair"), "{call:?}: {run}");
     }
     let after = ["repo", "a", "copy"].map(|at| sandbox.content_of(at));
@@ -691,7 +693,7 @@ fn of_those_that_name_one_port_the_main_worktree_and_the_first_stay() {
         sandbox.port_file("a").replace(r#""a""#, "null"),
     );
     let run = sandbox.run("a", &["--check"]).exits(1);
-    // One of each that is to move, and the record of the main worktree.
+    // One for each worktree that must move, and the main worktree's missing record.
     assert_eq!(problems_in(&run.stdout).len(), 4, "{run}");
     for (_, remedy) in problems_in(&run.stdout) {
         run_as_printed(&sandbox, "home", command_of(remedy)).exits(0);
@@ -711,7 +713,7 @@ fn every_problem_is_named_at_once_also_in_a_path_that_a_shell_would_split() {
     sandbox.write(format!("a/{PORT_FILE}"), "[]");
     sandbox.run("repo", &["--uninstall"]).exits(0);
     let run = sandbox.run("repo", &["--check"]).exits(1);
-    // The hook, those two files, and the records of the others.
+    // The hook, the two files, and the two other missing records.
     assert_eq!(problems_in(&run.stdout).len(), 5, "{run}");
     for (_, remedy) in problems_in(&run.stdout) {
         run_as_printed(&sandbox, "home", command_of(remedy)).exits(0);

@@ -2,7 +2,7 @@
 
 use crate::support::{Config, PORT_FILE, Sandbox, can_bind, close, config, listen};
 
-/// A sandbox with the worktree `a`, which asks.
+/// A sandbox with the worktree `a`, which allocates.
 fn sandbox() -> Sandbox {
     Sandbox::with_worktrees(&["a"])
 }
@@ -11,13 +11,13 @@ fn one_service(base: u16, step: u16) -> Config {
     config(&[("web", base)]).step(step)
 }
 
-/// Two services on ports next to each other.
+/// Two services with consecutive base ports.
 fn two_services(web: u16, step: u16) -> Config {
     config(&[("web", web), ("api", web + 1)]).step(step)
 }
 
-/// Lets `a` choose where this port is the only one left, of the machine and not of the sandbox:
-/// whether something listens there is not the test's to say.
+/// Allocates for `a` where this port is the only one left. The port is the machine's, not the
+/// sandbox's, so something may be listening on it.
 #[track_caller]
 fn assert_chooses_if_free(sandbox: &Sandbox, port: u16) {
     let run = sandbox.run("a", &["--reallocate"]);
@@ -36,18 +36,18 @@ fn a_slot_with_a_port_that_browsers_block_is_skipped_whole() {
         6669, 6679, 6697, 10080,
     ];
     let mut table: Vec<(u16, u16)> = blocked.into_iter().map(|port| (port - 200, 200)).collect();
-    // From one blocked port to the next.
+    // From one blocked port to the next one.
     table.extend([(5059, 1), (6664, 1), (1718, 1)]);
     for (base, step) in table {
         let sandbox = sandbox();
         sandbox.configure("repo", one_service(base, step));
         sandbox.run("a", &[]).exits(0).tells_nothing();
-        // Of these ports others may have some.
+        // Other programs may be using some of these ports.
         let mut ports = (1..).map(|slot| base + slot * step);
         let expected = ports.find(|port| !blocked.contains(port) && can_bind(*port));
         assert_eq!(sandbox.ports("a"), [expected.unwrap()], "{base} + {step}");
     }
-    // Whole: the other service of that slot is free.
+    // The other service's port in that slot is free.
     let sandbox = sandbox();
     let services = [("api", 5950), ("web", sandbox.port(0))];
     sandbox.configure("repo", config(&services).step(50));
@@ -79,10 +79,11 @@ fn no_port_above_32767_is_allocated_unless_the_base_port_is_itself_above() {
             .tells(&["no free slot: 2 tried, 2 reserved, 0 in use"]);
     }
 
-    // Of two services each has its own ceiling.
+    // Each service has its own limit.
     let low = sandbox.port(0);
     let step = (32_767 - low) / 3;
-    // `low` has three more slots. On ports that are not the sandbox's, somebody may listen.
+    // `low` has three more slots. Something may listen on the ports of `high`, which are not the
+    // sandbox's.
     let is_free = |high: &u16| (1..4).all(|slot| can_bind(high + slot * step));
     let high = (33_000..65_535 - 3 * step).step_by(100).find(is_free);
     let high = high.unwrap();
@@ -109,7 +110,7 @@ fn no_port_above_32767_is_allocated_unless_the_base_port_is_itself_above() {
 fn where_none_is_left_the_error_counts_the_slots_and_names_the_remedy() {
     let sandbox = sandbox();
     let base = sandbox.port(10);
-    // `edge` is usable in the slots 0 to 2 alone.
+    // `edge` has only the slots 0 to 2.
     let services = [("web", base), ("edge", 32_765)];
     sandbox.configure("repo", config(&services).step(1));
     let told = |reserved, busy| {
@@ -128,7 +129,7 @@ fn where_none_is_left_the_error_counts_the_slots_and_names_the_remedy() {
     listeners.into_iter().for_each(close);
     sandbox.add("b");
     sandbox.write(format!("b/{PORT_FILE}"), format!("[{}, 32767]", base + 1));
-    // It names too few ports to be named itself.
+    // The error does not name a file that names so few ports.
     sandbox.run("a", &[]).exits(1).tells(&[&told(3, 0)]);
 }
 
@@ -137,7 +138,7 @@ fn a_file_that_names_more_than_100_ports_is_named_where_none_is_left() {
     let sandbox = sandbox();
     sandbox.configure("repo", one_service(30_000, 10_000));
     sandbox.add("b");
-    // 30000 is the one slot that there is, and the main worktree's.
+    // 30000 is the only slot, and it belongs to the main worktree.
     for (count, is_named) in [(100, false), (101, true)] {
         let ports: Vec<u16> = (9000..9000 + count).collect();
         sandbox.write(format!("b/{PORT_FILE}"), format!("{ports:?}"));
@@ -171,7 +172,7 @@ fn the_main_worktree_takes_another_slot_if_its_port_is_reserved() {
     sandbox.write(format!("a/{PORT_FILE}"), format!(r#"{{"app": {api}}}"#));
     let listener = listen(web + 10);
     sandbox.run("repo", &[]).exits(0).tells_nothing();
-    // What is not slot 0 is probed.
+    // A slot other than 0 is probed.
     assert_eq!(sandbox.ports("repo"), [api + 20, web + 20]);
     close(listener);
 }
@@ -187,7 +188,7 @@ fn slot_0_is_the_main_worktrees_by_its_config_and_by_the_own_one() {
     sandbox.add("b");
     sandbox.configure("b", one_service(port(0), 5));
     sandbox.run("b", &[]).exits(0).tells_nothing();
-    // Neither slot 0 by its own config, 0, nor slot 0 by the main worktree's, 10.
+    // Neither its own slot 0, at 0, nor the main worktree's, at 10.
     assert_eq!(sandbox.ports("b"), [port(15)]);
 }
 
@@ -237,7 +238,7 @@ fn a_slot_one_of_whose_ports_is_reserved_or_busy_is_passed_over() {
     assert_eq!(sandbox.ports("a"), [api + 30, web + 30]);
     close(listener);
     sandbox.remove_port_file("b");
-    // Both are free now, and a bundle of one's own does not move.
+    // Both are free now, but the worktree keeps its bundle.
     sandbox.run("a", &[]).exits(0);
     assert_eq!(sandbox.ports("a"), [api + 30, web + 30]);
     sandbox.run("a", &["--reallocate"]).exits(0);

@@ -1,4 +1,4 @@
-//! Many at once: no port twice, no call lost, nothing left behind.
+//! Many calls at once: no port is given twice, no call is lost, and nothing is left behind.
 
 use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
@@ -15,7 +15,7 @@ fn sixty_four_calls_at_once_never_share_a_port_and_none_is_lost() {
     for name in &names {
         sandbox.add(name);
     }
-    // The first round starts from nothing, the second one from bundles that are to be chosen anew.
+    // The first round starts without bundles; the second one reallocates.
     for round in 0..2 {
         let calls = names.iter().enumerate().map(|(i, name)| {
             let anew = i % 2 == round;
@@ -63,7 +63,8 @@ fn sixty_four_adds_beside_moves_and_prunes_share_no_port() {
     let moving: Vec<String> = (0..4).map(|i| format!("m{i}")).collect();
     for name in &moving {
         sandbox.add(name);
-        // git takes the entry of a worktree on its way for a stale one, and prunes it, if not locked.
+        // While git moves an unlocked worktree, `git worktree prune` takes its entry for a stale
+        // one.
         sandbox.git("repo", &["worktree", "lock", &format!("../{name}")]);
     }
     let before: Vec<String> = moving.iter().map(|name| sandbox.port_file(name)).collect();
@@ -100,7 +101,7 @@ fn sixty_four_adds_beside_moves_and_prunes_share_no_port() {
 
         let mut made = Vec::new();
         for (name, run) in names.iter().zip(runs) {
-            // git itself fails for some of many at once.
+            // git itself fails for some when many run at once.
             if run.code() == Some(0) {
                 run.tells(&["worktree-ports: cloud "]);
                 made.push(name.clone());
@@ -120,7 +121,7 @@ fn sixty_four_adds_beside_moves_and_prunes_share_no_port() {
     for name in &all {
         sandbox.assert_no_leftovers(name);
     }
-    // The adds that failed hold nothing: the lowest ports that nobody has are the next ones.
+    // The adds that failed hold nothing, so the next worktree gets the lowest free port.
     let held: BTreeSet<u16> = (made.iter().chain(&moved))
         .flat_map(|name| sandbox.ports(name))
         .collect();
@@ -136,7 +137,7 @@ fn sixty_four_adds_beside_moves_and_prunes_share_no_port() {
 fn an_empty_gitdir_reserves_by_the_record_and_stops_nobody() {
     let sandbox = Sandbox::new();
     sandbox.add("a");
-    // As `git worktree move` leaves it for a moment.
+    // `git worktree move` leaves it like this for a moment.
     sandbox.write("repo/.git/worktrees/a/gitdir", "");
     sandbox.add("b");
     assert_eq!(sandbox.ports("b"), [sandbox.port(2)]);
@@ -162,15 +163,15 @@ fn end(child: Child) -> Run {
     Run::from(child.wait_with_output().unwrap())
 }
 
-/// A call that others kept waiting for a second says so; nothing else is to be told.
+/// A call that waited for a second says so; nothing else may be printed.
 #[track_caller]
 fn assert_tells_of_waiting_alone(run: &Run) {
     let waits = |line: &str| line.contains("waiting for the lock");
     assert!(run.stderr.lines().all(waits), "{run}");
 }
 
-/// Takes the repository's lock that many times and looks at the port files under it, as the
-/// program does: at no time do two of them name one port.
+/// Takes the repository's lock as often as that and checks, as the program would, that no two port
+/// files name the same port.
 fn watch(sandbox: &Sandbox, names: &[String], times: usize) {
     let path = sandbox.path(LOCK);
     for _ in 0..times {

@@ -1,10 +1,10 @@
-//! The config: which one counts, and what is wrong with one that is not valid.
+//! The config: which one applies, and what is reported about an invalid one.
 
 use std::fs;
 
 use crate::support::{CONFIG, Sandbox, can_bind, config};
 
-/// A wrong config, and what its error must say.
+/// An invalid config, and what its error must say.
 const WRONG: &[(&str, &[&str])] = &[
     ("", &["the file is empty"]),
     ("{ // x\n}", &["comments are not JSON", "line 1 column 3"]),
@@ -265,7 +265,7 @@ fn the_config_is_the_worktrees_else_the_main_worktrees_else_the_default() {
     let sandbox = Sandbox::new();
     fs::remove_file(sandbox.path("repo").join(CONFIG)).unwrap();
     sandbox.add("by-default");
-    // Somebody may listen on the ports of the default config.
+    // Something may listen on the ports of the default config.
     let port = (8100..).step_by(100).find(|port| can_bind(*port)).unwrap();
     assert_eq!(sandbox.ports("by-default"), [port]);
     assert_eq!(
@@ -273,20 +273,20 @@ fn the_config_is_the_worktrees_else_the_main_worktrees_else_the_default() {
         format!("http://127.0.0.1:{port}")
     );
 
-    // Uncommitted, so that a fresh worktree has none of its own.
+    // Not committed, so a fresh worktree has none of its own.
     sandbox.configure("repo", sandbox.config(&["web"]));
     sandbox.add("by-main");
-    // Slot 1 may be the other's, whose config has other ports.
+    // The other worktree, whose config has other ports, may have slot 1.
     let slot = if port == 8100 { 2 } else { 1 };
     assert_eq!(sandbox.ports("by-main"), [sandbox.port(slot)]);
-    // A config has no URLs unless it says so.
+    // There are no URLs unless the config has some.
     assert!(!sandbox.port_file("by-main").contains("_url"));
 
     let own = config(&[("web", sandbox.port(50))]).step(1);
     sandbox.configure("by-main", own);
     sandbox.run("by-main", &["--reallocate"]).exits(0);
     assert_eq!(sandbox.ports("by-main"), [sandbox.port(50 + slot)]);
-    // Nor is that of the directory from which git is called.
+    // The config of the directory in which git was called does not apply.
     sandbox.git("by-main", &["worktree", "add", "../third"]);
     let slots = ["by-default", "by-main"].map(|name| sandbox.port_json(name)["slot"].clone());
     let free = (1..100).find(|slot: &u16| !slots.contains(&(*slot).into()));
@@ -302,7 +302,7 @@ fn a_broken_main_config_is_an_error_there_and_a_warning_elsewhere() {
         .exits(1)
         .tells(&["error: the config"]);
 
-    // Who has none of its own would take that one.
+    // A worktree without a config would use the main worktree's.
     sandbox.add("a");
     sandbox.run("a", &[]).exits(1).tells(&["error: the config"]);
 

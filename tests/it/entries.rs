@@ -1,4 +1,4 @@
-//! The entries under `<common dir>/worktrees/`, in whatever state they are met.
+//! The entries under `<common dir>/worktrees/`, in every state.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -10,14 +10,14 @@ use std::process::Stdio;
 
 use crate::support::{Nobody, PORT_FILE, Sandbox, set_mode};
 
-/// A sandbox with the worktree `a`, which asks, and `b`, which has slot 1.
+/// A sandbox with the worktree `a`, which allocates, and `b`, which has slot 1.
 fn sandbox() -> Sandbox {
     let sandbox = Sandbox::with_worktrees(&["a", "b"]);
     sandbox.run("b", &[]).exits(0);
     sandbox
 }
 
-/// Asserts that `a` gets the port, by hand and by the hook, and that nothing is told but that.
+/// Asserts that `a` gets the port, by hand and by the hook, and that nothing else is printed.
 #[track_caller]
 fn assert_gets(sandbox: &Sandbox, port: u16, case: &str) {
     let run = sandbox.run("a", &["--reallocate"]).exits(0);
@@ -29,7 +29,7 @@ fn assert_gets(sandbox: &Sandbox, port: u16, case: &str) {
     assert_eq!(run.stderr.lines().count(), 1, "{case}\n{run}");
 }
 
-/// Chooses for `a`, beside an entry of which only the ports are unknown.
+/// Allocates for `a` beside an entry whose ports alone are unknown.
 #[track_caller]
 fn assert_warns(sandbox: &Sandbox, case: &str) {
     let run = sandbox.run("a", &["--reallocate"]).exits(0);
@@ -65,7 +65,7 @@ fn an_entry_that_names_no_worktree_is_passed_over() {
         &long,
     ];
     fs::create_dir(&entry).unwrap();
-    // What is not the `.git` of a worktree does not lead to a port file either.
+    // A path that is not a worktree's `.git` does not lead to a port file.
     sandbox.write(
         format!("elsewhere/{PORT_FILE}"),
         sandbox.with_ports(r#"{"app": @2}"#),
@@ -140,7 +140,7 @@ fn a_worktree_that_is_gone_keeps_its_ports_and_the_line_says_so() {
         assert_eq!(sandbox.run_hook("a").exits(0).stderr, told, "{lock:?}");
         assert_eq!(sandbox.ports("a"), [sandbox.port(2)], "{lock:?}");
     }
-    // Back in its place it is as before, and nothing more is said.
+    // When it is back in its place, it is like any other, and nothing more is said.
     fs::rename(sandbox.path("unmounted"), sandbox.path("b")).unwrap();
     assert_gets(&sandbox, sandbox.port(2), "there again");
     fs::remove_dir_all(sandbox.path("b")).unwrap();
@@ -162,7 +162,7 @@ fn the_worktrees_that_are_gone_are_counted_where_their_slots_are_lower() {
     for name in ["b", "c", "d"] {
         fs::rename(sandbox.path(name), sandbox.path(format!("{name}-gone"))).unwrap();
     }
-    // Slot 1 is free for it: those of the others are higher.
+    // Slot 1 is free, and the worktrees that are gone have higher slots.
     sandbox.run("a", &["--release"]).exits(0);
     sandbox.run("a", &[]).exits(0).tells_nothing();
     sandbox.add("e");
@@ -181,13 +181,12 @@ fn two_entries_of_one_worktree_count_once_and_ones_own_never() {
     for name in ["b", "a", "repo"] {
         let content = format!("{}/.git\n", sandbox.path(name).display());
         fs::write(entry.join("gitdir"), content).unwrap();
-        // The file is another's, and counts beside the record that this entry lacks; the main
-        // worktree has none. Where it is the asking one's own, it is met as another's too.
+        // Released first, because the port file of `a` would also count as that of `x`.
         sandbox.run("a", &["--release"]).exits(0);
         assert_gets(&sandbox, sandbox.port(2), name);
     }
 
-    // Its entry may lead to it by another way.
+    // The worktree's own entry may reach it by a different path.
     symlink(".", sandbox.path("way")).unwrap();
     let content = format!("{}/.git\n", sandbox.path("way/a").display());
     sandbox.write("repo/.git/worktrees/a/gitdir", content);
@@ -212,7 +211,7 @@ fn a_warning_is_told_once_however_many_entries_lead_to_it() {
 #[test]
 fn the_port_file_of_an_entrys_root_counts_whatever_else_is_there() {
     let sandbox = sandbox();
-    // The root has no `.git` any more: who works there may still have its servers up.
+    // The root has lost its `.git`, but its servers may still be running.
     fs::remove_file(sandbox.path("b/.git")).unwrap();
     assert_gets(&sandbox, sandbox.port(2), "no .git");
 }
@@ -240,7 +239,7 @@ fn an_unreadable_entry_reserves_by_its_record_or_is_a_warning() {
 
 #[test]
 fn a_worktree_that_is_being_made_or_removed_stops_nobody() {
-    // Many at once, so that siblings are met in every state.
+    // Many at once, so that other worktrees are seen in every state.
     let sandbox = Sandbox::new();
     sandbox.add("stays");
     let mut children = Vec::new();
@@ -307,7 +306,8 @@ fn the_listing_agrees_with_gits_own() {
         .map(|root| Path::new(OsStr::from_bytes(root)))
         .collect();
     assert_eq!(roots.len(), 1 + names.len());
-    // Each that git lists reserves one slot; whoever comes last must have met them all.
+    // Each worktree that git lists reserves one slot, so the last one gets the first slot after
+    // them only if it has read all of them.
     for (slot, root) in (0..).zip(&roots).skip(1) {
         let port = sandbox.port(slot);
         fs::write(root.join(PORT_FILE), format!(r#"{{"app": {port}}}"#)).unwrap();
@@ -316,7 +316,7 @@ fn the_listing_agrees_with_gits_own() {
     sandbox.run("last", &[]).exits(0).tells_nothing();
     assert_eq!(sandbox.ports("last"), [sandbox.port(9)]);
 
-    // And what git no longer lists, is not met.
+    // A worktree that git no longer lists reserves nothing.
     sandbox.git("repo", &["worktree", "remove", "--force", "../deep/er"]);
     sandbox.run("last", &["--reallocate"]).exits(0);
     let gone = roots.iter().position(|root| root.ends_with("deep/er"));
@@ -327,7 +327,7 @@ fn the_listing_agrees_with_gits_own() {
 #[test]
 fn each_of_a_hundred_worktrees_is_met() {
     let sandbox = Sandbox::with_worktrees(&["a"]);
-    // As git makes them, but faster.
+    // The entries that git would make, made faster.
     for i in 1..=100 {
         let root = format!("many/w{i}");
         sandbox.write(

@@ -1,4 +1,4 @@
-//! The block in the files that a worktree's programs read: who writes it, when, and what is left alone.
+//! The block in env files: who writes it, when, and what is left alone.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
@@ -12,7 +12,7 @@ use crate::support::{
 
 const EXCLUDE: &str = "repo/.git/info/exclude";
 
-/// A config whose `.env` files, at these paths, have two variables.
+/// A config with env files at these paths, with two variables each.
 fn config(sandbox: &Sandbox, paths: &[&str]) -> Config {
     let variables = [
         ("COMPOSE_PROJECT_NAME", "shop-{slot}"),
@@ -24,7 +24,7 @@ fn config(sandbox: &Sandbox, paths: &[&str]) -> Config {
     })
 }
 
-/// The block that goes with [`config`].
+/// The block that [`config`] leads to.
 fn block_of(sandbox: &Sandbox, label: &str, slot: u16) -> String {
     block(
         label,
@@ -34,7 +34,7 @@ fn block_of(sandbox: &Sandbox, label: &str, slot: u16) -> String {
     )
 }
 
-/// The whole of a file that is made.
+/// The whole of a file that the program has made.
 fn made(sandbox: &Sandbox, label: &str, slot: u16) -> String {
     with_block(&block_of(sandbox, label, slot), "")
 }
@@ -49,7 +49,7 @@ fn exists(sandbox: &Sandbox, path: &str) -> bool {
     sandbox.path(path).symlink_metadata().is_ok()
 }
 
-/// The run, which must have told one warning, of that file and with these words.
+/// Asserts that the run printed exactly one warning, about that file and with these words.
 #[track_caller]
 fn warns_once(run: &Run, path: &str, words: &[&str]) {
     let is_warning = |line: &&str| line.starts_with("worktree-ports: warning: ");
@@ -82,7 +82,7 @@ fn the_block_comes_first_and_every_other_byte_stays() {
         ("A=1\\", "@\n\nA=1\\"),
         ("A=1\r\nB='x'\r\n", "@\n\nA=1\r\nB='x'\r\n"),
         ("\u{feff}A=ü\n\n\n", "\u{feff}@\n\nA=ü\n\n\n"),
-        // Wherever a block stood, and however many there were.
+        // Wherever blocks stood, and however many.
         ("A=1\n@\n\nB=2\n", "@\n\nA=1\nB=2\n"),
         ("@\n\nA=1\n@\n\nB=2\n@", "@\n\nA=1\nB=2\n"),
         (
@@ -228,7 +228,7 @@ fn where_a_block_is_as_it_should_be_nothing_is_written_and_no_lock_taken() {
     sandbox.run("a", &[]).exits(0);
     let stamps = || ["repo", "a"].map(|at| sandbox.stamps_of(at));
     let before = stamps();
-    // What would take the lock would wait for it.
+    // Anything that takes the lock would wait for it.
     let _lock = sandbox.hold_lock();
     for at in ["repo", "a"] {
         let calls: [&[&str]; 5] = [
@@ -336,7 +336,7 @@ fn calls_at_the_same_time_write_one_block() {
 fn git_status_stays_clean_and_git_worktree_remove_needs_no_force() {
     let sandbox = Sandbox::new();
     sandbox.write("repo/apps/api/x", "");
-    // Without a rule of the project's for any of them.
+    // The project itself ignores none of them.
     sandbox.git("repo", &["add", "apps"]);
     sandbox.git("repo", &["commit", "--quiet", "--message=apps"]);
     let paths = [".env", "apps/api/.env.local", "a+b@c.env"];
@@ -394,8 +394,8 @@ fn a_port_file_of_a_checked_out_branch_replaces_ours_and_stays() {
     assert_eq!(read(&sandbox, "a/.env"), made(&sandbox, "a", 1));
 }
 
-/// In a worktree `a` whose `x.env`, or what `path` is, `prepare` has made: each call writes the
-/// other file, warns once of this one, and changes nothing of it. The ports stand.
+/// In a worktree `a`, `prepare` has put something at `path`. Asserts that each call writes the
+/// other file, warns once about this one and leaves it unchanged. The ports stay.
 #[track_caller]
 fn assert_left_alone(path: &str, prepare: impl Fn(&Sandbox), words: &[&str]) {
     let sandbox = Sandbox::with_worktrees(&["a"]);
@@ -539,7 +539,7 @@ fn nothing_is_made_in_the_directory_of_a_submodule_that_is_not_there_yet() {
     for version in ["2", "4"] {
         let submodule = |sandbox: &Sandbox| {
             sandbox.git(".", &["clone", "--quiet", "repo", "library"]);
-            // Entries before it and behind it.
+            // Index entries before and after the submodule's.
             sandbox.write("a/libra", "");
             sandbox.write("a/library.txt", "");
             let add = [
@@ -675,7 +675,7 @@ fn check_finds_an_env_file_that_differs_and_the_next_call_mends_it() {
     }
 }
 
-/// Fails if a temporary file lies in the worktree `b`, or where its record is.
+/// Fails if there is a temporary file in the worktree `b` or beside its record.
 #[track_caller]
 fn assert_no_temporary_files(sandbox: &Sandbox) {
     let directories = ["b", "repo/.git/worktrees/b", "repo/.git/worktree-ports"];
@@ -687,8 +687,8 @@ fn assert_no_temporary_files(sandbox: &Sandbox) {
     assert!(temporary.is_empty(), "{temporary:?}");
 }
 
-/// What a record reserves, and the env files that it names. Which of them the program made is known
-/// only once the record has its name.
+/// What a record reserves, and the env files that it names. Whether the program made these files is
+/// recorded only once the record has its final name.
 fn reserved(record: Option<&String>) -> (serde_json::Value, Vec<String>) {
     let mut record: serde_json::Value = serde_json::from_str(record.unwrap()).unwrap();
     let files = record["env_files"].take();
@@ -696,7 +696,7 @@ fn reserved(record: Option<&String>) -> (serde_json::Value, Vec<String>) {
     (record, files)
 }
 
-/// Kills a call at each of its system calls in turn. `start` brings its start about.
+/// Kills a call at each of its system calls in turn; `start` sets up the state before it.
 #[track_caller]
 fn assert_old_or_new(sandbox: &Sandbox, arguments: &[&str], start: &dyn Fn()) {
     const FILES: [&str; 3] = [
@@ -802,8 +802,8 @@ fn a_release_killed_at_any_system_call_is_done_by_the_next_one() {
     assert!(!exists(&sandbox, "b/.env") && !sandbox.has_port_file("b"));
 }
 
-/// All worktrees have one list of what git ignores, and a checkout of a branch that tracks an ignored
-/// file overwrites it silently.
+/// All worktrees share one exclude file, and a checkout silently overwrites an ignored file that
+/// the branch tracks.
 #[test]
 fn an_env_file_that_is_made_hides_no_file_of_another_worktree() {
     let sandbox = Sandbox::new();
@@ -821,7 +821,7 @@ fn an_env_file_that_is_made_hides_no_file_of_another_worktree() {
         with_block(&block, "SECRET=only-copy\n")
     );
 
-    // One that git ignores is hidden already.
+    // A file that git ignores already is hidden anyway.
     sandbox.write("repo/.git/info/exclude", "/.env\n");
     let told = "(.worktree-ports.json, .env (from the main worktree))";
     sandbox.add("b").tells(&[told]);

@@ -1,4 +1,4 @@
-//! `--exec`: a command with the worktree's variables in its environment.
+//! `--exec`: runs a command with the worktree's variables in its environment.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use crate::support::{CONFIG, LOCK, PROGRAM, Run, Sandbox, block, with_block};
 
-/// A sandbox with a worktree `a`, which has no ports yet, and a variable of the project's own.
+/// A sandbox with a worktree `a` that has no ports yet, and a variable from `env`.
 fn sandbox() -> Sandbox {
     let sandbox = Sandbox::with_worktrees(&["a"]);
     let config = sandbox
@@ -22,7 +22,7 @@ fn exec(sandbox: &Sandbox, command: &[&str]) -> Run {
     sandbox.run("a", &[&["--exec"], command].concat())
 }
 
-/// Starts `--exec` of that command, with a pipe to write into it and one to read from it.
+/// Starts `--exec` with that command, and pipes for its stdin and stdout.
 fn spawn(sandbox: &Sandbox, command: &[&str]) -> Child {
     let mut program = sandbox.command(PROGRAM, "a");
     program.arg("--exec").args(command);
@@ -159,7 +159,7 @@ fn with_c_it_runs_in_that_directory() {
         (".", &["-C", "a/deep/er"]),
         ("repo", &["-C", "../a", "-C", "deep", "-C", "er"]),
         ("a/deep/er", &[]),
-        // The directory's name is not the option.
+        // Here `--exec` is the name of a directory.
         ("a/deep", &["-C", "--exec", "-C", "../er"]),
     ];
     fs::create_dir(sandbox.path("a/deep/--exec")).unwrap();
@@ -190,7 +190,8 @@ fn the_process_becomes_the_command() {
 #[test]
 fn signals_and_stdin_reach_the_command_and_the_lock_does_not() {
     let sandbox = sandbox();
-    // Not INT or HUP, which a shell's job in the background or `nohup` ignores, and so its children.
+    // Not INT or HUP: a background job or `nohup` may have set them to be ignored, and children
+    // inherit that.
     for (name, number) in [("TERM", 15), ("ALRM", 14), ("PIPE", 13)] {
         sandbox.run("a", &["--release"]).exits(0);
         let mut child = spawn(&sandbox, &["cat"]);

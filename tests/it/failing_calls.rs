@@ -1,5 +1,5 @@
-//! System calls that fail: one clear message, no port file or the old one, nothing left; the hook
-//! exits 0, a call by hand 1.
+//! System calls that fail: one clear message, no port file or the old one, and nothing left behind.
+//! The hook exits 0, a call by hand 1.
 
 use std::fs;
 
@@ -112,7 +112,7 @@ fn a_lock_directory_that_cannot_be_made_is_told_and_nothing_is_written() {
 fn an_answer_of_the_probe_means_what_the_kernel_means_by_it() {
     let sandbox = Sandbox::with_worktrees(&["a"]);
     let (first, second) = (vec![sandbox.port(1)], vec![sandbox.port(2)]);
-    // The first probe meets the error; the answers of the later ones are the kernel's own.
+    // Only the first probe gets the error; the later ones get the kernel's own answers.
     for (call, error, expected) in [
         ("bind", "EADDRINUSE", Some(&second)),
         ("bind", "EACCES", Some(&second)),
@@ -190,7 +190,7 @@ fn an_error_in_any_system_call_is_told_and_hands_out_no_port_twice() {
             if sandbox.has_port_file("b") {
                 let unknown = run.stderr.contains("ports are unknown");
                 assert!(unknown || sandbox.ports("b") != taken, "{}", context());
-                // Its record comes last: without one, the port file stands.
+                // The record is written last; if that fails, the port file stands.
                 let is_of_record = run.stderr.contains("could not write `")
                     && run.stderr.contains("worktrees/b/worktree-ports.json`");
                 assert!(
@@ -211,12 +211,11 @@ fn an_error_in_any_system_call_is_told_and_hands_out_no_port_twice() {
     sandbox.assert_no_leftovers("b");
 }
 
-/// The errors that are worth trying at that call; none where failing is no error of a file's or a
-/// socket's.
+/// The errors worth trying at that call; none if a failure there is not about a file or a socket.
 fn errors_for(call: &Call) -> &'static [&'static str] {
     match call.name.as_str() {
         "exit_group" | "mmap" | "munmap" | "mprotect" | "brk" | "sigaltstack" | "close" => &[],
-        // What libgit2 asks before it opens a file.
+        // libgit2 makes these calls before it opens a file.
         "readlink" | "access" | "faccessat2" | "newfstatat" | "fcntl" => &["EIO"],
         _ => &["EIO", "EACCES", "EMFILE", "ENOSPC"],
     }

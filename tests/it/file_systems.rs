@@ -1,5 +1,5 @@
-//! Full, read-only and immutable file systems: one clear message, no port file or
-//! the old one, nothing left; the hook exits 0, a call by hand 1.
+//! Full, read-only and immutable file systems: one clear message, no port file or the old one, and
+//! nothing left behind. The hook exits 0, a call by hand 1.
 
 use std::fs;
 use std::path::Path;
@@ -24,7 +24,7 @@ fn a_file_system_without_inodes_leaves_no_port_file_and_nothing_else() {
     on_a_tmpfs("nr_inodes=16", fill, "No space left");
 }
 
-/// Fills a file system that holds the worktree `w` and nothing else.
+/// Fills a file system that holds only the worktree `w`.
 fn on_a_tmpfs(options: &str, fill: &str, why: &str) {
     let sandbox = Sandbox::without_hook();
     fs::create_dir(sandbox.path("mount")).unwrap();
@@ -160,7 +160,7 @@ fn an_immutable_worktree_gets_no_ports_and_is_told_why() {
     assert!(!sandbox.has_port_file("a"));
 }
 
-/// A file that not even root can write, rename or remove, until this is dropped.
+/// A file that not even root can write, rename or remove until this is dropped.
 struct Immutable<'a>(&'a Path);
 
 impl Immutable<'_> {
@@ -182,8 +182,8 @@ fn chattr(change: &str, path: &Path) -> bool {
     status.is_ok_and(|status| status.success())
 }
 
-/// Runs a script in the sandbox, with `$program`, `$first_checkout` and `$top`, in mounts that nobody else sees. It
-/// must succeed.
+/// Runs a script in the sandbox in its own mount namespace, with `$program`, `$first_checkout` and
+/// `$top`. It must succeed.
 #[track_caller]
 pub fn in_private_mounts(sandbox: &Sandbox, script: &str) -> Run {
     let mut command = sandbox.command("unshare", ".");

@@ -1,4 +1,4 @@
-//! The main job: `git worktree add` leaves ports that no other worktree has.
+//! The main job: `git worktree add` gives ports that no other worktree has.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -203,7 +203,7 @@ fn thirty_two_parallel_adds_never_share_a_port() {
     let mut made = 0;
     let mut seen = BTreeSet::new();
     for (name, mut add) in adds {
-        // git itself fails for some of many at once; these have no worktree.
+        // git itself fails for some when many run at once; those have no worktree.
         if add.wait().unwrap().success() {
             made += 1;
             seen.extend(sandbox.ports(&name));
@@ -298,7 +298,7 @@ fn worktrees_with_different_configs_never_share_a_port() {
     let services = [("web", port(9)), ("api", port(11))];
     sandbox.configure("b", config(&services).step(1));
     sandbox.run("b", &[]).exits(0);
-    // `web` in slot 1 would have the port of the main worktree, and in slot 2 that of `a`.
+    // `web` would have the main worktree's port in slot 1, and the port of `a` in slot 2.
     assert_eq!(sandbox.ports("b"), [port(14), port(12)]);
 }
 

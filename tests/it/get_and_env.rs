@@ -1,10 +1,11 @@
-//! What scripts read: `--get`, `--env`, `--json` and `--all`; and configs that would put others there.
+//! What scripts read: `--get`, `--env`, `--json` and `--all`; and configs that try to change other
+//! things there.
 
 use std::fs;
 
 use crate::support::{CONFIG, PROGRAM, Sandbox, is_one_error};
 
-/// A sandbox with a worktree `a`, which has no ports yet.
+/// A sandbox with a worktree `a` that has no ports yet.
 fn sandbox() -> Sandbox {
     let sandbox = Sandbox::with_worktrees(&["a"]);
     let config = sandbox
@@ -15,7 +16,7 @@ fn sandbox() -> Sandbox {
     sandbox
 }
 
-/// Fails unless nothing was written for the worktree `a`.
+/// Fails if anything was written for the worktree `a`.
 #[track_caller]
 fn assert_nothing_is_allocated(sandbox: &Sandbox) {
     assert!(!sandbox.has_port_file("a"));
@@ -122,7 +123,7 @@ fn a_variable_of_env_replaces_the_standard_line_of_its_name_in_its_place() {
     assert_eq!(run.stdout, sandbox.with_ports(expected));
 }
 
-/// Members of a config, beside `services`, that a hostile branch could bring, and what is wrong.
+/// Members that a hostile branch could add to a config, and what is wrong with them.
 const HOSTILE: &[(&str, &str)] = &[
     (r#""env": { "PATH": "{web}" }"#, "PATH"),
     (r#""env": { "LD_PRELOAD": "x-{slot}" }"#, "LD_PRELOAD"),
@@ -233,7 +234,7 @@ fn a_broken_config_beside_ports_is_an_error_that_changes_nothing() {
     assert_eq!(sandbox.stamps_of("a"), before);
 }
 
-/// Every character that a value may have and that some reader could act on.
+/// Every character that a value may have and that a reader could act on.
 const PUNCTUATED: &str = "http://u:%7E@a-c.localhost:{web}/x=1&./evil&y=1+2:3@_";
 
 #[test]
@@ -255,7 +256,7 @@ fn nothing_that_a_value_may_have_is_a_command_to_a_shell() {
         assert!(!sandbox.path("a/ran").exists(), "{read}");
         assert_eq!(run.stdout, url.repeat(2), "{read}");
     }
-    // Quotes are for shells alone.
+    // Only the lines for shells have quotes.
     let run = sandbox.run("a", &["--exec", "printenv", "WEB_URL", "API_URL"]);
     assert_eq!(run.exits(0).stdout, url.repeat(2));
 }

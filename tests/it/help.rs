@@ -1,4 +1,4 @@
-//! What the program says about itself: `--help`, completions and the manual page.
+//! What the program prints about itself: `--help`, completions and the manual page.
 
 use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
@@ -11,7 +11,7 @@ fn printed(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The long options that stand at the start of a line of `-h`.
+/// The long options at the start of a line of `-h`.
 fn options() -> BTreeSet<String> {
     let help = printed(&["-h"]);
     let lines = help.lines().map(str::trim_start);
@@ -82,7 +82,7 @@ fn completions_for_each_shell_and_the_manual_page_have_every_option() {
     }
 }
 
-/// Runs `script` in a shell that completes for this program, and returns what it prints.
+/// Runs `script` in a shell that completes for this program, and returns its output.
 fn in_shell(shell: &str, script: &str) -> String {
     let completions = printed(&["--completions", shell]);
     let mut command = Command::new(tool(shell));
@@ -164,7 +164,7 @@ fn a_word_without_a_dash_is_wrong_usage_that_names_the_option() {
     }
 }
 
-/// What a shell completes behind these words, in a directory with a port file.
+/// What a shell completes after these words, in a directory with a port file.
 fn completed(shell: &str, words: &[&str]) -> String {
     let sandbox = Sandbox::without_hook();
     sandbox.run("repo", &[]).exits(0);

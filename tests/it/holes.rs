@@ -1,4 +1,4 @@
-//! Holes that attacks on an earlier version found, each with the smallest case that led through it.
+//! Holes found by attacking an earlier version, each with the smallest case that went through it.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -26,12 +26,12 @@ fn another_clones_worktree_at_a_registered_path_frees_nothing() {
         sandbox.git("repo", &["worktree", "add", "--quiet", &path]);
     }
     fs::rename(sandbox.path("repo"), sandbox.path("old")).unwrap();
-    // A fresh clone of it, with a worktree of the same id at the path that the old entry of `b` names.
+    // A fresh clone, with a worktree of the same id at the path that the old entry of `b` names.
     sandbox.git(".", &["clone", "--quiet", "old", "repo"]);
     sandbox.wire("repo/.git");
     sandbox.git("repo", &["worktree", "add", "--quiet", ".wt/b"]);
     assert_eq!(slot_of(&sandbox, "repo/.wt/b"), 1);
-    // The record of the old `b` names slot 2, and that of the old `a` slot 1.
+    // The old record of `a` has slot 1, and that of `b` slot 2.
     sandbox.git("old", &["worktree", "add", "--quiet", ".wt/c"]);
     assert_eq!(slot_of(&sandbox, "old/.wt/c"), 3);
     sandbox.git("old", &["worktree", "repair", ".wt/a", ".wt/b"]);
@@ -45,7 +45,7 @@ fn a_repository_that_is_called_bare_keeps_its_main_worktrees_ports() {
     sandbox.commit_config("repo");
     sandbox.run("repo", &[]).exits(0);
     sandbox.add("a");
-    // What some tools run in a worktree.
+    // Some tools run this in a worktree.
     let mut init = sandbox.command("git", "a");
     init.args(["init", "--quiet"]);
     init.env("GIT_DIR", sandbox.path("repo/.git/worktrees/a"));
@@ -173,7 +173,7 @@ fn a_byte_order_mark_in_a_port_file_is_accepted() {
     assert_eq!(get.stdout, sandbox.with_ports("@5\n"));
     sandbox.configure("b", config(&[("web", sandbox.port(4))]).step(1));
     sandbox.run("b", &[]).exits(0);
-    // 5 is that of `a`, and 4 would be that of slot 0.
+    // 5 is the port of `a`, and 4 would be slot 0's.
     assert_eq!(sandbox.ports("b"), [sandbox.port(6)]);
 }
 
@@ -203,7 +203,7 @@ fn all_under_a_held_lock_has_one_time_limit() {
     let run = Sandbox::finish(command);
     drop(lock);
     assert_eq!(run.code(), Some(1), "{run}");
-    // Whoever waits says so; a second wait would say so again.
+    // A call that waits says so; a second wait would say it again.
     assert!(
         run.stderr.matches("waiting for the lock").count() <= 1,
         "{run}"
@@ -218,7 +218,7 @@ fn git_is_asked_regardless_of_case_if_core_ignorecase_is_set() {
         sandbox.git("a", &["config", "core.ignorecase", ignores_case]);
         sandbox.write("a/apps/web/.env.dev", "A=1\n");
         sandbox.git("a", &["add", "apps"]);
-        // As a case-insensitive file system shows it.
+        // What a case-insensitive file system would show.
         fs::create_dir_all(sandbox.path("a/Apps/web")).unwrap();
         let variables = [("WEB_PORT", "{cloud}")];
         let config = sandbox
@@ -308,7 +308,7 @@ fn a_shared_clones_fifo_stops_nobody() {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         let _ = fs::remove_file(&path);
         sandbox.shell("mkfifo \"$1\"", &[&path]).exits(0);
-        // It ends, whether with ports or without.
+        // It ends, with or without ports.
         let run = sandbox.run("a", &[]);
         assert_eq!(
             run.code() == Some(0),

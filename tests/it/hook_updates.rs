@@ -1,4 +1,4 @@
-//! What a checkout of a branch does in a worktree that has ports already.
+//! What a checkout of a branch does in a worktree that already has ports.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ fn small(sandbox: &Sandbox) -> Config {
     sandbox.config(&["web"]).env_file(".env", &variables)
 }
 
-/// That of the branch `large`: one service, one variable and one file more.
+/// The config of the branch `large`: one service, one variable and one file more.
 fn large(sandbox: &Sandbox) -> Config {
     sandbox
         .config(&["web", "api"])
@@ -18,8 +18,8 @@ fn large(sandbox: &Sandbox) -> Config {
         .env_file("api.env", &[("PORT", "{api}")])
 }
 
-/// A sandbox with a hook, the branches `main`, `large` and `bare`, which has no config, and the worktree
-/// `a`, which is on `main`'s commit.
+/// A sandbox with a hook, the branches `main`, `large` and `bare`, and the worktree `a` at `main`'s
+/// commit. `bare` has no config.
 fn sandbox() -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.write("repo/.gitignore", ".env\n*.env\n");
@@ -36,7 +36,7 @@ fn sandbox() -> Sandbox {
     sandbox
 }
 
-/// What git and the hook tell of a checkout.
+/// What git and the hook print at a checkout.
 #[track_caller]
 fn check_out(sandbox: &Sandbox, at: &str, arguments: &[&str]) -> String {
     let arguments = [&["checkout", "--quiet"], arguments].concat();
@@ -61,7 +61,7 @@ fn a_checkout_brings_everything_up_to_date_with_one_line() {
     let env = fs::read_to_string(sandbox.path("a/.env")).unwrap();
     assert!(env.contains(&format!("\nAPI_PORT={api}\n")), "{env}");
 
-    // Back on the other branch, what that one lacks goes again.
+    // Back on a branch like `main`, what only `large` has goes away again.
     let told = check_out(&sandbox, "a", &["-b", "two", "main"]);
     assert_eq!(
         told,
@@ -127,7 +127,7 @@ fn while_head_is_detached_nothing_is_taken_away() {
         content
     };
     assert_eq!(kept(&sandbox), before);
-    // As a bisect and a rebase do.
+    // A bisect and a rebase detach HEAD.
     check_out(&sandbox, "a", &["one"]);
     sandbox.git("a", &["bisect", "start", "one", "bare"]);
     assert!(has(&sandbox, "a/api.env"));
@@ -137,7 +137,7 @@ fn while_head_is_detached_nothing_is_taken_away() {
     assert!(!run.stderr.contains("removed"), "{run}");
     assert_eq!(sandbox.content_of("a"), before);
 
-    // What a commit has more is given even so.
+    // What the commit adds is written all the same.
     check_out(&sandbox, "a", &["-B", "two", "main"]);
     assert!(!has(&sandbox, "a/api.env"));
     let told = check_out(&sandbox, "a", &["--detach", "large"]);
@@ -148,7 +148,7 @@ fn while_head_is_detached_nothing_is_taken_away() {
 #[test]
 fn in_the_main_worktree_no_file_is_made() {
     let sandbox = sandbox();
-    // Without ports nothing is done at all.
+    // Without ports, nothing happens.
     assert_eq!(check_out(&sandbox, "repo", &["large"]), "");
     assert!(!sandbox.has_port_file("repo") && !has(&sandbox, "repo/.env"));
     check_out(&sandbox, "repo", &["main"]);
@@ -156,7 +156,7 @@ fn in_the_main_worktree_no_file_is_made() {
     let told = check_out(&sandbox, "repo", &["large"]);
     assert_eq!(told, "worktree-ports: updated .worktree-ports.json, .env\n");
     assert!(!has(&sandbox, "repo/api.env"));
-    // Nor said again at the next one.
+    // And it is not repeated at the next checkout.
     assert_eq!(check_out(&sandbox, "repo", &["-b", "other"]), "");
     sandbox.run("repo", &[]).exits(0);
     assert!(has(&sandbox, "repo/api.env"));

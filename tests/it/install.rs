@@ -1,4 +1,4 @@
-//! `--install` and `--uninstall`, whatever hooks a clone has, and what git sees of them.
+//! `--install` and `--uninstall` with whatever hooks a clone has, and what git sees of them.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -8,12 +8,12 @@ use crate::support::hooks::{
 };
 use crate::support::{LOCK, PROGRAM, Sandbox, set_mode};
 
-/// A state in which a clone may be met.
+/// A state in which a clone may be.
 struct State {
     name: &'static str,
-    /// Brings it about.
+    /// Sets it up.
     prepare: Prepare,
-    /// What `--install` exits with where git knows no config hooks.
+    /// What `--install` exits with if git does not support hooks in its config.
     code_by_file: i32,
     /// Whether the hook that was there runs.
     theirs_runs: bool,
@@ -170,7 +170,7 @@ const STATES: &[State] = &[
     },
 ];
 
-/// What must be as it was once the hook is uninstalled.
+/// What must be the same after the hook is uninstalled.
 fn restored(sandbox: &Sandbox) -> Vec<std::collections::BTreeMap<std::path::PathBuf, String>> {
     let mut content = sandbox.content_of("repo");
     content.retain(|path, _| {
@@ -180,7 +180,7 @@ fn restored(sandbox: &Sandbox) -> Vec<std::collections::BTreeMap<std::path::Path
     });
     let shared = sandbox.path("shared");
     let shared = shared.is_dir().then(|| sandbox.content_of(shared));
-    // git keeps the settings of a config, but adds a newline to a last line that has none.
+    // git keeps a config's settings, but ends an unterminated last line with a newline.
     let settings = sandbox.git("repo", &["config", "--local", "--list"]).stdout;
     let settings = [(sandbox.path("repo/.git/config"), settings)].into();
     [Some(content), shared, Some(settings)]
@@ -189,7 +189,7 @@ fn restored(sandbox: &Sandbox) -> Vec<std::collections::BTreeMap<std::path::Path
         .collect()
 }
 
-/// What the hook that was there has counted.
+/// How often the hook that was there has run.
 fn theirs_ran(sandbox: &Sandbox) -> usize {
     let ran = fs::read_to_string(sandbox.path("ran")).unwrap_or_default();
     ran.lines()
@@ -385,12 +385,12 @@ fn what_another_adds_to_our_own_file_stays() {
 #[test]
 fn whatever_git_edits_meanwhile_uninstall_takes_out_ours_alone() {
     let edits: &[&[&str]] = &[
-        // The section before ours, with the mark that git takes for a part of it.
+        // The section before ours, including our mark, which git takes for a part of it.
         &["--remove-section", "last"],
         &["last.more", "x"],
         &["--unset", "last.key"],
         &["--rename-section", "last", "other"],
-        // Ours, and what comes behind it.
+        // Our section, and what follows it.
         &["hook.worktree-ports.enabled", "false"],
         &["--remove-section", "hook.worktree-ports"],
         &["behind.key", "x"],
@@ -403,7 +403,7 @@ fn whatever_git_edits_meanwhile_uninstall_takes_out_ours_alone() {
             fs::write(&path, &config).unwrap();
             let edit = [&["config"], *edit].concat();
 
-            // What the edit comes to without us, as git reads it.
+            // What git reads after the same edit without us.
             let list = ["config", "--local", "--list"];
             sandbox.try_git("repo", &edit);
             let expected = sandbox.git("repo", &list).stdout;
@@ -461,7 +461,7 @@ fn a_second_install_says_that_it_is_installed_already() {
                 .starts_with("worktree-ports: already installed in `"),
             "{run}"
         );
-        // Whatever is missing is installed, and that is said.
+        // Whatever is missing is installed again, and the message says so.
         for missing in [COPY, if git == OLD { HOOK } else { COPY }] {
             fs::remove_file(sandbox.path(missing)).unwrap();
             let run = sandbox.run("repo", &["--install"]).exits(0);
@@ -531,7 +531,8 @@ fn in_a_submodule_install_and_all_do_not_send_you_back_and_forth() {
             .exists()
     );
 
-    // A worktree of the submodule has ports of its own, which the call that is told assigns.
+    // A linked worktree of the submodule has its own ports, and the command in the message assigns
+    // them.
     sandbox.commit_config("repo");
     sandbox.git(
         "super/sub",

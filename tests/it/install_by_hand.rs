@@ -1,4 +1,4 @@
-//! What `--install` prints if somebody else's hook is in the way, followed to the letter.
+//! What `--install` prints if another program's hook is in the way, followed to the letter.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use crate::support::hooks::{HOOK, OLD, Prepare, THEIRS, sandbox_with_git};
 use crate::support::{Run, Sandbox};
 
-/// The command in backticks in what `run` told that starts with `start`.
+/// The command in backticks that starts with `start`, from what `run` printed.
 #[track_caller]
 fn command_told(run: &Run, start: &str) -> String {
     let mut quoted = run.stderr.split('`').skip(1).step_by(2);
@@ -16,7 +16,7 @@ fn command_told(run: &Run, start: &str) -> String {
         .to_owned()
 }
 
-/// How often the user's own hook ran for a `git worktree add`.
+/// How often the user's own hook ran at a `git worktree add`.
 fn ran(sandbox: &Sandbox) -> usize {
     let ran = fs::read_to_string(sandbox.path("ran")).unwrap_or_default();
     ran.lines()
@@ -24,10 +24,10 @@ fn ran(sandbox: &Sandbox) -> usize {
         .count()
 }
 
-/// A worktree that is made has ports, and `--install` has nothing to add any more.
+/// Asserts that a new worktree gets ports, and that `--install` has nothing more to say.
 #[track_caller]
 fn assert_installed(sandbox: &Sandbox) {
-    // As is told for a hook in the working tree.
+    // The message for a hook in the working tree says to commit it.
     sandbox.git("repo", &["add", "."]);
     sandbox.git(
         "repo",
@@ -176,7 +176,7 @@ fn under_a_package_manager_what_is_in_the_way_is_told_and_exits_0() {
         Sandbox::finish(install)
     };
     let sandbox = sandbox_with_git(OLD);
-    // A Docker build: no repository, and often no git either.
+    // As in a Docker build: no repository, and often no git either.
     fs::create_dir(sandbox.path("app")).unwrap();
     npm(&sandbox, "app")
         .exits(0)

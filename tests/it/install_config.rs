@@ -1,5 +1,5 @@
-//! `--install` and `--uninstall` beside what others have in the clone, and the problems that
-//! `--check` finds with the hook.
+//! `--install` and `--uninstall` beside what other programs have in the clone, and the problems
+//! that `--check` finds with the hook.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,13 +14,13 @@ use crate::support::{LOCK, PROGRAM, Sandbox, set_mode};
 
 const CONFIG: &str = "repo/.git/config";
 
-/// Every setting of the clone's config, in order.
+/// Every setting in the clone's config, in order.
 fn settings(sandbox: &Sandbox) -> String {
     let list = ["config", "--local", "--list", "--null"];
     sandbox.git("repo", &list).stdout
 }
 
-/// The directories of hooks, with the mode and every byte of what is in them.
+/// The directories of hooks: modes and contents.
 fn hooks(sandbox: &Sandbox) -> BTreeMap<PathBuf, String> {
     let directories = ["repo/.git/hooks", "repo/hooks", "elsewhere"].map(|name| sandbox.path(name));
     let directories = directories.iter().filter(|directory| directory.is_dir());
@@ -29,12 +29,12 @@ fn hooks(sandbox: &Sandbox) -> BTreeMap<PathBuf, String> {
         .collect()
 }
 
-/// The problems of the hook that `--check` finds in `repo`.
+/// The problems with the hook that `--check` finds in `repo`.
 fn problems(sandbox: &Sandbox) -> String {
     sandbox.run("repo", &["--check"]).stdout
 }
 
-/// What a clone may have at the path of the hook.
+/// What may be at the path of a clone's hook.
 fn hook() -> impl Strategy<Value = Vec<u8>> {
     let shebang = prop_oneof![
         6 => "#!/bin/sh|#! /usr/bin/env -S bash -e",
@@ -63,7 +63,7 @@ fn hook() -> impl Strategy<Value = Vec<u8>> {
         })
 }
 
-/// What a clone's config may have besides.
+/// What else a clone's config may have.
 fn config() -> impl Strategy<Value = String> {
     let section = prop_oneof![
         "\\[hook \"worktree-ports\"\\]\n\tenabled = (true|false)\n",
@@ -155,7 +155,7 @@ fn what_others_write_into_the_config_meanwhile_is_kept() {
     writer.args(["-c", others, "sh", &KEYS.to_string()]);
     let mut writer = writer.spawn().unwrap();
     while writer.try_wait().unwrap().is_none() {
-        // Either may meet git's lock and say so.
+        // Either may run into git's lock on the config and say so.
         sandbox.run("repo", &["--install"]);
         sandbox.run("repo", &["--uninstall"]);
     }
@@ -190,7 +190,7 @@ fn installed_by_many_at_once_it_is_installed_once() {
 #[test]
 fn what_a_killed_install_leaves_is_told_and_mended() {
     let sandbox = sandbox_with_git(NEW);
-    // Between its two writes.
+    // As if it was killed between its two writes.
     sandbox.git("repo", &["config", "hook.worktree-ports.command", "true"]);
     sandbox.write(
         "repo/.git/worktree-ports/worktree-ports-hook.worktree-ports.tmp",
@@ -334,10 +334,10 @@ fn what_keeps_the_hook_from_running_is_told_by_install_too() {
     ]);
 }
 
-/// Brings a problem about in an installed clone.
+/// Causes a problem in an installed clone.
 type Break = fn(&Sandbox);
 
-/// From where `--check` is run, by which git, what breaks the hook, and what is told.
+/// Where `--check` runs, with which git, what breaks the hook, and what is reported.
 const BROKEN: &[(&str, &str, Break, &str)] = &[
     (
         "repo",

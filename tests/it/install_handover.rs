@@ -1,4 +1,4 @@
-//! An older hook that writes the port file too is named, by `--install` and by `--check`.
+//! `--install` and `--check` name an older hook that also writes the port file.
 
 use std::fs;
 

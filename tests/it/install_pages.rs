@@ -1,4 +1,4 @@
-//! The pages in `docs` about installing: their commands are run.
+//! The pages in `docs` about installing: the tests run their commands.
 
 use std::os::unix::fs::symlink;
 
@@ -8,7 +8,7 @@ use crate::support::{PROGRAM, Run, Sandbox};
 const HOOK_MANAGERS: &str = include_str!("../../docs/hook-managers.md");
 const SEVERAL_CLONES: &str = include_str!("../../docs/several-clones.md");
 
-/// Runs the commands of a page behind the mark `<!-- shell: NAME -->`.
+/// Runs the commands of a page after the mark `<!-- shell: NAME -->`.
 #[track_caller]
 fn run(sandbox: &Sandbox, at: &str, page: &str, name: &str) -> Run {
     let (_, rest) = page

@@ -1,11 +1,11 @@
-//! `--install` where something is in its way: an error that leaves what was there.
+//! `--install` with something in its way: an error, and everything stays as it was.
 
 use std::fs;
 
 use crate::support::hooks::{HOOK, NEW, OLD, Prepare, THEIRS, sandbox_with_git};
 use crate::support::{LOCK, Nobody, PROGRAM, Run, Sandbox, is_root, set_mode};
 
-/// Who owns the sandbox, but may not write what is `protected`.
+/// The sandbox's owner, who may not write to what is `protected`.
 fn nobody_beside<'a>(sandbox: &'a Sandbox, protected: &str) -> Nobody<'a> {
     let nobody = Nobody::owning(sandbox);
     if is_root() {
@@ -15,7 +15,7 @@ fn nobody_beside<'a>(sandbox: &'a Sandbox, protected: &str) -> Nobody<'a> {
     nobody
 }
 
-/// What is in `repo`, the lock aside: it is made once and stays.
+/// The content of `repo` without the lock, which is created once and stays.
 fn content_of_repo(sandbox: &Sandbox) -> std::collections::BTreeMap<std::path::PathBuf, String> {
     let mut content = sandbox.content_of("repo");
     content.remove(&sandbox.path(LOCK));
@@ -29,7 +29,7 @@ fn hooks_that_cannot_be_written_are_an_error_and_nothing_changes() {
         (OLD, |sandbox| {
             sandbox.write_script(HOOK, format!("#!/bin/sh\n{THEIRS}\n"));
         }),
-        // Of an older git: it cannot be taken away.
+        // The hook file of an older git cannot be removed.
         (NEW, |sandbox| {
             sandbox.pretend_git(OLD);
             sandbox.run("repo", &["--install"]).exits(0);
@@ -70,7 +70,7 @@ fn a_config_that_git_has_locked_is_an_error_that_leaves_what_was_there() {
     assert_eq!(content_of_repo(&sandbox), before);
 }
 
-/// Runs `script` where `$1` is the sandbox's `disk`, a file system of 64 MiB that ends with it.
+/// Runs `script`; `$1` is the sandbox's `disk`, a file system of 64 MiB that exists while it runs.
 fn on_small_disk(sandbox: &Sandbox, script: &str) -> Run {
     fs::create_dir(sandbox.path("disk")).unwrap();
     let script = format!(r#"set -e; mount -t tmpfs -o size=64m none "$1"; {script}"#);
@@ -83,7 +83,7 @@ fn on_small_disk(sandbox: &Sandbox, script: &str) -> Run {
 #[test]
 #[ignore = "needs root"]
 fn a_full_disk_is_an_error_that_leaves_what_was_there() {
-    // Full before the program is copied; full before the hook is written, or the config.
+    // The disk is full before the program is copied, or before the hook or the config is written.
     let program_first = r#""$2" --install; "$2" --uninstall
         cp "$2" .git/worktree-ports/worktree-ports-hook"#;
     for git in [OLD, NEW] {
@@ -138,7 +138,7 @@ fn on_a_file_system_that_runs_no_programs_nothing_is_installed() {
     for git in [OLD, NEW] {
         let sandbox = sandbox_with_git(git);
         fs::create_dir(sandbox.path("disk")).unwrap();
-        // Where the program is built may be closed to others, but not to root.
+        // Other users may not be able to read the directory of the build, but root can.
         let script = r#"set -e; mount -t tmpfs -o noexec none "$1"; cp -R repo "$1/repo"; cd "$1/repo"
             before=$(find .git | sort)
             "$2" --install && code=0 || code=$?
@@ -196,13 +196,13 @@ fn a_list_of_clones_that_cannot_be_written_leaves_nothing_half_done() {
         run.tells_one_error().tells(&["worktreePorts.repository`"]);
         assert_eq!(content_of_repo(&sandbox), before, "{git}");
 
-        // A config of the user's that is locked, and one that cannot be parsed.
+        // The user's config is locked, and then invalid.
         sandbox.write("home/.gitconfig.lock", "");
         sandbox.run("repo", &["--install", "--share"]).exits(1);
         assert_eq!(content_of_repo(&sandbox), before, "{git}");
         fs::remove_file(sandbox.path("home/.gitconfig.lock")).unwrap();
 
-        // The other way round: one on the list stays on it.
+        // The other way round: a clone on the list stays on it.
         sandbox.run("repo", &["--install", "--share"]).exits(0);
         let before = content_of_repo(&sandbox);
         sandbox.write("home/.gitconfig.lock", "");

@@ -7,8 +7,7 @@ use std::path::Path;
 use crate::support::hooks::{HOOK, OLD, sandbox_with_git};
 use crate::support::{PROGRAM, Page, Run, Sandbox};
 
-/// Puts a cargo in the place of the real one that notes its arguments and installs the program under
-/// test.
+/// Replaces cargo with a script that notes its arguments and installs the program under test.
 fn pretend_cargo(sandbox: &Sandbox) {
     sandbox.write_script(
         "bin/cargo",
@@ -21,7 +20,7 @@ fn pretend_cargo(sandbox: &Sandbox) {
     );
 }
 
-/// `install.sh` with that cargo.
+/// Runs `install.sh` with that cargo.
 fn install_sh(sandbox: &Sandbox, at: &str, arguments: &[&str]) -> Run {
     pretend_cargo(sandbox);
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("install.sh");
@@ -68,7 +67,7 @@ fn install_sh_says_what_is_wrong_before_it_builds() {
         .tells(&["usage"]);
     install_sh(&sandbox, ".", &["nowhere"]).exits(1);
     assert!(!sandbox.path("cargo-arguments").exists());
-    // What is in the way is told by its exit status.
+    // Its exit status says that another hook is in the way.
     sandbox.write_script(HOOK, "#!/usr/bin/awk -f\nBEGIN { exit }\n");
     install_sh(&sandbox, "repo", &[]).exits(3);
 }

@@ -1,4 +1,4 @@
-//! What `--install` has left in a clone, as time goes by.
+//! What happens to an installed hook over time.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -16,7 +16,7 @@ fn installed(git: &str) -> Sandbox {
     sandbox
 }
 
-/// `git worktree add`, and what the hook told.
+/// Runs `git worktree add`, and returns what the hook printed.
 fn add_by(sandbox: &Sandbox, git: &str, name: &str) -> Run {
     let run = sandbox.add(name);
     if git == NEW && !sandbox.has_port_file(name) {
@@ -53,7 +53,7 @@ fn git_goes_on_and_one_line_says_what_to_run_without_the_program() {
         (
             "of another architecture",
             |sandbox| {
-                // e_machine: one that nobody has.
+                // An unknown e_machine.
                 let other =
                     "printf '\\377\\376' | dd of=\"$1\" bs=1 seek=18 conv=notrunc 2>/dev/null";
                 sandbox.shell(other, &[&sandbox.path(COPY)]).exits(0);
@@ -140,7 +140,8 @@ fn a_newer_program_upgrades_in_place_also_while_the_old_one_runs() {
         let hooks = sandbox.stamps_of("repo/.git/hooks");
         let config = fs::read(sandbox.path("repo/.git/config")).unwrap();
 
-        // It waits in another clone: in this one `--install` would wait too.
+        // It waits for the lock of another clone, because `--install` would have to wait for this
+        // one's.
         sandbox.git(".", &["init", "--quiet", "other"]);
         sandbox.run("other", &[]).exits(0);
         let lock = File::options()

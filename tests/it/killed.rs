@@ -1,5 +1,5 @@
-//! Killed anywhere: port file and record are each absent, the old one or the new one, and whole;
-//! what either names stays reserved, and the next call by hand ends with both alike.
+//! The program is killed anywhere. Port file and record are each absent, old or new, and always
+//! whole. What either names stays reserved, and the next call by hand makes them equal.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,12 +12,12 @@ use crate::support::{FIRST_CHECKOUT, PORT_FILE, Sandbox};
 
 const EXCLUDE: &str = "repo/.git/info/exclude";
 
-/// The entry of `b`, the worktree in which the program is killed, and its record there.
+/// The entry of `b`, the worktree in which the program is killed, and its record.
 const ENTRY: &str = "repo/.git/worktrees/b";
 const RECORD: &str = "repo/.git/worktrees/b/worktree-ports.json";
 const RECORD_TEMPORARY: &str = "repo/.git/worktrees/b/worktree-ports.json.worktree-ports.tmp";
 
-/// The files of `b` that the program writes: the port file, the record, and what is left of either.
+/// The files of `b` that the program writes: the port file, the record, and their temporary files.
 const FILES: [&str; 4] = [
     "b/.worktree-ports.json",
     "b/.worktree-ports.json.worktree-ports.tmp",
@@ -25,7 +25,7 @@ const FILES: [&str; 4] = [
     RECORD_TEMPORARY,
 ];
 
-/// What lies at [`FILES`].
+/// The content of each of [`FILES`].
 type State = [Option<String>; 4];
 
 #[test]
@@ -39,7 +39,7 @@ fn an_allocation_killed_anywhere_leaves_no_port_file_or_a_whole_one() {
     kill.at_every_call(|call| {
         sandbox.write(EXCLUDE, &exclude);
         kill.at(call);
-        // The next checkout takes it up again, unless only the record's own name was missing.
+        // The next checkout finishes the work, unless only the record's final name was missing.
         sandbox.run_hook("b").exits(0);
         let [file, temporary, record, record_temporary] = state(&sandbox);
         assert_eq!((&file, temporary), (&new[0], None), "{call:?}");
@@ -76,7 +76,7 @@ fn an_allocation_that_adds_the_exclude_lines_is_killed_anywhere() {
 #[ignore = "needs strace"]
 fn a_reallocation_killed_anywhere_leaves_the_old_port_file_or_the_new() {
     let sandbox = sandbox();
-    // Slot 1 is another's when `b` chooses first, and free when it chooses anew.
+    // Another worktree has slot 1 when `b` chooses first, but not when `b` reallocates.
     sandbox.run_hook("a").exits(0);
     sandbox.run_hook("b").exits(0);
     sandbox.run("a", &["--release"]).exits(0);
@@ -88,7 +88,7 @@ fn a_reallocation_killed_anywhere_leaves_the_old_port_file_or_the_new() {
         let left = state(&sandbox)[0].clone();
         olds += usize::from(left == kill.before[0]);
         news += usize::from(left == kill.after[0]);
-        // What a kill left is not in the way of an answer.
+        // What the kill left behind does not prevent an answer.
         assert_eq!(Some(sandbox.run("b", &["--json"]).exits(0).stdout), left);
     });
     assert!(olds > 0 && news > 0);
@@ -130,7 +130,7 @@ fn a_release_killed_at_any_system_call_leaves_a_reservation_or_none() {
     });
 }
 
-/// A call in `b` that is killed again and again, from one state on.
+/// A call in `b` that is killed again and again from the same state.
 struct Kill<'a> {
     sandbox: &'a Sandbox,
     arguments: &'a [&'a str],
@@ -140,7 +140,7 @@ struct Kill<'a> {
 }
 
 impl Kill<'_> {
-    /// Lists the system calls of the call, which must change something.
+    /// Runs the call, which must change something, and lists its system calls.
     fn new<'a>(sandbox: &'a Sandbox, arguments: &'a [&'a str]) -> Kill<'a> {
         let before = state(sandbox);
         let calls = strace::calls_from_the_lock(sandbox, "b", arguments);
@@ -153,7 +153,7 @@ impl Kill<'_> {
         }
     }
 
-    /// Kills the call at each of its system calls, each time from the state before it.
+    /// Kills the call at each of its system calls, each time from the same state.
     fn at_every_call(&self, mut kill: impl FnMut(&Call)) {
         assert!(self.calls.len() > 40, "{}", self.calls.len());
         for call in &self.calls {
@@ -164,7 +164,7 @@ impl Kill<'_> {
         restore(self.sandbox, &self.after);
     }
 
-    /// Kills the call there, and looks at what is left.
+    /// Kills the call at that system call, and checks what is left.
     #[track_caller]
     fn at(&self, call: &Call) {
         let inject = call.inject("signal=KILL");
@@ -180,8 +180,8 @@ impl Kill<'_> {
         self.stays_reserved(call, &left);
     }
 
-    /// Another worktree that allocates at this moment gets nothing of what is left: with the
-    /// killed one in its place, and moved away by hand.
+    /// Another worktree that allocates now gets none of the ports that are left, whether `b` is in
+    /// its place or was moved away by hand.
     #[track_caller]
     fn stays_reserved(&self, call: &Call, left: &State) {
         let sandbox = self.sandbox;
@@ -192,7 +192,7 @@ impl Kill<'_> {
             sandbox.run("a", &["--release"]).exits(0);
             ports
         };
-        // A port file of its own stands alone, and the record beside it may be older or newer.
+        // A port file of the worktree's own counts alone, whether the record is older or newer.
         let of_file = ports(left[0].as_deref());
         let of_record = ports(left[2].as_deref());
         let is_own = left[0]
@@ -206,7 +206,7 @@ impl Kill<'_> {
         assert!(kept.is_disjoint(&others(sandbox)), "{call:?}: {left:?}");
 
         fs::rename(sandbox.path("b"), sandbox.path("moved")).unwrap();
-        // Only the files of ours count as the one that was killed knows them.
+        // Nobody can see the port file there. Its ports stay reserved if it was the worktree's own.
         let of_own_file = if is_own {
             ports(left[0].as_deref())
         } else {
@@ -218,7 +218,7 @@ impl Kill<'_> {
         assert!(kept.is_disjoint(&others), "moved, {call:?}: {left:?}");
     }
 
-    /// The next call by hand ends with port file and record alike, and nothing else.
+    /// The next call by hand makes port file and record equal and leaves nothing else.
     #[track_caller]
     fn ends_alike(&self, call: &Call) {
         self.sandbox.run("b", &[]).exits(0);
@@ -234,7 +234,8 @@ impl Kill<'_> {
     }
 }
 
-/// A repository with `a`, which asks, and `b`, which is killed; the lines stand in the exclude file.
+/// A repository with `a`, which allocates, and `b`, where the program is killed. The exclude file
+/// has its lines already.
 fn sandbox() -> Sandbox {
     let sandbox = Sandbox::with_worktrees(&["a", "b"]);
     sandbox.run("a", &[]).exits(0);
@@ -242,13 +243,13 @@ fn sandbox() -> Sandbox {
     sandbox
 }
 
-/// What lies at each of [`FILES`].
+/// The content of each of [`FILES`], now.
 fn state(sandbox: &Sandbox) -> State {
     assert!(sandbox.path(ENTRY).is_dir());
     FILES.map(|path| fs::read_to_string(sandbox.path(path)).ok())
 }
 
-/// Brings [`FILES`] back to that state.
+/// Restores [`FILES`] to that state.
 fn restore(sandbox: &Sandbox, state: &State) {
     for (path, content) in FILES.iter().zip(state) {
         if let Some(content) = content {
@@ -259,7 +260,7 @@ fn restore(sandbox: &Sandbox, state: &State) {
     }
 }
 
-/// The ports that a file of ours names; none where it is not there or torn.
+/// The ports in a file of our shape; none if it is missing or torn.
 fn ports(text: Option<&str>) -> BTreeSet<u64> {
     let file: Option<Value> = text.and_then(|text| serde_json::from_str(text).ok());
     let ports = file.and_then(|file| Some(file["ports"].as_object()?.clone()));

@@ -1,17 +1,17 @@
-//! `--list`: every worktree of a repository.
+//! `--list`: shows every worktree of a repository.
 
 use std::collections::BTreeMap;
 use std::fs;
 
 use crate::support::{Config, PORT_FILE, PROGRAM, Run, Sandbox, config, listen};
 
-/// The config of two services, whose bundles are next to each other.
+/// A config with two services on consecutive ports.
 fn two_services(sandbox: &Sandbox) -> Config {
     let base = sandbox.port(10);
     config(&[("web", base), ("db", base + 1)]).step(2)
 }
 
-/// The state of each worktree as `--list --json` says it, by its id.
+/// The state of each worktree by its id, as `--list --json` says it.
 fn states(sandbox: &Sandbox) -> BTreeMap<String, String> {
     let listed = sandbox.run("repo", &["--list", "--json"]).exits(0).json();
     let text = |value: &serde_json::Value| value.as_str().unwrap_or("main").to_owned();
@@ -39,7 +39,7 @@ fn list_shows_every_worktree_in_columns_that_align() {
     sandbox.git("repo", &["worktree", "add", "--no-checkout", "../d"]);
     let _listener = listen(base + 2);
 
-    // What the mark and the paths depend on is the directory.
+    // The mark and the paths depend on the current directory.
     let table = |main: &str, a: &str| {
         let [b0, b1, a0, a1, d0, d1, c0, c1] = [0, 1, 2, 3, 4, 5, 6, 7].map(|i| base + i);
         [
@@ -123,12 +123,12 @@ fn each_state_is_a_word() {
         word("duplicate", "ok"),
         word("foreign", "foreign"),
         word("missing", "none"),
-        // To ask git for each worktree is for `--check`.
+        // `--list` does not ask git about each worktree; `--check` does.
         word("tracked", "ok"),
     ]);
     assert_eq!(states(&sandbox), expected);
 
-    // By hand, so that two name one port.
+    // By hand, so that two files name the same port.
     sandbox.write(
         format!("missing/{PORT_FILE}"),
         sandbox
@@ -302,7 +302,7 @@ fn a_repository_with_reftables_shows_its_branches() {
     );
 }
 
-/// Runs `--list` on a terminal of so many columns.
+/// Runs `--list` on a terminal with that many columns.
 #[cfg(target_os = "linux")]
 fn list_on_terminal(sandbox: &Sandbox, columns: u16, variables: &[(&str, &str)]) -> Run {
     let mut command = sandbox.command("script", "repo");
@@ -320,7 +320,7 @@ fn list_on_terminal(sandbox: &Sandbox, columns: u16, variables: &[(&str, &str)])
     run
 }
 
-/// `text` without escape sequences: those that colour, and those that link.
+/// `text` without the escape sequences for colours and links.
 #[cfg(target_os = "linux")]
 fn plain(text: &str) -> String {
     let mut plain = String::new();
@@ -377,7 +377,7 @@ fn twelve_worktrees_with_three_services_fit_80_columns() {
     ] {
         assert!(text.contains(part), "no {part} in\n{text}");
     }
-    // Branch and path are where they differ from the id alone.
+    // Branch and path are shown only where they differ from the id.
     assert_eq!(text.matches("payments-3ds-flow-1").count(), 1, "{text}");
     let link = format!("\x1b]8;;http://localhost:{web}\x1b\\{web}\x1b]8;;\x1b\\");
     assert!(listed.contains(&link), "{listed:?}");
@@ -395,7 +395,7 @@ fn colour_is_for_a_terminal_alone_and_for_those_who_want_it() {
     assert!(!piped.contains('\x1b'));
     let coloured = list_on_terminal(&sandbox, 100, &[]).stdout;
     assert!(coloured.contains("\x1b[32mok\x1b[0m"), "{coloured}");
-    // An empty NO_COLOR is none: https://no-color.org
+    // An empty NO_COLOR does not count: https://no-color.org
     assert_eq!(
         list_on_terminal(&sandbox, 100, &[("NO_COLOR", "")]).stdout,
         coloured
@@ -448,7 +448,7 @@ fn a_terminal_too_narrow_for_the_table_gets_a_block_a_worktree() {
             "{columns} columns:\n{printed}"
         );
     }
-    // Nobody has set the size of a terminal that has no columns.
+    // A terminal has 0 columns if nobody has set its size.
     assert!(on(0).contains("../a"), "{}", on(0));
 }
 

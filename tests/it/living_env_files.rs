@@ -1,5 +1,5 @@
-//! An env file is a living file: seeded from main, copied by tools, edited by people, and given back
-//! byte for byte.
+//! An env file starts as a copy of main's, other tools copy it, people edit it, and `--release`
+//! restores every byte.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
@@ -25,7 +25,7 @@ fn block_of(sandbox: &Sandbox, name: &str, slot: u16) -> String {
     )
 }
 
-/// [`ENV`] with that block.
+/// [`ENV`] with that block and its own lines commented out.
 fn env_with(block: &str) -> String {
     with_block(
         block,
@@ -36,7 +36,7 @@ fn env_with(block: &str) -> String {
     )
 }
 
-/// A sandbox with a hook, whose `repo` has this config and ignores env files.
+/// A sandbox with a hook; `repo` has this config and ignores env files.
 fn sandbox() -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.write("repo/.gitignore", ".env\n*.env\n");
@@ -56,7 +56,7 @@ fn exists(sandbox: &Sandbox, path: &str) -> bool {
     sandbox.path(path).symlink_metadata().is_ok()
 }
 
-/// A checkout of another branch in `a`, at which git runs the hook.
+/// Checks out another branch in `a`, so that git runs the hook.
 fn check_out(sandbox: &Sandbox) -> Run {
     let branch = sandbox.git("a", &["branch", "--show-current"]).stdout;
     let other = if branch == "a\n" { "b" } else { "a" };
@@ -138,7 +138,7 @@ fn otherwise_it_starts_as_the_example_beside_it() {
             let expected =
                 format!("\n\nFROM={expected}\n# replaced by worktree-ports: WEB_PORT=1\n");
             assert!(text.ends_with(&expected), "{text}");
-            // What it was made from is not the user's: without our block nothing of theirs is left.
+            // The example's lines are not the user's, so nothing is left without the block.
             sandbox.configure("repo", sandbox.config(&["cloud"]));
             sandbox.run(at, &[]).exits(0);
             assert!(!exists(&sandbox, &format!("{at}/.env")), "{at}");
@@ -146,7 +146,7 @@ fn otherwise_it_starts_as_the_example_beside_it() {
     }
 }
 
-/// Brings about what cannot be taken.
+/// Puts something there that cannot be copied.
 type Make<'a> = &'a dyn Fn(&Sandbox);
 
 #[test]
@@ -254,7 +254,7 @@ fn every_byte_is_given_back() {
         assert!(read(&sandbox, "a/.env").contains(">>> worktree-ports"));
         sandbox.run("a", &["--release"]).exits(0);
         assert_eq!(read(&sandbox, "a/.env"), text);
-        // And a variable that is no longer ours alone.
+        // The same holds when a variable is taken out of the config.
         sandbox.run("a", &[]).exits(0);
         let fewer = sandbox
             .config(&["cloud"])
@@ -327,7 +327,7 @@ fn an_access_control_list_is_kept() {
     sandbox.write("a/.env", ENV);
     let path = sandbox.path("a/.env");
     set_mode(&path, 0o600);
-    // Entries for a user and the mask, as `setfacl -m u:65534:r` makes them.
+    // Entries for a user and the mask, as `setfacl -m u:65534:r` would make them.
     let acl = |tag: u16, rights: u16, id: u32| {
         [
             &tag.to_le_bytes()[..],
@@ -402,7 +402,7 @@ fn a_file_that_stays_open_for_writing_is_left_alone_with_a_warning() {
     let sandbox = Sandbox::with_worktrees(&["a"]);
     sandbox.configure("repo", config(&sandbox));
     sandbox.write("a/.env", "OLD=1\n");
-    // The hold is another process's: one of our own would not be refused a lease.
+    // Another process holds the file, because our own open file would not prevent a lease.
     let path = sandbox.path("a/.env");
     let mut holder = sandbox.command("sh", "a");
     holder

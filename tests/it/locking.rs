@@ -1,4 +1,4 @@
-//! The lock: a holder that is stopped, killed or slow, and a file system that knows no locks.
+//! The lock: a holder that is stopped, killed or slow, and a file system without locks.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -19,7 +19,7 @@ fn a_stopped_holder_is_named_and_the_wait_for_it_ends_in_time() {
     let mut command = sandbox.command(PROGRAM, "a");
     command.env("WORKTREE_PORTS_LOCK_TIMEOUT", "2");
     let run = Sandbox::finish(command).exits(1);
-    // The upper limit is generous: it is told from the default of 60 s.
+    // The generous upper limit is only there to tell it from the default of 60 s.
     let waited = begin.elapsed();
     assert!(
         (Duration::from_secs(2)..Duration::from_secs(30)).contains(&waited),
@@ -54,7 +54,7 @@ fn a_slow_holder_is_waited_for() {
     let sandbox = two_worktrees();
     let mut holder = Holder::take(&sandbox);
     let waiter = Waiter::start(&sandbox, "a");
-    // It ends of its own accord.
+    // The holder ends by itself.
     drop(holder.child.stdin.take());
     waiter.succeeds();
     assert_eq!(sandbox.ports("a"), [sandbox.port(1)]);
@@ -213,7 +213,7 @@ fn nothing_is_written_into_a_worktree_that_took_the_place_of_a_waiter() {
         let after = sandbox.has_port_file("a").then(|| sandbox.port_file("a"));
         assert_eq!(after, before);
         assert!(!sandbox.has_port_file("elsewhere"));
-        // Each is as any other afterwards.
+        // Afterwards, both are like any other worktree.
         sandbox.run("elsewhere", &[]).exits(0);
         sandbox.run("a", &[]).exits(0);
         assert_ne!(sandbox.ports("a"), sandbox.ports("elsewhere"));
@@ -229,7 +229,7 @@ fn one_that_finds_that_the_path_names_another_file_by_now_takes_that_lock() {
     let mut waiter = Waiter::start(&sandbox, "a");
     fs::remove_file(&lock).unwrap();
     let holder = Holder::take(&sandbox);
-    // It gets the lock of the file that has no name any more, and waits for the other.
+    // It gets the lock on the removed file, and then waits for the new one.
     drop(removed);
     while !is_waiting_for(&lock, waiter.child.id()) {
         assert!(
@@ -244,7 +244,7 @@ fn one_that_finds_that_the_path_names_another_file_by_now_takes_that_lock() {
     assert_eq!(sandbox.ports("a"), [sandbox.port(1)]);
 }
 
-/// Whether the kernel lists that process among those that wait for that lock.
+/// Whether the kernel lists that process as waiting for that lock.
 fn is_waiting_for(lock: &Path, pid: u32) -> bool {
     let inode = format!(":{}", fs::metadata(lock).unwrap().ino());
     let locks = fs::read_to_string("/proc/locks").unwrap();
@@ -256,7 +256,7 @@ fn is_waiting_for(lock: &Path, pid: u32) -> bool {
     })
 }
 
-/// Worktrees `a` and `b` without port files, the lock file made.
+/// Worktrees `a` and `b` without port files; the lock file exists.
 fn two_worktrees() -> Sandbox {
     let sandbox = Sandbox::with_worktrees(&["a", "b"]);
     sandbox.run("repo", &[]).exits(0);

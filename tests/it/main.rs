@@ -1,6 +1,6 @@
-//! Drives the real program and the real git, each test in a temporary directory of its own.
+//! Drives the real program and the real git, each test in its own temporary directory.
 //!
-//! A test is named after the sentence that it proves. What all of them use is in `support`.
+//! A test is named after the sentence that it proves. Shared helpers are in `support`.
 
 #![cfg(unix)]
 

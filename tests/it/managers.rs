@@ -1,4 +1,4 @@
-//! Beside the hook managers: the real ones, as `.ci/tools` fetches them.
+//! Beside real hook managers, as `.ci/tools` fetches them.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,17 +10,17 @@ use serde_json::Value;
 use crate::support::hooks::{COPY, HOOK, NEW, OLD, run_config_hook, sandbox_with_git};
 use crate::support::{Run, Sandbox, tool};
 
-/// A manager, with a command of its user's that appends a line to the file `ran`.
+/// A hook manager, with a command of its user's that appends a line to the file `ran`.
 struct Manager {
     tool: &'static str,
-    /// What its users call it.
+    /// The path of its config.
     config: &'static str,
     configured: &'static str,
-    /// Installs it, as often as its user likes.
+    /// The command that installs it, any number of times.
     install: &'static [&'static str],
-    /// The config with the printed snippet in it, as its user would add it.
+    /// The config after the user has added the printed snippet to it.
     with_snippet: fn(&str, &str) -> String,
-    /// Where a linked worktree runs no hook, for want of the manager's files there.
+    /// Whether its hooks run in a linked worktree; husky's need files that are not there.
     serves_linked: bool,
 }
 
@@ -100,7 +100,7 @@ impl Manager {
         managers.find(|manager| manager.tool == name).unwrap()
     }
 
-    /// A repository that has the manager's config in its history, and does not run it yet.
+    /// A repository whose history has the manager's config, but where it does not run yet.
     fn sandbox(&self, git: &str) -> Sandbox {
         let sandbox = sandbox_with_git(git);
         bring(&sandbox, self.tool);
@@ -136,7 +136,7 @@ fn ran(sandbox: &Sandbox) -> usize {
     ran.lines().count()
 }
 
-/// What is the manager's or its user's: all but what is ours, and what git writes as it goes.
+/// Everything that belongs to the manager or its user: not ours, and not what git writes.
 fn theirs(sandbox: &Sandbox) -> BTreeMap<PathBuf, String> {
     let mut content = sandbox.content_of("repo");
     content.retain(|path, _| {
@@ -147,7 +147,7 @@ fn theirs(sandbox: &Sandbox) -> BTreeMap<PathBuf, String> {
     content
 }
 
-/// All that holds of every manager whose hook is there before us.
+/// What must hold for every manager whose hook is there first.
 fn manager_first(name: &str) {
     let manager = Manager::get(name);
     let sandbox = manager.sandbox(OLD);
@@ -166,7 +166,7 @@ fn manager_first(name: &str) {
     assert_eq!(again.stdout, run.stdout);
     assert_eq!(sandbox.stamps_of("repo"), stamps);
 
-    // With it.
+    // With the snippet.
     let config = (manager.with_snippet)(manager.configured, &run.stdout);
     manager.configure(&sandbox, &config);
     manager.install(&sandbox);
@@ -183,13 +183,13 @@ fn manager_first(name: &str) {
     assert_eq!(sandbox.has_port_file("b"), manager.serves_linked);
     assert_eq!(ran(&sandbox), if manager.serves_linked { 3 } else { 2 });
 
-    // git goes on where our program fails.
+    // git goes on if our program fails.
     sandbox.write_script(COPY, "#!/bin/sh\nexit 7\n");
     let ran_before = ran(&sandbox);
     sandbox.add("c");
     assert_eq!(ran(&sandbox), ran_before + 1);
 
-    // Without us, as in the clone of somebody who has never installed us.
+    // Without the program, as in the clone of somebody who never installed it.
     sandbox.run("repo", &["--uninstall"]).exits(0);
     assert_eq!(theirs(&sandbox), before);
     let run = sandbox.add("d");
@@ -228,7 +228,7 @@ fn prek_first_its_config_calls_us() {
     manager_first("prek");
 }
 
-/// A clone with our hook file in which the manager was installed afterwards.
+/// A clone with our hook file in which the manager was installed later.
 fn after_our_file(manager: &Manager) -> Sandbox {
     let sandbox = manager.sandbox(OLD);
     sandbox.run("repo", &["--install"]).exits(0);
@@ -238,7 +238,7 @@ fn after_our_file(manager: &Manager) -> Sandbox {
     sandbox
 }
 
-/// What of ours is left in the directories of hooks.
+/// Whether the hooks directory has a block of ours.
 fn is_in_hooks(sandbox: &Sandbox) -> bool {
     let hooks = sandbox.content_of("repo/.git/hooks");
     hooks

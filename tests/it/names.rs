@@ -1,4 +1,4 @@
-//! Paths and ids made of whatever bytes a file system takes.
+//! Paths and ids with any bytes that a file system allows.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -24,7 +24,7 @@ const NAMES: [&[u8]; 13] = [
     b"8100",
 ];
 
-/// `git worktree add` for a directory of any name.
+/// Runs `git worktree add` for a directory of any name.
 fn add(sandbox: &Sandbox, name: &[u8]) {
     let mut path = sandbox.path("").into_os_string();
     path.push(OsStr::from_bytes(name));
@@ -38,7 +38,7 @@ fn add(sandbox: &Sandbox, name: &[u8]) {
 fn a_worktree_of_any_name_gets_and_keeps_its_bundle() {
     let sandbox = Sandbox::new();
     for (i, name) in NAMES.into_iter().enumerate() {
-        // git trims the white space at the end of what it records.
+        // git trims white space at the end of the path that it records.
         if name.ends_with(b"\n") || name.ends_with(b" ") {
             continue;
         }
@@ -52,7 +52,7 @@ fn a_worktree_of_any_name_gets_and_keeps_its_bundle() {
         sandbox.run_hook(at).exits(0).tells_nothing();
 
         let mut command = sandbox.command(PROGRAM, ".");
-        // As git does, a name that starts with a dash is given with its directory.
+        // A name that starts with a dash is given with its directory, as git does.
         command.arg("-C").arg(sandbox.path(at)).arg("--reallocate");
         Sandbox::finish(command).exits(0).tells_nothing();
         assert_eq!(sandbox.port_file(at), file, "{i}");
@@ -74,7 +74,7 @@ fn a_main_worktree_of_any_name_is_found_from_its_linked_ones() {
         if Sandbox::finish(git).code() != Some(0) {
             continue;
         }
-        // It is found where its port file counts and its config is taken.
+        // It is found if its port file counts and its config is used.
         let path = sandbox.path(main);
         fs::write(path.join(PORT_FILE), sandbox.with_ports(r#"{"app": @1}"#)).unwrap();
         sandbox.run("a", &[]).exits(0).tells_nothing();

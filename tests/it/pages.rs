@@ -1,5 +1,5 @@
-//! The pages of the documentation: every block is tested, every link leads somewhere, and what the
-//! pages in `docs` show is what the program does. The README and the recipes have modules of their own.
+//! The documentation: every block is tested, every link leads somewhere, and the program does what
+//! the pages in `docs` show. The README and the recipes have their own modules.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::support::{PORT_FILE, PROGRAM, Page, PortBlock, Run, Sandbox};
 
-/// The text of all files below these directories that may name a block.
+/// The text of all files that may name a block.
 fn sources() -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut text = String::new();
@@ -29,7 +29,7 @@ fn sources() -> String {
 fn every_block_of_every_page_has_a_mark_that_a_test_names() {
     let sources = sources();
     for page in Page::all() {
-        // `src/config/docs.rs` takes the blocks of that page by their languages.
+        // `src/config/docs.rs` finds the blocks of that page by their languages.
         if page.name() == "docs/config.md" {
             continue;
         }
@@ -105,7 +105,7 @@ fn every_config_of_every_page_is_valid() {
             if mark.is_some_and(|mark| mark.starts_with("config: ")) {
                 let sandbox = Sandbox::without_hook();
                 sandbox.configure("repo", block);
-                // The main worktree has the base ports, whatever listens on them.
+                // The main worktree gets the base ports even if something listens on them.
                 sandbox.run("repo", &["--env"]).exits(0);
                 count += 1;
             }
@@ -117,7 +117,7 @@ fn every_config_of_every_page_is_valid() {
 #[test]
 fn the_problems_that_troubleshooting_explains_are_in_the_program_s_words() {
     let sources = sources();
-    // A text of the program may be broken into lines.
+    // A message in the source may be broken into lines.
     let words = |text: &str| {
         let text = text.replace("\\\n", " ");
         text.split_whitespace().collect::<Vec<_>>().join(" ")
@@ -178,7 +178,7 @@ fn sh(sandbox: &Sandbox, at: &str, script: &str) -> Run {
     Sandbox::finish(shell).exits(0)
 }
 
-/// `text` with each of these ports as the sandbox's own at that offset.
+/// `text` with each of these ports replaced by the sandbox's port at that offset.
 fn with_own_ports(sandbox: &Sandbox, text: &str, ports: &[(&str, u16)]) -> String {
     ports.iter().fold(text.to_owned(), |text, (port, offset)| {
         text.replace(port, &sandbox.port(*offset).to_string())
@@ -252,7 +252,7 @@ fn a_file_is_made_from_its_template_as_the_page_shows() {
     sandbox.git("repo", &["commit", "--quiet", "--message=template"]);
     sandbox.wire("repo/.git");
     sandbox.add("a");
-    // The page's base port is one that the step of 100 leads above the sandbox's ports from.
+    // The page's figure is base port + step; the sandbox's port may be in another slot.
     let port = sandbox.ports("a")[0].to_string();
     let made = fs::read_to_string(sandbox.path("a/supabase/config.toml")).unwrap();
     assert_eq!(
@@ -261,8 +261,8 @@ fn a_file_is_made_from_its_template_as_the_page_shows() {
     );
 }
 
-/// Runs the setup of a tool in a worktree that was made without the hook, and into which the tool has
-/// copied the main worktree's env file.
+/// Runs the setup of a tool in a worktree that was made without the hook, after the tool has copied
+/// the main worktree's env file there.
 #[track_caller]
 fn assert_sets_up(commands: &[&str]) {
     let sandbox = with_commands(&["npm", "wt"]);
@@ -315,7 +315,7 @@ fn the_file_for_claude_desktop_lets_the_launcher_choose_the_port() {
     let server = &json(".claude/launch.json")["configurations"][0];
     assert_eq!(server["autoPort"], true);
     let arguments = strings(&server["runtimeArgs"]);
-    // With `--exec`, the server would listen elsewhere than the launcher waits.
+    // With `--exec`, the server would not listen where the launcher waits.
     assert!(!arguments.contains(&"--exec") && server["runtimeExecutable"] == "npm");
 }
 
@@ -394,7 +394,7 @@ fn an_agent_is_told_a_command_that_prints_the_ports() {
     assert!(run.stdout.contains(&sandbox.port(1).to_string()), "{run}");
 }
 
-/// A sandbox with the services of the page about migrating, and ports of its own.
+/// A sandbox with the services of the page about migrating, and its own ports.
 fn with_older_script() -> (Sandbox, Page) {
     let page = Page::read("docs/migrating.md");
     let sandbox = with_commands(&[]);
@@ -427,7 +427,7 @@ fn ports_that_an_older_script_has_written_are_taken_over_as_the_page_says() {
     };
     assert_eq!(get("a"), bundle(2));
     assert_eq!(get("b"), bundle(1));
-    // What the page says about clones with a hook manager is the same.
+    // The page about hook managers says the same.
     let managers = Page::read("docs/hook-managers.md");
     assert_eq!(managers.block("shell: adopt"), page.block("shell: adopt"));
 }
@@ -462,7 +462,7 @@ fn a_problem_is_found_by_the_command_that_troubleshooting_starts_with() {
     let sandbox = with_commands(&[]);
     let mut shell = sandbox.command("sh", "repo");
     shell.args(["-c", &page.block("shell: check")]);
-    // There is no hook.
+    // There is no hook yet.
     Sandbox::finish(shell).exits(1);
 }
 

@@ -25,12 +25,12 @@ pub fn path() -> OsString {
     std::env::join_paths([own].into_iter().chain(tools)).unwrap()
 }
 
-/// Somebody who follows the README in `repo`, on ports of the sandbox's own.
+/// Somebody who follows the README in `repo`, with the sandbox's ports.
 struct Follower {
     sandbox: Sandbox,
 }
 
-/// The ports in the README, and how far the sandbox's ports in their places are from its first.
+/// The README's ports, and the offsets of the sandbox's ports that replace them.
 const PORTS: &[(&str, u16)] = &[
     ("3000", 0),
     ("3010", 10),
@@ -46,9 +46,9 @@ const PORTS: &[(&str, u16)] = &[
 impl Follower {
     /// Follows the quick start up to its transcript.
     fn of_quick_start() -> Follower {
-        // They have as many digits as the README's, so that columns are as wide.
+        // They have as many digits as the README's, so the columns have the same width.
         let sandbox = Sandbox::on(PortBlock::reserve_of_four_digits());
-        // The sandbox has git ignore the config, and the quick start commits it.
+        // In the sandbox git ignores the config, but the quick start commits it.
         fs::remove_file(sandbox.path("home/.config/git/ignore")).unwrap();
         let follower = Follower { sandbox };
         for (path, mark) in [
@@ -80,7 +80,7 @@ impl Follower {
         own + rest
     }
 
-    /// Runs a command in `repo`. Both streams, in one.
+    /// Runs a command in `repo`, and returns stdout and stderr together.
     #[track_caller]
     fn run(&self, command: &str) -> String {
         let mut shell = self.sandbox.command("sh", "repo");
@@ -102,7 +102,7 @@ impl Follower {
     }
 }
 
-/// What git prints, without the ids of commits.
+/// What git prints, without commit ids.
 fn without_ids(printed: &str) -> String {
     const HEAD: &str = "HEAD is now at ";
     let lines = printed.lines().map(|line| match line.strip_prefix(HEAD) {
@@ -188,7 +188,7 @@ fn the_quick_start_gives_docker_compose_the_ports_of_the_worktree() {
     let config = follower.run("cd ../fix-cart && docker-compose config");
     for port in ["3010", "4010", "5442"] {
         let published = format!("published: {}", follower.with_own_ports(port));
-        // Its second version puts ports into quotes.
+        // docker compose 2 quotes the ports.
         assert!(config.replace('"', "").contains(&published), "{config}");
     }
 }

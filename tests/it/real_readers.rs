@@ -1,17 +1,17 @@
-//! The block as real programs read it: all of them let the last assignment win.
+//! The block as real programs read it; in all of them, the last assignment wins.
 
 use std::fs;
 use std::process::Command;
 
 use crate::support::{Run, Sandbox, fetched};
 
-/// What a reader is to print of a worktree's variables: a port, a name and a URL.
+/// What a reader must print of a worktree's variables: a port, a name and a URL.
 const PRINTED: &str = "$WEB_PORT $COMPOSE_PROJECT_NAME $API_URL";
 
-/// What stands behind the port in the URL: every character that may.
+/// What follows the port in the URL: every character that may.
 const QUERY: &str = "/a_b.c/%7Ed:@e=f&g=h+i-j";
 
-/// A sandbox with a hook, whose worktrees get a block in two files. `query` is the path of its URL.
+/// A sandbox with a hook, whose worktrees get a block in two files. The URL ends in `query`.
 fn sandbox(query: &str) -> Sandbox {
     let sandbox = Sandbox::new();
     let url = format!("http://{{worktree}}.localhost:{{cloud}}{query}");
@@ -47,7 +47,7 @@ fn sh(sandbox: &Sandbox, script: &str) -> Run {
     Sandbox::finish(command)
 }
 
-/// What the user has in the file already. All of it must lose against the block.
+/// What the user already has in the file. The block must win over all of it.
 const USERS: &[&str] = &[
     "",
     "WEB_PORT=1\nCOMPOSE_PROJECT_NAME=mine\nexport API_URL='x'\n",
@@ -56,15 +56,15 @@ const USERS: &[&str] = &[
     "A=1 # it's a comment\nWEB_PORT=\"1\"\n\n\n",
 ];
 
-/// The last line is continued, were it not for the empty line that follows.
+/// Without the empty line that follows, the last line would be continued.
 const CONTINUED: &[&str] = &["A=1\\", "A=1\\\n", "WEB_PORT=1\nA=x\\\r\n"];
 
-/// A value that is never closed, so that it would swallow the block. sh, honcho and docker compose 2
-/// cannot read such a file at all. The others go on behind that line if nothing in the block closes
-/// the quote, as the quotes around a value with `&` do.
+/// An unclosed quote, which could swallow the block. sh, honcho and docker compose 2 cannot read
+/// such a file at all. The others continue after that line if nothing in the block closes the
+/// quote, as the quotes around a value with `&` would.
 const OPEN: &[&str] = &["A=1\nB=\"x\n", "B='x", "B=`x\n"];
 
-/// Runs a reader in a worktree with each of these texts. It must print the worktree's own.
+/// Runs a reader with each of these texts in its files. It must print the worktree's own values.
 #[track_caller]
 fn assert_reads(script: &str, query: &str, users: &[&[&str]]) {
     let sandbox = sandbox(query);

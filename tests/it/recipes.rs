@@ -1,4 +1,4 @@
-//! The recipes in the documentation: each is read out of its page and run with the real reader.
+//! The recipes in the documentation, each taken from its page and run with the real reader.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::readme::path;
 use crate::support::{CONFIG, Config, PORT_FILE, Page, Run, Sandbox, tool};
 
-/// URLs with every character that needs no quotes.
+/// A config with URLs that have every character that needs no quotes.
 fn shop_config(sandbox: &Sandbox) -> Config {
     sandbox
         .config(&["web", "api", "postgres"])
@@ -39,7 +39,7 @@ fn reader(name: &str) -> String {
     row[1].split('`').nth(1).unwrap().to_owned()
 }
 
-/// A worktree `a` of the shop, with a server that writes down what it was given.
+/// A worktree `a` of the shop, with a server that writes down its arguments and environment.
 struct Shop {
     sandbox: Sandbox,
 }
@@ -50,7 +50,7 @@ impl Shop {
         sandbox.configure("repo", shop_config(&sandbox));
         sandbox.add("a");
         let shop = Shop { sandbox };
-        // The shell writes it: a file that this process has open, no other can run.
+        // The shell writes it, because a file that this process has open cannot be run.
         shop.sh(
             "printf '#!/bin/sh\\necho \"$*\" > served.arguments\\nenv > served\\n' > serve && chmod +x serve",
         )
@@ -86,14 +86,14 @@ impl Shop {
         self.sandbox.write(format!("a/{name}"), content);
     }
 
-    /// The lines that the server wrote.
+    /// What the server wrote, line by line.
     #[track_caller]
     fn served(&self) -> Vec<String> {
         let served = fs::read_to_string(self.sandbox.path("a/served")).unwrap();
         served.lines().map(str::to_owned).collect()
     }
 
-    /// Runs `script`, which must give the server every value as it was, and must not run it where
+    /// Runs `script`, which must pass every value to the server unchanged, and must not start it if
     /// worktree-ports-hook fails.
     #[track_caller]
     fn assert_serves(&self, script: &str) {
@@ -107,7 +107,7 @@ impl Shop {
                 "no {line} in {served:?}\n{run}"
             );
         }
-        // The argument is the port too, where the recipe gives one.
+        // If the recipe passes an argument, it is the port.
         if let Ok(arguments) = fs::read_to_string(self.sandbox.path("a/served.arguments")) {
             let port = self.sandbox.run("a", &["--get", "web"]).stdout;
             assert!(
@@ -204,7 +204,7 @@ fn the_recipe_for_just() {
     shop.assert_serves("just serve");
 }
 
-/// Runs a reader of the page's table, which must give the server every value.
+/// Runs a reader from the page's table, which must pass every value to the server.
 #[track_caller]
 fn assert_reads_the_env_file(name: &str) {
     let shop = Shop::new();
@@ -276,7 +276,7 @@ fn the_recipe_for_github_actions() {
 
 #[test]
 fn a_port_file_stays_out_of_the_way_of_its_readers() {
-    // `.env.ports` is the user's to ignore, the port file is not.
+    // The user must ignore `.env.ports`, but not the port file.
     let shop = Shop::new();
     shop.sh(&recipe("env-file")).exits(0);
     let status = shop.sandbox.git("a", &["status", "--porcelain"]).stdout;
@@ -286,13 +286,13 @@ fn a_port_file_stays_out_of_the_way_of_its_readers() {
     );
 }
 
-/// A worktree `a` by a config of the page.
+/// A worktree `a` with a config of the page.
 struct Project {
     sandbox: Sandbox,
 }
 
 impl Project {
-    /// With a port of the sandbox's own in the place of `port`, the base port of `web`.
+    /// Replaces `port`, the base port of `web`, with the sandbox's own.
     fn with_config(name: &str, port: &str) -> Project {
         let sandbox = Sandbox::without_hook();
         let config = page().block(&format!("config: {name}"));
@@ -301,7 +301,7 @@ impl Project {
         Project { sandbox }
     }
 
-    /// Makes a program that prints its arguments and the variable PORT.
+    /// Makes a program that prints its arguments and `PORT`.
     fn pretend(&self, path: &str) {
         let script = "#!/bin/sh\necho \"$*\" PORT=$PORT\n";
         self.sandbox.write_script(path, script);
@@ -311,7 +311,7 @@ impl Project {
         self.sandbox.write(format!("a/{name}"), content);
     }
 
-    /// What a script prints, with the programs of the sandbox on the PATH too.
+    /// What a script prints, with the sandbox's programs on the PATH too.
     #[track_caller]
     fn sh(&self, script: &str) -> String {
         let bin = self.sandbox.path("bin");

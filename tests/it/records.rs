@@ -1,4 +1,4 @@
-//! The record: what stands in for a port file that cannot be seen.
+//! The record, which stands in for a port file that cannot be seen.
 
 use std::fs;
 use std::path::PathBuf;
@@ -84,13 +84,13 @@ fn beside_nothing_the_record_reserves() {
     let sandbox = sandbox();
     let gitdir = "repo/.git/worktrees/a/gitdir";
     let entry = fs::read(sandbox.path(gitdir)).unwrap();
-    // As `git worktree move` leaves it for a moment.
+    // `git worktree move` leaves it like this for a moment.
     for content in [&b""[..], b"/nowhere/.git\n"] {
         sandbox.write(gitdir, content);
         assert_eq!(slot_chosen_beside(&sandbox), 2, "{content:?}");
     }
     sandbox.write(gitdir, entry);
-    // Moved by hand, on a disk that is not mounted, out of a container's sight.
+    // Moved by hand, on a disk that is not mounted, or not visible in a container.
     fs::rename(sandbox.path("a"), sandbox.path("elsewhere")).unwrap();
     assert_eq!(slot_chosen_beside(&sandbox), 2, "gone");
     fs::create_dir(sandbox.path("a")).unwrap();
@@ -100,7 +100,6 @@ fn beside_nothing_the_record_reserves() {
     sandbox.git("a", &["clean", "--quiet", "-fdx"]);
     assert!(!sandbox.has_port_file("a"));
     assert_eq!(slot_chosen_beside(&sandbox), 2, "cleaned");
-    // And gone, but not pruned.
     fs::remove_dir_all(sandbox.path("a")).unwrap();
     assert_eq!(slot_chosen_beside(&sandbox), 2, "removed");
     sandbox.git("repo", &["worktree", "prune"]);
@@ -111,7 +110,7 @@ fn beside_nothing_the_record_reserves() {
 fn beside_anything_else_the_record_reserves_too_its_slot_included() {
     let sandbox = sandbox();
     let path = sandbox.path("a").join(PORT_FILE);
-    // `b` has other ports, so that the slot alone can be in its way.
+    // `b` has other ports, so only the slot can be in its way.
     sandbox.configure("b", config(&[("web", sandbox.port(100))]).step(1));
     for content in [
         "",
@@ -149,13 +148,13 @@ fn a_record_under_its_temporary_name_counts_too() {
         .with_ports(r#"{"worktree": "a", "slot": 2, "ports": {"cloud": @2}, "env_files": {}}"#);
     sandbox.write(RECORD_TEMPORARY, &left);
     assert_eq!(slot_chosen_beside(&sandbox), 3);
-    // Torn, its numbers count.
+    // If it is torn, its numbers count.
     sandbox.write(RECORD_TEMPORARY, left.split_at(left.len() - 10).0);
     assert_eq!(slot_chosen_beside(&sandbox), 3);
     fs::remove_file(sandbox.path(RECORD)).unwrap();
     sandbox.write(RECORD_TEMPORARY, &left);
     assert_eq!(slot_chosen_beside(&sandbox), 1);
-    // Alone, it is restored from.
+    // If it is alone, the worktree is restored from it.
     sandbox.run("a", &[]).exits(0);
     assert_eq!(sandbox.ports("a"), [sandbox.port(2)]);
     assert!(!sandbox.path(RECORD_TEMPORARY).exists());
@@ -194,7 +193,7 @@ fn a_lost_copied_or_damaged_file_is_restored_without_a_probe() {
     }
 }
 
-/// Brings about that `b` has something; the second argument writes its port file.
+/// Gives something to `b`; the second argument writes its port file.
 type Make = fn(&Sandbox, &dyn Fn(&Sandbox, &str));
 
 #[test]
@@ -237,7 +236,7 @@ fn what_another_worktree_has_a_port_or_the_slot_of_is_not_restored() {
             make(&sandbox, &has);
             sandbox.run("a", call).exits(0);
             let file = sandbox.port_json("a");
-            // By the config of the main worktree, slot 1 has another port now.
+            // The main worktree's config now has another port for slot 1.
             let is_of_main = case == "by slot 0 of the main worktree";
             assert!(is_of_main || file["slot"] != 1, "{case}: {file}");
             assert_ne!(sandbox.ports("a"), [sandbox.port(1)], "{case}");
@@ -260,7 +259,7 @@ fn a_record_of_another_worktree_or_a_damaged_one_only_reserves() {
         sandbox.write(RECORD, sandbox.with_ports(content));
         sandbox.run("b", &[]).exits(0);
         assert_eq!(sandbox.ports("b"), [sandbox.port(2)], "{content}");
-        // The worktree itself is not kept from anything by it.
+        // It does not prevent anything in the worktree itself.
         sandbox.run("a", &[]).exits(0);
         assert_eq!(sandbox.ports("a"), [sandbox.port(1)], "{content}");
         assert_eq!(record(&sandbox, RECORD)["worktree"], "a");
@@ -292,7 +291,7 @@ fn a_call_by_hand_writes_a_record_that_is_missing_or_differs() {
             assert_eq!(sandbox.port_file("a"), file);
         }
     }
-    // The hook has nothing to do where the file is its own.
+    // The hook does nothing if the port file is the worktree's own.
     fs::remove_file(sandbox.path(RECORD)).unwrap();
     sandbox.run_hook("a").exits(0).tells_nothing();
     assert!(!sandbox.path(RECORD).exists());
@@ -358,7 +357,7 @@ fn an_allocation_warns_once_if_git_cannot_be_written() {
         }
         let run = nobody.run("a", call).exits(0);
         let warnings = run.stderr.matches("warning: ").count();
-        // What needs no writing warns of nothing.
+        // A call that writes nothing there does not warn.
         let writes = !matches!(call, ["--reallocate"]);
         assert_eq!(warnings, usize::from(writes), "{call:?}: {run}");
         assert_eq!(sandbox.ports("a"), [sandbox.port(1)]);
@@ -373,7 +372,7 @@ fn an_allocation_warns_once_if_git_cannot_be_written() {
     ] {
         nobody.run("a", call).exits(0).tells_nothing();
     }
-    // The port file stands.
+    // The port file still reserves.
     nobody.run("b", &[]).exits(0);
     assert_eq!(sandbox.ports("b"), [sandbox.port(2)]);
     set_mode(sandbox.path("repo/.git/worktrees/a"), 0o755);
@@ -392,7 +391,8 @@ fn a_full_disk_is_an_error_and_leaves_nothing() {
         for call in strace::calls_on(&calls, name) {
             let run = strace::inject(&sandbox, "a", &call.inject("error=ENOSPC"), &[]);
             let run = run.exits(1).tells_one_error().tells(&["No space left"]);
-            // Its name comes last: the port file stands, and the temporary file is a record too.
+            // The final name comes last, so the port file stands, and the temporary file counts as
+            // a record.
             let is_last = name == record && call.name.starts_with("rename");
             assert_eq!(sandbox.has_port_file("a"), is_last, "{call:?}: {run}");
             assert!(!sandbox.path(RECORD).exists());
@@ -422,7 +422,7 @@ fn in_a_sandbox_that_mounts_git_read_only_ports_are_given() {
     );
     assert_eq!(sandbox.ports("a"), [sandbox.port(1)]);
     assert_eq!(sandbox.ports("b"), [sandbox.port(2)]);
-    // Where it can be written again, the next call by hand does.
+    // The next call by hand writes it if it can be written again.
     sandbox.run("a", &[]).exits(0).tells_nothing();
     assert_eq!(record(&sandbox, RECORD)["slot"], 1);
 }
@@ -498,7 +498,7 @@ fn a_config_that_is_gone_changes_nothing_in_what_a_record_reserves() {
     fs::rename(sandbox.path("a"), sandbox.path("elsewhere")).unwrap();
     sandbox.configure("b", config(&[("api", sandbox.port(49))]).step(1));
     sandbox.run("b", &[]).exits(0);
-    // Slot 1 is that of `a`, and port 51 too, which would be that of slot 2.
+    // Slot 1 belongs to `a`, and so does port 51, which would be slot 2's.
     assert_eq!(sandbox.ports("b"), [sandbox.port(52)]);
     assert!(sandbox.path("elsewhere").join(CONFIG).exists());
 }
@@ -517,8 +517,8 @@ fn a_record_has_the_group_and_the_mode_of_the_common_dir() {
     }
 }
 
-/// The env files come before the port file, so the ports of a call that failed in between may be
-/// written already.
+/// Env files are written before the port file, so a call that fails in between may leave new ports
+/// in them.
 #[test]
 #[ignore = "needs strace"]
 fn ports_that_stand_in_env_files_alone_are_reserved_until_the_next_call() {
@@ -529,7 +529,7 @@ fn ports_that_stand_in_env_files_alone_are_reserved_until_the_next_call() {
     sandbox.configure("repo", config);
     sandbox.run("a", &[]).exits(0);
     let old = listen(sandbox.port(1));
-    // That of the port file: the first is that of the env file.
+    // The first rename is the env file's, the second one the port file's.
     let second_rename = "/^rename(at)?$:error=ENOSPC:when=2";
     strace::inject(&sandbox, "a", second_rename, &["--reallocate"]).exits(1);
     close(old);

@@ -1,4 +1,4 @@
-//! `--release` gives a worktree's ports back, `--uninstall` all that was written beside port files.
+//! `--release` gives a worktree's ports back; `--uninstall` removes everything but the port files.
 
 use std::fs;
 
@@ -14,11 +14,11 @@ fn config(sandbox: &Sandbox) -> Config {
         .env_file("own.env", &variables)
 }
 
-/// What the user's `own.env` has in it.
+/// The content of the user's `own.env`.
 const OWN: &str = "A=1\r\nB='x'";
 
-/// A sandbox whose worktrees `a` and `b` have ports, a file `.env` of ours and a file `own.env` of
-/// the user's.
+/// A sandbox whose worktrees `a` and `b` have ports, an env file `.env` of ours, and the user's
+/// `own.env`.
 fn sandbox() -> Sandbox {
     let sandbox = Sandbox::with_worktrees(&["a", "b"]);
     sandbox.configure("repo", config(&sandbox));
@@ -49,7 +49,7 @@ fn record(name: &str) -> String {
     }
 }
 
-/// Fails unless the worktree `name` has neither ports nor blocks, and the user has every byte back.
+/// Fails unless the worktree `name` has no ports and no blocks, and the user has every byte back.
 #[track_caller]
 fn assert_released(sandbox: &Sandbox, name: &str) {
     assert!(!sandbox.has_port_file(name));
@@ -84,7 +84,7 @@ fn the_next_checkout_or_call_by_hand_gives_ports_again() {
     sandbox.wire("repo/.git");
     sandbox.run("b", &["--release"]).exits(0);
     sandbox.run("a", &["--release"]).exits(0);
-    // Its ports are anybody's.
+    // The ports of `a` are free.
     sandbox.run("b", &[]).exits(0);
     assert_eq!(sandbox.ports("b"), [sandbox.port(1)]);
     let told = sandbox.with_ports("worktree-ports: cloud @2 (.worktree-ports.json, .env, own.env)");
@@ -112,7 +112,7 @@ fn where_the_port_file_is_missing_the_rest_is_released() {
     sandbox.remove_port_file("a");
     sandbox.run("a", &["--release"]).exits(0);
     assert_released(&sandbox, "a");
-    // There is nothing left to release, which is no error.
+    // Releasing again is not an error.
     let run = sandbox.run("a", &["--release"]).exits(0);
     run.tells(&["no ports to release"]);
     assert_released(&sandbox, "a");
@@ -157,7 +157,7 @@ fn a_block_that_cannot_be_taken_out_fails_and_changes_nothing() {
         sandbox.write("a/own.env", content);
         for call in ["--release", "--reallocate"] {
             if call == "--reallocate" {
-                // So that it would have other ports.
+                // Otherwise it would get the same ports again.
                 sandbox.run("b", &["--release"]).exits(0);
                 sandbox.configure("a", config(&sandbox).step(2));
             }
@@ -203,7 +203,7 @@ fn the_lines_in_the_exclude_file_stay_until_uninstall() {
 #[test]
 fn uninstall_keeps_the_lines_of_the_files_that_it_leaves_behind() {
     let sandbox = sandbox();
-    // A file of ours that the user has written into stays, and so must its line.
+    // A file of ours that the user has edited stays, and so must its line.
     let text = read(&sandbox, "a/.env").unwrap();
     sandbox.write("a/.env", format!("SECRET=x\n{text}"));
     sandbox.run("repo", &["--install"]).exits(0);
@@ -221,7 +221,7 @@ fn uninstall_takes_out_all_blocks_and_records() {
     sandbox.write("repo/own.env", OWN);
     sandbox.run("repo", &[]).exits(0);
     sandbox.run("a", &["--install"]).exits(0);
-    // The record knows where a block is, whatever has become of the port file.
+    // The record says where the block is, even without a port file.
     sandbox.remove_port_file("b");
     sandbox.run("a", &["--uninstall"]).exits(0);
     for name in ["repo", "a", "b"] {

@@ -1,4 +1,4 @@
-//! Repositories of every kind that git makes.
+//! Every kind of repository that git makes.
 
 use std::fs;
 
@@ -19,7 +19,7 @@ fn with_other(init: &[&str]) -> Sandbox {
     sandbox
 }
 
-/// Runs through what a repository has to do with `other` as its main worktree.
+/// Checks what a repository must support, with `other` as its main worktree.
 #[track_caller]
 fn assert_serves(sandbox: &Sandbox) {
     sandbox
@@ -36,7 +36,7 @@ fn assert_serves(sandbox: &Sandbox) {
         sandbox.assert_no_leftovers(name);
         sandbox.run(name, &[]).exits(0).tells_nothing();
     }
-    // Whether git tracks a file is seen too.
+    // Whether git tracks a file is seen as well.
     sandbox.git("other", &["worktree", "remove", "../a"]);
     sandbox.git("b", &["add", "--force", PORT_FILE]);
     sandbox
@@ -89,7 +89,7 @@ fn a_worktrees_own_config_is_no_hindrance() {
     assert_eq!(sandbox.ports("a"), [sandbox.port(1)]);
 }
 
-/// Makes the entries of the worktrees `names` of `repo` relative, as newer gits write them.
+/// Makes the entries of these worktrees of `repo` relative, as newer gits write them.
 fn make_relative(sandbox: &Sandbox, names: &[&str]) {
     for name in names {
         sandbox.write(
@@ -116,7 +116,7 @@ fn worktrees_with_relative_paths_are_served() {
     let path = "repo/.git/config";
     let config = fs::read_to_string(sandbox.path(path)).unwrap();
     sandbox.write(path, format!("{config}{extension}"));
-    // A git before 2.48 reads the paths, but refuses the extension.
+    // git before 2.48 reads relative paths but refuses the extension.
     if sandbox.try_git("repo", &["status"]).code() != Some(0) {
         sandbox.write(path, config);
     }
@@ -136,7 +136,7 @@ fn worktrees_with_relative_paths_are_served() {
             [sandbox.port(3)]
         ]
     );
-    // From elsewhere, and after all of it moved together.
+    // From elsewhere, and after everything was moved together.
     fs::create_dir(sandbox.path("moved")).unwrap();
     for name in ["repo", "a", "b"] {
         fs::rename(sandbox.path(name), sandbox.path("moved").join(name)).unwrap();
@@ -147,7 +147,7 @@ fn worktrees_with_relative_paths_are_served() {
     assert_eq!(sandbox.ports("moved/b"), [sandbox.port(1)]);
 }
 
-/// A bare repository at `at`, wired, with the linked worktrees `worktrees`.
+/// A bare repository at `at`, with a hook and these linked worktrees.
 fn bare_with(at: &str, worktrees: &[&str]) -> Sandbox {
     let sandbox = Sandbox::without_hook();
     sandbox.commit_config("repo");
@@ -162,7 +162,7 @@ fn bare_with(at: &str, worktrees: &[&str]) -> Sandbox {
 
 #[test]
 fn in_a_bare_repository_slot_0_is_anyones() {
-    // Beside it, and in it.
+    // Worktrees beside the bare repository, and inside it.
     let sandbox = bare_with("bare.git", &["a", "bare.git/b", "bare.git/deep/c"]);
     assert_eq!(sandbox.ports("a"), [sandbox.port(0)]);
     assert_eq!(sandbox.ports("bare.git/b"), [sandbox.port(1)]);
@@ -239,7 +239,7 @@ fn with_a_separate_git_directory_the_record_of_main_is_what_others_see() {
         );
         sandbox.wire(git_dir);
         sandbox.git("main", &["worktree", "add", "../a"]);
-        // Before the main worktree has a file, slot 0 is kept for it.
+        // Until the main worktree has a port file, slot 0 is kept for it.
         assert_eq!(sandbox.ports("a"), [sandbox.port(1)], "{git_dir}");
         sandbox.run("main", &[]).exits(0).tells_nothing();
         assert_eq!(sandbox.ports("main"), [sandbox.port(0)], "{git_dir}");
@@ -249,7 +249,7 @@ fn with_a_separate_git_directory_the_record_of_main_is_what_others_see() {
             format!("a/{PORT_FILE}"),
             sandbox.with_ports(r#"{"worktree": "a", "slot": 0, "ports": {"cloud": @0}}"#),
         );
-        // Its record is of no use: another worktree reserves what it names.
+        // Its record is of no use, because another worktree reserves what it names.
         sandbox.run("main", &[]).exits(0).tells_nothing();
         assert_eq!(sandbox.ports("main"), [sandbox.port(1)], "{git_dir}");
         sandbox.run("a", &["--reallocate"]).exits(0);
@@ -288,7 +288,7 @@ fn a_worktree_copied_or_moved_by_hand_is_an_error() {
             .tells(&["error: ", "the worktree at"]);
         assert!(!sandbox.has_port_file(at));
     }
-    // Repaired, it is as any other.
+    // After `git worktree repair`, it is like any other.
     sandbox.git("moved", &["worktree", "repair"]);
     sandbox.run("moved", &[]).exits(0).tells_nothing();
     assert_eq!(sandbox.ports("moved"), [sandbox.port(1)]);
@@ -303,7 +303,7 @@ fn a_copy_of_a_worktree_that_has_ports_does_not_answer_with_them() {
     Sandbox::finish(copy).exits(0);
     let run = sandbox.run("copy", &["--get", "cloud"]).exits(1);
     let run = run.tells(&["is a copy of the worktree at"]);
-    // It would take the entry away from the original.
+    // `git worktree repair` would take the entry from the original.
     assert!(!run.stderr.contains("repair"), "{run}");
 }
 

@@ -1,4 +1,4 @@
-//! What counts as reserved in another worktree's port file, whatever lies there.
+//! What is reserved by another worktree's port file, whatever it contains.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -7,8 +7,8 @@ use std::process::Stdio;
 
 use crate::support::{Nobody, PORT_FILE, PROGRAM, PortBlock, Run, Sandbox, config, set_mode};
 
-/// A sandbox with the worktrees `other`, whose port file a test makes, and `a`, which asks. Its ports
-/// have four digits, so that a fifth one makes another port of them.
+/// A sandbox with the worktrees `other`, whose port file a test writes, and `a`, which allocates.
+/// Its ports have four digits, so that a fifth digit makes a different port.
 fn sandbox() -> Sandbox {
     let sandbox = Sandbox::on(PortBlock::reserve_of_four_digits());
     sandbox.add("other");
@@ -16,7 +16,7 @@ fn sandbox() -> Sandbox {
     sandbox
 }
 
-/// Lets `a` choose and asserts which port it gets in this `case`.
+/// Allocates for `a` and asserts which port it gets in this `case`.
 #[track_caller]
 fn choose(sandbox: &Sandbox, port: u16, case: &str) -> Run {
     let run = sandbox.run("a", &["--reallocate"]).exits(0);
@@ -24,7 +24,7 @@ fn choose(sandbox: &Sandbox, port: u16, case: &str) -> Run {
     run
 }
 
-/// Asserts what was warned of, on one line each.
+/// Asserts the warnings, one line each.
 #[track_caller]
 fn assert_warned(sandbox: &Sandbox, run: &Run, warnings: &[&str]) {
     assert_eq!(run.stderr.lines().count(), warnings.len(), "{run}");
@@ -103,7 +103,7 @@ fn only_runs_of_four_or_five_digits_that_are_ports_count() {
 fn a_later_version_of_our_own_shape_counts_in_full() {
     let sandbox = sandbox();
     let later = [
-        // A key that we do not write, a port of another form, no slot, ports that cannot be.
+        // An unknown key, a port of another type, no slot, impossible ports.
         r#"{"worktree": "other", "slot": 1, "ports": {"cloud": @1}, "udp": {"dns": @2}}"#,
         r#"{"worktree": "other", "slot": 1, "ports": {"cloud": @1, "api": "@2"}}"#,
         r#"{"worktree": "other", "ports": {"cloud": @1}, "x_url": "http://localhost:@2"}"#,
@@ -144,13 +144,13 @@ fn of_a_large_file_the_first_256_kib_count() {
     content.extend(sandbox.with_ports("@2}").bytes());
     assert_eq!(content.len(), LIMIT);
     fs::write(&path, &content).unwrap();
-    // All of it is read, though it is not JSON.
+    // All of it is read, even if it is not JSON.
     assert_chooses(&sandbox, sandbox.port(3), &["is not JSON"]);
     content.insert(20, b' ');
     content.extend(sandbox.with_ports(" @3").bytes());
     fs::write(&path, &content).unwrap();
     assert_chooses(&sandbox, sandbox.port(3), &["is larger than 256 KiB"]);
-    // Nobody has the memory to read this one.
+    // This one does not fit into memory.
     let file = fs::File::create(&path).unwrap();
     std::io::Write::write_all(&mut &file, sandbox.with_ports("@1").as_bytes()).unwrap();
     file.set_len(1 << 40).unwrap();
@@ -199,7 +199,7 @@ fn a_fifo_is_not_opened() {
     let mut mkfifo = sandbox.command("mkfifo", "other");
     mkfifo.arg(PORT_FILE);
     Sandbox::finish(mkfifo).exits(0);
-    // Blocks in its open(2) until somebody opens the other end, and then leaves a file.
+    // This blocks in open(2) until something opens the other end, and then leaves a file.
     let mut writer = sandbox.command("sh", "other");
     writer.args([
         "-c",
@@ -224,7 +224,7 @@ fn a_file_that_cannot_be_read_is_a_warning() {
     let run = nobody.run("a", &["--reallocate"]).exits(0);
     run.tells(&["warning: ", PORT_FILE, "cannot be read", "are unknown"]);
     assert_eq!(sandbox.ports("a"), [sandbox.port(1)]);
-    // The directory of the worktree may be closed too.
+    // The worktree's directory may be unreadable too.
     set_mode(sandbox.path("other"), 0o000);
     let run = nobody.run("a", &["--reallocate"]).exits(0);
     run.tells(&["warning: ", PORT_FILE, "cannot be read", "are unknown"]);
@@ -257,7 +257,7 @@ fn one_file_that_names_every_port_is_named_by_the_error() {
     let sandbox = sandbox();
     let base = sandbox.port(0);
     sandbox.configure("repo", config(&[("cloud", base)]).step(100));
-    // All ports are more than 256 KiB hold: those of the slots are enough.
+    // All ports do not fit into 256 KiB; those of the slots are enough.
     let slots: Vec<u16> = (base..32_768).step_by(100).collect();
     sandbox.write(format!("other/{PORT_FILE}"), format!("{slots:?}"));
     sandbox

@@ -1,4 +1,4 @@
-//! Other users, and modes that stop the one who calls.
+//! Other users, and modes that refuse access.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -22,7 +22,7 @@ fn another_users_repository_is_an_error_whose_remedy_works() {
         sandbox.give_to("65533", ".");
         for at in [&format!("{name}/deep"), &main] {
             let _ = fs::remove_file(sandbox.path("home/.gitconfig"));
-            // Once for each of the two directories at most.
+            // At most once for each of the two directories.
             let mut run = sandbox.run(at, &[]).exits(1);
             for _ in 0..2 {
                 if run.code() == Some(0) {
@@ -37,7 +37,7 @@ fn another_users_repository_is_an_error_whose_remedy_works() {
                 run = sandbox.run(at, &[]);
             }
             run.exits(0);
-            // What is made in another's repository is theirs to open.
+            // What is created in another user's repository belongs to that user.
             let lock = sandbox.path(&main).join(".git/worktree-ports/lock");
             assert_eq!(fs::metadata(lock).unwrap().uid(), 65533);
         }
@@ -82,7 +82,7 @@ fn a_read_only_common_dir_is_one_error_and_nothing_is_allocated() {
     nobody.run_hook("a").exits(0).tells(&parts);
     assert!(!sandbox.has_port_file("a"));
 
-    // Where the lock file has been made once, it is opened read-only.
+    // If the lock file exists, it is opened read-only.
     set_mode(sandbox.path("repo/.git"), 0o755);
     nobody.run("repo", &[]).exits(0).tells_nothing();
     for (path, mode) in [

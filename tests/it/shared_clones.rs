@@ -1,4 +1,4 @@
-//! Clones on one machine: the list of them in the user's own git config, and their ports.
+//! Clones that share their ports: the list of them in the user's git config.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -15,7 +15,7 @@ use crate::support::{
 
 const LIST: &str = "worktreePorts.repository";
 
-/// A sandbox in which `repo` and these clones are on the list. All have the same config.
+/// A sandbox in which `repo` and these clones are on the list, all with the same config.
 fn shared(names: &[&str]) -> Sandbox {
     let sandbox = Sandbox::without_hook();
     share(&sandbox, "repo");
@@ -38,13 +38,13 @@ fn share(sandbox: &Sandbox, clone: &str) -> Run {
     sandbox.run(clone, &["--install", "--share"]).exits(0)
 }
 
-/// `git worktree add` from `clone`, next to it, on a branch of that name.
+/// Runs `git worktree add` in `clone`, for a directory beside it and a branch of that name.
 fn add(sandbox: &Sandbox, clone: &str, name: &str) -> Run {
     let path = format!("../{name}");
     sandbox.git(clone, &["worktree", "add", "--quiet", &path])
 }
 
-/// Takes the lock of a clone, until the file is dropped.
+/// Takes the lock of a clone until the file is dropped.
 fn hold_lock_of(sandbox: &Sandbox, clone: &str) -> File {
     let path = lock_of(clone);
     let lock = File::options().write(true).open(sandbox.path(path));
@@ -57,7 +57,7 @@ fn lock_of(clone: &str) -> String {
     format!("{clone}/.git/worktree-ports/lock")
 }
 
-/// The one warning of a run, with what was told beside it but warnings.
+/// The only warning of a run, which may also print lines that are no warnings.
 #[track_caller]
 fn warning_of(run: &Run) -> String {
     let warnings = run.stderr.lines().filter(|line| line.contains("warning: "));
@@ -97,11 +97,11 @@ fn no_two_worktrees_of_shared_clones_get_the_same_port() {
         assert_eq!(sandbox.ports(name), [sandbox.port(slot)], "{name}");
         assert_eq!(sandbox.port_json(name)["slot"], slot, "{name}");
     }
-    // Another worktree has slot 1, in another repository.
+    // A worktree of another repository may have slot 1 too.
     add(&sandbox, "three", "e");
     assert_eq!(sandbox.ports("e"), [sandbox.port(51)]);
     assert_eq!(sandbox.port_json("e")["slot"], 1);
-    // `--reallocate` too goes around the others' ports.
+    // `--reallocate` avoids the other clones' ports too.
     sandbox.run("c", &["--reallocate"]).exits(0);
     assert_eq!(sandbox.ports("c"), [sandbox.port(3)]);
 }
@@ -116,7 +116,7 @@ fn of_another_clone_records_and_the_main_worktrees_slot_0_count_too() {
     add(&sandbox, "two", "b");
     assert_eq!(sandbox.ports("b"), [sandbox.port(2)]);
     sandbox.remove_port_file("b");
-    // 1 is the slot 0 of `two`, and 2 stands in the record of `b`.
+    // 1 is slot 0 of `two`, and the record of `b` names 2.
     add(&sandbox, "repo", "a");
     assert_eq!(sandbox.ports("a"), [sandbox.port(3)]);
 }
@@ -132,10 +132,10 @@ fn a_bare_clone_counts_and_asks() {
         "bare",
         &["worktree", "add", "--quiet", "--no-checkout", "../b"],
     );
-    // The config lies in a worktree, as a bare repository has no other.
+    // A bare repository has no other place for a config.
     sandbox.configure("b", sandbox.own_config());
     sandbox.run_hook("b").exits(0);
-    // Slot 0 is anyone's there, but its port is the main worktree's of `repo`.
+    // Slot 0 is free there, but its port belongs to the main worktree of `repo`.
     assert_eq!(sandbox.ports("b"), [sandbox.port(2)]);
     add(&sandbox, "repo", "c");
     assert_eq!(sandbox.ports("c"), [sandbox.port(3)]);
@@ -178,7 +178,7 @@ fn in_an_unshared_clone_no_other_file_is_opened_and_no_git_run() {
     make(&sandbox, "two", sandbox.own_config());
     share(&sandbox, "two");
     assert_eq!(calls(), before);
-    // It is not the trace that sees too little.
+    // The trace does see them in a shared clone.
     share(&sandbox, "repo");
     let shared = calls();
     for (path, of) in [("/two/.git/config", &shared), ("/bin/git", &shared)] {
@@ -198,7 +198,8 @@ fn adds_at_once_in_three_shared_clones_never_share_a_port() {
     let again = clones.map(|clone| (clone, format!("{clone}-r")));
     for (clone, name) in moving.iter().chain(&again) {
         add(&sandbox, clone, name);
-        // git takes the entry of a worktree on its way for a stale one, and prunes it, if not locked.
+        // While git moves an unlocked worktree, `git worktree prune` takes its entry for a stale
+        // one.
         sandbox.git(clone, &["worktree", "lock", &format!("../{name}")]);
     }
     let names = (0..96).map(|i| (clones[i % 3], format!("w{i}")));
@@ -232,7 +233,7 @@ fn adds_at_once_in_three_shared_clones_never_share_a_port() {
         let mut made = Vec::new();
         for ((_, name), add) in names.iter().zip(adds) {
             let run = Run::from(add.wait_with_output().unwrap());
-            // git itself fails for some of many at once.
+            // git itself fails for some when many run at once.
             if run.code() == Some(0) {
                 run.tells(&["worktree-ports: cloud "]);
                 made.push(name.clone());
@@ -266,7 +267,7 @@ fn a_kill_between_two_locks_frees_all() {
     }
 }
 
-/// What becomes of the clone `two`.
+/// Ways to lose the clone `two`.
 const LOSSES: [fn(&Sandbox); 3] = [
     |sandbox| fs::remove_dir_all(sandbox.path("two")).unwrap(),
     |sandbox| {
@@ -279,7 +280,7 @@ const LOSSES: [fn(&Sandbox); 3] = [
     },
 ];
 
-/// What keeps the ports of a shared clone unknown, and what the error says.
+/// Why the ports of a shared clone may be unknown, and what the error says.
 const UNKNOWN: [(Prepare, &str); 5] = [
     (
         |sandbox| set_mode(sandbox.path("two/.git"), 0o000),
@@ -358,10 +359,10 @@ fn a_clone_that_is_gone_is_one_warning_with_the_command_that_unlists_it() {
         for part in ["a shared clone does not count", &two] {
             assert!(warning.contains(part), "{i}: {warning}");
         }
-        // Nothing is made where no repository is.
+        // Nothing is created in a directory that is not a repository.
         let left = fs::read_dir(sandbox.path("two/.git"));
         assert!(i != 1 || left.unwrap().count() == 0);
-        // The rest counts.
+        // The other clones still count.
         assert_eq!(sandbox.ports("a"), [sandbox.port(2)]);
         sandbox.shell(command_of(&warning), &[]).exits(0);
         assert_eq!(listed(&sandbox), ["repo/.git", "three/.git"]);
@@ -506,7 +507,7 @@ fn main_worktrees_with_the_same_base_ports_are_told() {
     for part in [&repo, &port] {
         assert!(warning.contains(part), "{warning}");
     }
-    // Whether they have a port file by now or not.
+    // With or without a port file.
     for _ in 0..2 {
         for (clone, other) in [("repo", &two), ("two", &repo)] {
             let problems = problems_of(&sandbox, clone);
@@ -538,7 +539,7 @@ fn the_same_ports_from_before_sharing_are_told_and_mended() {
         for clone in ["repo", "two"] {
             sandbox.run(clone, &["--install"]).exits(0);
         }
-        // `a` has the port of the main worktree of `two`, and `b` that of `c`.
+        // `a` has the port of the main worktree of `two`, and `b` has that of `c`.
         for (clone, name) in [("repo", "a"), ("repo", "b"), ("two", "c")] {
             add(&sandbox, clone, name);
         }
@@ -557,7 +558,7 @@ fn the_same_ports_from_before_sharing_are_told_and_mended() {
                 .map(|problem| command_of(problem).to_owned());
             commands.collect::<BTreeSet<_>>()
         };
-        // Both clones say who is to move, and it is the same for both.
+        // Both clones name the same worktrees that must move.
         assert_eq!(
             commands(&problems),
             commands(&problems_of(&sandbox, second))
@@ -569,7 +570,7 @@ fn the_same_ports_from_before_sharing_are_told_and_mended() {
         for clone in ["repo", "two"] {
             assert_eq!(problems_of(&sandbox, clone), [""; 0]);
         }
-        // The main worktree has its port by right.
+        // The main worktree keeps its port.
         assert_eq!(sandbox.ports("two"), before);
     }
 }
@@ -579,7 +580,7 @@ fn check_names_the_other_clone_that_renders_the_same_name() {
     let sandbox = Sandbox::without_hook();
     let of = |base, name: &str| {
         let config = config(&[("web", sandbox.port(base))]).step(1);
-        // A bare number counts slots, and slots are each repository's own.
+        // A bare number counts slots, which each repository has for itself.
         let config = config.env("WEB_INDEX", "{slot}");
         config.env_file(
             ".env",
@@ -613,7 +614,7 @@ fn check_names_the_other_clone_that_renders_the_same_name() {
     }
 }
 
-/// The clones on the list, relative to the sandbox.
+/// The clones on the list, as paths from the sandbox.
 fn listed(sandbox: &Sandbox) -> Vec<String> {
     let list = ["config", "--global", "--null", "--get-all", LIST];
     let list = sandbox.try_git(".", &list).stdout;
@@ -645,7 +646,7 @@ fn share_lists_a_clone_once_and_no_share_and_uninstall_unlist_it() {
         }
         let odd = format!("{ODD}/.git");
         assert_eq!(listed(&sandbox), ["repo/.git", &odd, "rxx.axa/.git"]);
-        // Without either, it stays as it is.
+        // With neither option, the list stays as it is.
         sandbox.run(ODD, &["--install"]).exits(0);
         assert_eq!(listed(&sandbox).len(), 3);
         let arguments: &[&str] = match last {
@@ -681,7 +682,7 @@ fn a_list_that_cannot_be_read_is_an_error_of_share_and_uninstall() {
     run.tells_one_error()
         .tells(&["worktreePorts.repository", "Permission denied"]);
     let run = nobody.run("repo", &["--uninstall"]).exits(1);
-    // All else is done before that is told.
+    // Everything else is done before that is reported.
     run.tells(&[
         "removed the hook",
         "worktreePorts.repository",
@@ -690,7 +691,7 @@ fn a_list_that_cannot_be_read_is_an_error_of_share_and_uninstall() {
 
     fs::remove_file(sandbox.path("home/.gitconfig")).unwrap();
     sandbox.write("home/.gitconfig", "[broken\n");
-    // git itself does nothing at all with such a config.
+    // git itself refuses to work with such a config.
     nobody.run("repo", &["--install", "--share"]).exits(1);
 }
 
@@ -710,7 +711,7 @@ fn a_user_who_wants_it_once_shares_every_clone_by_install() {
     run.tells(&["already installed"]);
     sandbox.run("repo", &["--install", "--no-share"]).exits(0);
     assert!(listed(&sandbox).is_empty() && !asks(&sandbox, "repo"));
-    // In a file that the user's config includes, too.
+    // Also in a file that the user's config includes.
     sandbox.git(
         "repo",
         &["config", "--global", "--unset", "worktreePorts.share"],

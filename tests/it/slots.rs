@@ -1,4 +1,4 @@
-//! Slots: no two worktrees of a repository have the same one, whatever their configs.
+//! No two worktrees of a repository have the same slot, whatever their configs.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ fn slot(sandbox: &Sandbox, at: &str) -> Value {
     sandbox.port_json(at)["slot"].clone()
 }
 
-/// Gives each of the worktrees a config whose ports no other one's meet.
+/// Gives each of the worktrees a config whose ports overlap with no other's.
 fn keep_ports_apart(sandbox: &Sandbox, names: &[&str]) {
     for (name, base) in names.iter().zip((0..).step_by(20)) {
         sandbox.configure(name, config(&[("web", sandbox.port(base))]).step(1));
@@ -59,7 +59,7 @@ fn the_slot_of_a_file_made_by_hand_counts_as_any_other() {
     sandbox.write(format!("a/{PORT_FILE}"), file);
     sandbox.run("b", &[]).exits(0);
     assert_eq!(slot(&sandbox, "b"), 2);
-    // Slot 0 that a linked worktree has, the main worktree does not get.
+    // The main worktree does not get slot 0 if a linked worktree has it.
     let file = sandbox.with_ports(r#"{"worktree": "a", "slot": 0, "ports": {"web": @90}}"#);
     sandbox.write(format!("a/{PORT_FILE}"), file);
     sandbox.run("repo", &[]).exits(0);

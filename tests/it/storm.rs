@@ -1,5 +1,6 @@
-//! Everything at once in two shared clones: adds, moves, removals, reallocations, prunes, gcs and flips
-//! of `core.bare`, while the program is stopped and killed anywhere; and writers of the same files.
+//! Everything at once in two shared clones: adds, moves, removals, reallocations, prunes, gcs and
+//! changes of `core.bare`, while the program is stopped and killed anywhere; and programs that
+//! write the same files.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -12,10 +13,10 @@ use serde_json::Value;
 
 use crate::support::{LOCK, PORT_FILE, PROGRAM, Run, Sandbox, TEMPORARY, config, set_mode};
 
-/// How many work at once.
+/// The number of workers.
 const WORKERS: usize = 24;
 
-/// How many operations each of them makes, where `WORKTREE_PORTS_STORM_ROUNDS` does not say.
+/// The number of operations per worker, unless `WORKTREE_PORTS_STORM_ROUNDS` is set.
 const ROUNDS: usize = 5;
 
 /// The directories between which worktrees are moved.
@@ -24,7 +25,7 @@ const PLACES: [&str; 2] = ["here", "there"];
 /// The clones, which share their ports. Every other worker works in the second one.
 const CLONES: [&str; 2] = ["repo", "two"];
 
-/// Other programs append to the files while blocks come and go in them.
+/// Other programs append to the files while blocks are written and removed.
 #[test]
 #[cfg_attr(not(target_os = "linux"), ignore = "needs leases")]
 fn in_a_storm_of_writers_no_line_is_lost() {
@@ -49,7 +50,7 @@ fn in_a_storm_of_writers_no_line_is_lost() {
             scope.spawn(move || {
                 let mut made = 0;
                 while !is_over.load(Ordering::Relaxed) {
-                    // One more file to hide at each turn.
+                    // Another file to hide in each round.
                     made = (made + 1) % 12;
                     let variables = [("WEB_PORT", "{cloud}")];
                     let own = format!("{number}.{made}.env");
@@ -83,7 +84,7 @@ fn in_a_storm_of_writers_no_line_is_lost() {
     }
 }
 
-/// How many operations each worker makes.
+/// The number of operations per worker.
 fn rounds() -> usize {
     let rounds = std::env::var("WORKTREE_PORTS_STORM_ROUNDS");
     rounds.map_or(ROUNDS, |rounds| rounds.parse().unwrap())
@@ -120,7 +121,7 @@ fn in_a_storm_no_port_and_no_slot_is_given_twice() {
                 scope.spawn(move || Worker::new(storm, number).work(storm.rounds))
             })
             .collect();
-        // Whatever becomes of one, the loops above are to end.
+        // The loops above must end even if a worker has panicked.
         let ends: Vec<_> = workers
             .into_iter()
             .map(thread::ScopedJoinHandle::join)
@@ -135,7 +136,7 @@ fn in_a_storm_no_port_and_no_slot_is_given_twice() {
     storm.settles();
 }
 
-/// What has happened, for the figures that are printed at the end.
+/// Counts of what happened, printed at the end.
 #[derive(Default)]
 struct Counts {
     adds: AtomicUsize,
@@ -158,8 +159,8 @@ struct Storm {
 }
 
 impl Storm {
-    /// A repository whose branches `one` and `two` have configs of their own, which meet in ports,
-    /// and whose hook tells its process id.
+    /// A repository with a hook that writes down its process id. The configs of its branches `one`
+    /// and `two` have ports in common.
     fn new() -> Storm {
         let sandbox = Sandbox::without_hook();
         for (branch, base) in [("one", 0), ("two", 1)] {
@@ -169,7 +170,7 @@ impl Storm {
         }
         sandbox.git("repo", &["checkout", "--quiet", "main"]);
         sandbox.configure("repo", sandbox.own_config());
-        // A copy of the program that this test alone runs, so that no other one is killed.
+        // Only this test runs this copy of the program, so no other test's process is killed.
         sandbox.copy(PROGRAM, "program");
         set_mode(sandbox.path("program"), 0o755);
         fs::create_dir(sandbox.path("processes")).unwrap();
@@ -207,13 +208,13 @@ impl Storm {
         }
     }
 
-    /// Kills a run of the program here and there, and stops others for a while.
+    /// Kills some runs of the program, and stops others for a while.
     fn disturb(&self, over: &AtomicBool) {
         let program = self.sandbox.path("program");
         let mut random = Random(77);
         let mut stopped: Vec<String> = Vec::new();
         while !over.load(Ordering::Relaxed) {
-            // Stopped for as long as it takes to list the others.
+            // They were stopped for as long as it took to list the processes.
             for pid in stopped.drain(..) {
                 signal(&pid, "CONT");
             }
@@ -244,10 +245,10 @@ impl Storm {
         }
     }
 
-    /// Looks at the port files with the lock held: then nobody writes one, but git moves and removes
-    /// the directories that they are in.
+    /// Checks the port files with the locks held: nobody writes them, but git moves and removes
+    /// their directories.
     fn look(&self) {
-        // In the order in which the program takes them.
+        // In the same order as the program.
         let _locks = CLONES.map(|clone| {
             let path = self.sandbox.path(LOCK.replace("repo", clone));
             let lock = File::options().write(true).open(path).unwrap();
@@ -258,13 +259,13 @@ impl Storm {
         self.reservations();
     }
 
-    /// The port files by clone and worktree id. Fails if two have a port, or a slot of one clone, or a
-    /// file is torn.
+    /// The port files by clone and worktree id. Fails if two have the same port, two of one clone
+    /// have the same slot, or a file is torn.
     #[track_caller]
     fn reservations(&self) -> BTreeMap<(&'static str, String), Value> {
         let mut found: BTreeMap<(&'static str, String), Value> = BTreeMap::new();
         for (clone, root) in self.roots() {
-            // A directory that is moved or removed at this moment is not there.
+            // The directory may have been moved or removed just now.
             let Ok(text) = fs::read_to_string(root.join(PORT_FILE)) else {
                 continue;
             };
@@ -272,7 +273,7 @@ impl Storm {
                 .unwrap_or_else(|error| panic!("{error} in {}: {text:?}", root.display()));
             let id = file["worktree"].as_str().unwrap_or("main worktree");
             let id = (clone, id.to_owned());
-            // One that was moved meanwhile is met twice.
+            // A worktree that was moved meanwhile is seen twice.
             let before = found.insert(id.clone(), file.clone());
             assert!(
                 before.is_none_or(|before| before == file),
@@ -307,8 +308,8 @@ impl Storm {
         roots
     }
 
-    /// A clone that is copied with its worktrees' entries, which lead back to the original, gives none
-    /// of their ports and slots to a worktree of its own.
+    /// If a clone is copied, its entries lead back to the original's worktrees. A new worktree of
+    /// the copy must get none of their ports and slots.
     #[track_caller]
     fn copies(&self, all: &BTreeMap<(&'static str, String), Value>) {
         let sandbox = &self.sandbox;
@@ -333,7 +334,7 @@ impl Storm {
         }
     }
 
-    /// After the storm: a call by hand mends what was killed, and nothing is left.
+    /// After the storm, a call by hand repairs what was killed, and nothing else is left.
     #[expect(clippy::print_stderr, reason = "the figures of a long run")]
     fn settles(&self) {
         let sandbox = &self.sandbox;
@@ -387,7 +388,7 @@ fn clone_place(clone: &str, place: &str) -> String {
     format!("{place}-of-{clone}")
 }
 
-/// One of those that work at once, each with worktrees of its own.
+/// A worker with its own worktrees.
 struct Worker<'a> {
     storm: &'a Storm,
     clone: &'static str,
@@ -400,7 +401,7 @@ struct Worker<'a> {
 
 struct Tree {
     path: PathBuf,
-    /// Whether it stays where it is: git prunes what is on its way, where it is not locked.
+    /// Whether it is locked: git may prune an unlocked worktree while it is being moved.
     is_locked: bool,
 }
 
@@ -429,7 +430,7 @@ impl Worker<'_> {
     }
 
     fn add(&mut self) {
-        // The name of one that was removed is used again, for the same id.
+        // The path of a removed worktree is used again, and so is its id.
         self.made = (self.made + 1) % 5;
         let path = self.place().join(format!("{}-{}", self.name, self.made));
         let is_locked = self.random.below(3) > 0;
@@ -438,7 +439,7 @@ impl Worker<'_> {
         let branch = ["main", "one", "two"][self.random.below(3)];
         let path_text = path.to_str().unwrap();
         arguments.extend([path_text, branch]);
-        // git itself fails for some of many at once.
+        // git itself fails for some when many run at once.
         if !path.exists() && self.git(&arguments) {
             count(&self.storm.counts.adds);
             self.trees.push(Tree { path, is_locked });
@@ -465,7 +466,7 @@ impl Worker<'_> {
         let Some(index) = self.any() else { return };
         let path = self.trees[index].path.clone();
         if !self.trees[index].is_locked && self.random.below(2) == 0 {
-            // Its entry goes with the next `git worktree prune`.
+            // The next `git worktree prune` removes its entry.
             let removed = fs::remove_dir_all(&path);
             assert!(removed.is_ok(), "{removed:?}");
         } else if !self.git(&["worktree", "remove", "-f", "-f", path.to_str().unwrap()]) {
@@ -504,14 +505,14 @@ impl Worker<'_> {
     }
 }
 
-/// Nobody holds the lock for a minute.
+/// No call waited for the lock until its time limit.
 #[track_caller]
 fn assert_is_no_hang(run: &Run) {
     assert!(!run.stderr.contains("gave up"), "{run}");
     assert!(!run.stderr.contains("panicked"), "{run}");
 }
 
-/// Numbers that look like chance, the same in each run.
+/// Pseudo-random numbers, the same in each run.
 struct Random(u64);
 
 impl Random {

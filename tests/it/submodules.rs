@@ -1,4 +1,4 @@
-//! Submodules, whose superproject is meant.
+//! Submodules, in which the superproject's worktree is meant.
 
 use crate::support::{Sandbox, config};
 
@@ -33,7 +33,7 @@ fn in_a_submodule_it_is_the_superprojects_worktree_that_is_meant() {
     ] {
         let get = sandbox.run(at, &["--get", "cloud"]).exits(0);
         assert_eq!(get.tells_nothing().stdout, format!("{port}\n"), "{at}");
-        // As the hook, a submodule is not a linked worktree.
+        // As a hook, it does nothing in a submodule, which is not a linked worktree.
         sandbox.run_hook(at).exits(0).tells_nothing();
         assert!(!sandbox.has_port_file(at));
     }
@@ -99,7 +99,7 @@ fn a_submodules_linked_worktrees_have_ports_of_their_own() {
     sandbox.run("s", &["--reallocate"]).exits(0);
     assert_eq!(sandbox.ports("s"), [base + 1]);
 
-    // Also where the superproject would have its checkout.
+    // Also at the path that the superproject's checkout would have.
     sandbox.add("a");
     sandbox.git(
         "repo/deep/sub",

@@ -1,4 +1,4 @@
-//! What a caller leaves to the program: its environment, its streams, its umask, its group.
+//! What the program inherits: environment, streams, umask and group.
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -8,7 +8,7 @@ use crate::support::{
     FIRST_CHECKOUT, LOCK, Nobody, PORT_FILE, PROGRAM, Run, Sandbox, is_root, set_mode,
 };
 
-/// A sandbox with two repositories, `repo` with the worktree `a`, and `other` with `b`.
+/// A sandbox with two repositories: `repo` with the worktree `a`, and `other` with `b`.
 fn sandbox() -> Sandbox {
     let sandbox = Sandbox::without_hook();
     sandbox.git(".", &["clone", "--quiet", "repo", "other"]);
@@ -17,7 +17,7 @@ fn sandbox() -> Sandbox {
     sandbox
 }
 
-/// The variables by which a caller could lead the program to `other`.
+/// Variables that could lead the program to `other`.
 fn misleading(sandbox: &Sandbox) -> Vec<(&'static str, String)> {
     let path = |name: &str| sandbox.path(name).display().to_string();
     vec![
@@ -54,7 +54,7 @@ fn by_hand_the_directory_decides_and_gits_variables_are_ignored() {
     let sandbox = sandbox();
     fs::create_dir(sandbox.path("a/deep")).unwrap();
     let mut cases: Vec<Vec<_>> = misleading(&sandbox).into_iter().map(|v| vec![v]).collect();
-    // All at once too, the last of a name counts.
+    // And all at once; the last one of each name counts.
     cases.push(misleading(&sandbox));
     for variables in cases {
         for at in ["a", "a/deep"] {
@@ -97,7 +97,7 @@ fn the_index_is_that_of_the_worktree_whatever_is_exported() {
         ["update-index", "--split-index"],
     ] {
         sandbox.git("a", &command);
-        // Answering from a file of its own asks nobody.
+        // A file of its own would be answered without asking git.
         sandbox.write(format!("a/{PORT_FILE}"), "{");
         for variables in misleading(&sandbox) {
             let command = sandbox.command(PROGRAM, "a");
@@ -131,7 +131,7 @@ fn git_worktree_add_with_variables_exported_leaves_ports() {
     }
 }
 
-/// Runs the program in `a` by a shell that does `before` first.
+/// Runs the program in `a` from a shell that first does `before`.
 fn run_after(sandbox: &Sandbox, before: &str, arguments: &[&str]) -> Run {
     let mut command = sandbox.command("sh", "a");
     command
@@ -148,7 +148,7 @@ fn closed_streams_are_no_error_and_reach_no_file() {
         for call in calls {
             let _ = fs::remove_file(sandbox.path("a").join(PORT_FILE));
             run_after(&sandbox, &format!("exec {streams};"), call).exits(0);
-            // Were a stream's number given to the port file or to the lock, this would show.
+            // This would show if the port file or the lock got a stream's number.
             let get = sandbox.run("a", &["--json"]).exits(0).tells_nothing();
             assert_eq!(get.stdout, sandbox.port_file("a"), "{streams} {call:?}");
             let lock = sandbox.path(LOCK);
@@ -190,7 +190,7 @@ fn mode(sandbox: &Sandbox, path: &str) -> u32 {
 
 #[test]
 fn the_lock_is_open_to_those_to_whom_the_common_dir_is_whatever_the_umask() {
-    // The mode of the common dir, and those of our directory in it and of the lock.
+    // The mode of the common dir, of our directory in it, and of the lock.
     let table = [
         (0o755, 0o755, 0o600),
         (0o700, 0o700, 0o600),
@@ -209,7 +209,7 @@ fn the_lock_is_open_to_those_to_whom_the_common_dir_is_whatever_the_umask() {
                 mode(&sandbox, LOCK),
             );
             assert_eq!(made, (directory, lock), "{common:o} umask {umask}");
-            // The port file obeys the umask: it is the worktree's, not the repository's.
+            // The port file belongs to the worktree, so it obeys the umask.
             let umask = u32::from_str_radix(umask, 8).unwrap();
             assert_eq!(mode(&sandbox, &format!("a/{PORT_FILE}")), 0o666 & !umask);
         }
@@ -272,6 +272,6 @@ fn the_lock_is_made_once_and_never_replaced() {
     }
     let metadata = fs::metadata(&lock).unwrap();
     assert_eq!(metadata.ino(), inode);
-    // What the user makes of its mode stays.
+    // The lock keeps the mode that the user has set.
     assert_eq!(metadata.permissions().mode() & 0o777, 0o640);
 }

@@ -1,4 +1,4 @@
-//! Files of other formats, made from templates.
+//! Files in other formats, made from templates.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -17,7 +17,7 @@ fn config(sandbox: &Sandbox) -> Config {
         .template(TARGET, SOURCE)
 }
 
-/// What is made in the worktree whose slot is 1 and whose label that is.
+/// The file that is made in the worktree with slot 1 and this label.
 fn made(sandbox: &Sandbox, label: &str) -> String {
     let [api, db]: [u16; 2] = sandbox.bundle(1);
     TOML.replace("${API_PORT}", &api.to_string())
@@ -25,7 +25,7 @@ fn made(sandbox: &Sandbox, label: &str) -> String {
         .replace("${PROJECT_NAME}", &format!("shop-{label}"))
 }
 
-/// A sandbox with a hook; the branch `main` has a template, `plain` has only a config.
+/// A sandbox with a hook; the branch `main` has a template, `plain` only a config.
 fn sandbox() -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.configure("repo", sandbox.config(&["api", "db"]));
@@ -90,7 +90,7 @@ fn what_the_user_changed_or_made_is_left_alone_and_told() {
             read(&sandbox, "a/supabase/config.toml").as_deref(),
             Some("mine = 1\n")
         );
-        // Its programs would keep ports that others get.
+        // Otherwise its programs would keep ports that others get.
         let before = sandbox.content_of("a");
         let reallocate = sandbox.run("a", &["--reallocate"]);
         assert_eq!(reallocate.code(), Some(i32::from(has_ours)), "{reallocate}");
@@ -138,7 +138,7 @@ fn a_template_of_another_branch_is_removed_at_the_checkout() {
         checkout(&["a"]),
         "worktree-ports: updated supabase/config.toml\n"
     );
-    // A branch without a config too; the config in force is then that of the main worktree.
+    // The same on a branch without a config; the main worktree's config then applies.
     sandbox.git("repo", &["checkout", "--quiet", "plain"]);
     assert_eq!(
         checkout(&["-b", "c", "plain~"]),
@@ -147,7 +147,7 @@ fn a_template_of_another_branch_is_removed_at_the_checkout() {
     assert_eq!(read(&sandbox, "a/supabase/config.toml"), None);
 }
 
-/// Brings about what is in the way.
+/// Puts something in the way.
 type Make<'a> = &'a dyn Fn(&Sandbox);
 
 /// Files that a hostile branch may name, and what is in the way.

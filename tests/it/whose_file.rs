@@ -1,4 +1,4 @@
-//! Whose the port file in a worktree is, and what becomes of it.
+//! Who owns the port file in a worktree, and what happens to it.
 
 use std::fs;
 
@@ -33,7 +33,7 @@ const DAMAGED: [&[u8]; 25] = [
     br#"{"worktree": "a", "slot": "7", "ports": {"cloud": 8700}}"#,
 ];
 
-/// What counts as `copied` there.
+/// What counts as `copied`.
 const COPIED: [&str; 3] = [
     r#"{"worktree": "b", "slot": 7, "ports": {"cloud": 8700}, "cloud_url": "http://127.0.0.1:8700"}"#,
     r#"{"worktree": null, "slot": 0, "ports": {"cloud": 8700}}"#,
@@ -52,7 +52,7 @@ const FOREIGN: [&str; 8] = [
     "null",
 ];
 
-/// The worktree's own, for [`Sandbox::with_ports`].
+/// The worktree's own file, as a template for [`Sandbox::with_ports`].
 const OWN: &str =
     r#"{"worktree": "a", "slot": 7, "ports": {"cloud": @7}, "cloud_url": "http://127.0.0.1:@7"}"#;
 
@@ -61,7 +61,7 @@ fn sandbox() -> Sandbox {
     Sandbox::with_worktrees(&["a"])
 }
 
-/// A sandbox with the worktree `a`, whose port file is [`OWN`], and that file's content.
+/// A sandbox with the worktree `a`, whose port file is [`OWN`], and the content of that file.
 pub fn sandbox_with_own_file() -> (Sandbox, String) {
     let sandbox = sandbox();
     let own = sandbox.with_ports(OWN);
@@ -76,7 +76,7 @@ fn put(sandbox: &Sandbox, content: impl AsRef<[u8]>) {
 #[test]
 fn a_file_of_its_own_is_left_as_it_is_and_answered_from() {
     let sandbox = sandbox();
-    // In whatever order, with keys of others, and with an id and a service in other characters.
+    // In another order, with unknown keys, and with escapes in the id and a service.
     let reordered = r#"{"x":1,"ports":{"\u0063loud":@7},"cloud_url":"http://127.0.0.1:@7","slot":7,"worktree":"\u0061"}"#;
     for own in [OWN, reordered] {
         let own = sandbox.with_ports(own);
@@ -195,7 +195,7 @@ fn another_tools_file_is_left_alone_until_reallocate_replaces_it() {
     }
 }
 
-/// Asserts that the port file in `a`, which git tracks, is told of and left alone by everything.
+/// Asserts that every call leaves the tracked port file in `a` alone and says so.
 #[track_caller]
 fn assert_tracked_and_left_alone(sandbox: &Sandbox) {
     let before = sandbox.port_file("a");
@@ -229,7 +229,7 @@ fn a_port_file_that_a_branch_commits_can_at_worst_be_reported() {
     ] {
         let sandbox = Sandbox::new();
         commit_port_file(&sandbox, content);
-        // Git's own hook is what tells, and the worktree is made.
+        // The hook warns, and the worktree is made.
         sandbox.add("a").tells(&["rm --cached"]);
         if content.starts_with(b"{\"worktree\": \"b\"") {
             assert_tracked_and_left_alone(&sandbox);
@@ -249,7 +249,7 @@ fn a_link_that_a_branch_commits_is_neither_followed_nor_written_through() {
     sandbox.git("repo", &["commit", "--quiet", "--message=link"]);
     sandbox.add("a").tells(&["rm --cached"]);
     assert_tracked_and_left_alone(&sandbox);
-    // Once it is no longer tracked, it is replaced itself.
+    // Once it is no longer tracked, the link itself is replaced.
     sandbox.git("a", &["rm", "--quiet", "--cached", PORT_FILE]);
     sandbox.run("a", &[]).exits(0).tells(&["was damaged"]);
     assert_eq!(sandbox.ports("a"), [sandbox.port(1)]);
@@ -318,7 +318,7 @@ fn what_a_kill_left_at_the_temporary_name_is_removed() {
     sandbox.write(format!("a/{TEMPORARY}"), r#"{"worktree": "a", "po"#);
     sandbox.run("a", &[]).exits(0).tells_nothing();
     sandbox.assert_no_leftovers("a");
-    // A directory is nobody's leftover.
+    // A directory is not a leftover of ours.
     fs::create_dir(sandbox.path("a").join(TEMPORARY)).unwrap();
     put(&sandbox, "{");
     sandbox
@@ -354,7 +354,7 @@ fn something_that_is_no_regular_file_is_damaged_and_replaced() {
         }
     }
     assert!(!sandbox.path("nowhere").exists());
-    // What somebody put into a directory is not ours to remove.
+    // A directory with files in it is not ours to remove.
     sandbox.remove_port_file("a");
     sandbox.write(format!("a/{PORT_FILE}/kept"), "");
     sandbox
@@ -372,7 +372,7 @@ fn a_reader_meets_the_old_file_or_the_new_one_whole() {
     let old = fs::File::open(&path).unwrap();
     let before = fs::read_to_string(&path).unwrap();
     sandbox.run("a", &["--reallocate"]).exits(0);
-    // Who has the old one open reads all of it: it was not truncated.
+    // A reader that has the old file open can read all of it, so it was not truncated.
     assert_eq!(std::io::read_to_string(old).unwrap(), before);
     let mut command = sandbox.command(PROGRAM, "a");
     command.arg("--json");

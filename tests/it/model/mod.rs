@@ -22,14 +22,14 @@ prop_state_machine! {
     fn after_every_step_the_port_files_are_as_the_model_has_them(sequential 10..40 => System);
 }
 
-/// The real thing.
+/// The real program and the real git.
 struct System {
     sandbox: Sandbox,
     listeners: BTreeMap<Offset, TcpListener>,
 }
 
 impl System {
-    /// The number from which offsets are counted.
+    /// The port that offsets are counted from.
     fn first(&self) -> u16 {
         self.sandbox.port(0)
     }
@@ -116,8 +116,8 @@ impl System {
         }
     }
 
-    /// Without asking the model: the ports stand in no other worktree's file that can be seen, and
-    /// can be bound.
+    /// Independently of the model: no other visible port file names these ports, and they can be
+    /// bound.
     fn assert_chosen_well(&self, model: &Model, tree: usize) {
         let ports = self.sandbox.ports(&model.trees[tree].path);
         for (i, other) in model.trees.iter().enumerate().filter(|(i, _)| *i != tree) {
@@ -126,7 +126,7 @@ impl System {
                 continue;
             }
             let text = fs::read_to_string(path).unwrap();
-            // In a file of our shape, a URL that an edit has left behind reserves nothing.
+            // In a file of our shape, a URL with an old port reserves nothing.
             let lines = text.lines().filter(|line| !line.contains("_url"));
             let text: String = lines.collect();
             for port in &ports {

@@ -1,4 +1,4 @@
-//! The plain model: what the port files hold after every step.
+//! The plain model: what the port files contain after every step.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use proptest_state_machine::ReferenceStateMachine;
 
 use crate::support::{Config, config};
 
-/// A port, counted from the first one of the block that the test has for itself.
+/// A port, counted from the first one of the test's own.
 pub type Offset = u16;
 
 /// A config of the model: services with their base ports, a step, and the services with a URL.
@@ -17,7 +17,7 @@ pub struct Plain {
     pub urls: &'static [&'static str],
 }
 
-/// They overlap, so that worktrees with different ones compete. `None` is a broken one.
+/// They overlap, so that worktrees with different configs compete. `None` is an invalid config.
 pub const CONFIGS: [Option<Plain>; 5] = [
     Some(Plain {
         services: &[("web", 1), ("api", 2)],
@@ -54,7 +54,7 @@ impl Plain {
     }
 }
 
-/// What lies at the path of a port file.
+/// What is at the path of a port file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Lies {
     Nothing,
@@ -71,7 +71,7 @@ pub struct Ours {
     pub urls: Vec<(&'static str, Offset)>,
 }
 
-/// What else there can be; two ports go with it.
+/// What else may be there, together with two ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Other {
     Empty,
@@ -109,13 +109,13 @@ impl Lies {
     fn reserves_slot(&self) -> Option<u16> {
         match self {
             Lies::Ours(ours) => Some(ours.slot),
-            // Of our shape, with an impossible value.
+            // Our shape with an impossible value.
             Lies::Other(Other::Impossible, ..) => Some(1),
             _ => None,
         }
     }
 
-    /// The content, where it is a file.
+    /// The content, if it is a file.
     pub fn text(&self, first: u16) -> Option<String> {
         Some(match self {
             Lies::Ours(ours) => ours.text(first),
@@ -165,12 +165,12 @@ pub struct Tree {
     /// What the record names.
     pub record: Option<Ours>,
     pub config: Option<usize>,
-    /// Whether the directory is renamed away, as by an unmount.
+    /// Whether the directory is renamed away, as if unmounted.
     pub is_away: bool,
 }
 
 impl Tree {
-    /// The file of its own; what is away is not seen.
+    /// Its own port file, unless it is away.
     fn own(&self) -> Option<&Ours> {
         match &self.lies {
             Lies::Ours(ours) if ours.id == self.id && !self.is_away => Some(ours),
@@ -178,7 +178,7 @@ impl Tree {
         }
     }
 
-    /// The ports and the slots that it keeps from the others.
+    /// The ports and slots that it keeps from the others.
     fn reserves(&self) -> (Vec<Offset>, Vec<u16>) {
         let (mut ports, mut slots) = (Vec::new(), Vec::new());
         if !self.is_away {
@@ -192,21 +192,20 @@ impl Tree {
         (ports, slots)
     }
 
-    /// The path under which it is away.
+    /// The path to which it is renamed.
     pub fn away(&self) -> String {
         format!("{}-away", self.path)
     }
 }
 
-/// The model.
 #[derive(Clone, Debug)]
 pub struct Model {
     /// The main worktree, then the linked ones.
     pub trees: Vec<Tree>,
     pub listening: BTreeSet<Offset>,
-    /// How many paths there were.
+    /// How many paths were used so far.
     pub paths: usize,
-    /// What the system is to do next.
+    /// What the system must do next.
     pub next: Step,
 }
 
@@ -234,7 +233,7 @@ pub enum How {
     Release,
 }
 
-/// What a call is to come to.
+/// The expected result of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expected {
     Kept,
@@ -244,7 +243,7 @@ pub enum Expected {
     Refused,
 }
 
-/// An operation; its numbers are cut down to what there is.
+/// An operation; its numbers are reduced to what exists.
 #[derive(Clone, Debug)]
 pub enum Operation {
     Add,
@@ -267,13 +266,13 @@ pub enum Operation {
 }
 
 impl Model {
-    /// The config that counts in that worktree.
+    /// The config that applies in that worktree.
     fn config(&self, tree: usize) -> Option<&'static Plain> {
         let of_main = self.trees[0].config.unwrap();
         CONFIGS[self.trees[tree].config.unwrap_or(of_main)].as_ref()
     }
 
-    /// The ports and the slots that the others have.
+    /// The ports and slots of the others.
     fn reserved(&self, tree: usize) -> (BTreeSet<Offset>, BTreeSet<u16>) {
         let (mut ports, mut slots) = (BTreeSet::new(), BTreeSet::new());
         for (_, other) in self.trees.iter().enumerate().filter(|(i, _)| *i != tree) {
@@ -300,7 +299,7 @@ impl Model {
             matches!(self.trees[tree].lies, Lies::Other(Other::AnotherTools, ..));
         match how {
             How::Hook if is_another_tools => return Expected::Kept,
-            // It goes by the worktree's own config alone.
+            // The hook uses only the worktree's own config.
             How::Hook if own.is_some() && self.trees[tree].config.is_none() => {
                 return Expected::Kept;
             }
@@ -369,8 +368,8 @@ impl Model {
         found.unwrap()
     }
 
-    /// What a record names, under a config that may have changed: nothing where another worktree has
-    /// a part of it.
+    /// What the record restores under a config that may have changed: nothing if another worktree
+    /// has its slot or one of its ports.
     fn restore(&self, tree: usize, record: &Ours, config: &Plain) -> Vec<(&'static str, Offset)> {
         let (reserved, slots) = self.reserved(tree);
         let mut ports = record.ports.iter();
@@ -380,14 +379,14 @@ impl Model {
         self.follow(tree, record, config)
     }
 
-    /// The ports of a bundle under a config that may have changed: none where that cannot be.
+    /// The ports of a bundle under a config that may have changed; empty if none is left.
     fn follow(&self, tree: usize, own: &Ours, config: &Plain) -> Vec<(&'static str, Offset)> {
         let (reserved, _) = self.reserved(tree);
         let has = |wanted: &str| own.ports.iter().find(|(service, _)| *service == wanted);
         let in_slot = |base: Offset| base + own.slot * config.step;
         let all_stand = (config.services.iter())
             .all(|(service, base)| has(service).is_none_or(|(_, port)| *port == in_slot(*base)));
-        // What listens there may be its own server.
+        // A listener there may be the worktree's own server.
         let joins = |port: &Offset| all_stand && !reserved.contains(port);
         let services = config.services.iter();
         services
@@ -461,7 +460,7 @@ impl ReferenceStateMachine for Model {
         let away: Vec<usize> = (0..count)
             .filter(|tree| model.trees[*tree].is_away)
             .collect();
-        // What is away, nobody reaches.
+        // Operations only reach worktrees that are not away.
         let any = |tree: usize| here[tree % here.len()];
         // The main worktree can be neither moved nor removed.
         let linked = |tree: usize| here[1..].get(tree % (here.len() - 1).max(1)).copied();
@@ -477,7 +476,7 @@ impl ReferenceStateMachine for Model {
                     config: None,
                     is_away: false,
                 });
-                // The hook runs in it.
+                // git runs the hook in it.
                 model.call(count, How::Hook);
                 git(&["add", "--quiet", &format!("../{path}")])
             }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// The text of a config; its members stand in the order in which they were given.
+/// The text of a config, with its members in the order in which they were given.
 #[derive(Clone, Default)]
 pub struct Config {
     services: Vec<(String, String)>,
@@ -13,7 +13,7 @@ pub struct Config {
     templates: Vec<(String, String)>,
 }
 
-/// A config with these services and their base ports, and the default step.
+/// A config with these services and base ports, and the default step.
 pub fn config(services: &[(&str, u16)]) -> Config {
     let services = services.iter();
     Config {
@@ -84,7 +84,7 @@ fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// An object of JSON whose values are JSON already.
+/// A JSON object whose values are JSON already.
 fn object(members: &[(String, String)]) -> String {
     let members = members.iter();
     let members: Vec<String> = members

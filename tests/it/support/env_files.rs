@@ -1,7 +1,6 @@
-//! Env files and templates as they are to be.
+//! Env files as the program writes them.
 
-/// The block in an env file of the worktree that is called `label`, with these lines, each of which
-/// ends in a newline.
+/// The block in an env file of the worktree with that label. Each of `lines` ends in a newline.
 pub fn block(label: &str, lines: &str) -> String {
     format!(
         "# >>> worktree-ports: {label} >>>\n\
@@ -10,7 +9,7 @@ pub fn block(label: &str, lines: &str) -> String {
     )
 }
 
-/// The whole of an env file with that block and, below it, these lines of the user's.
+/// An env file with that block and the user's lines below it.
 pub fn with_block(block: &str, below: &str) -> String {
     format!("{block}\n{below}")
 }

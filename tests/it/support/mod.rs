@@ -1,17 +1,17 @@
-//! What the tests stand on.
+//! What the tests have in common.
 //!
-//! - [`Sandbox`]: a temporary directory with a repository, and ports of its own. It runs git, the
-//!   program by hand and as the hook, and reads port files. [`Run`] is what a command did.
-//! - [`config`]: the text of a config, member by member. `sandbox.config(&["web", "api"])` gives it
-//!   the sandbox's ports.
+//! - [`Sandbox`]: a temporary directory with a repository and its own ports. It runs git and the
+//!   program, by hand or as the hook, and reads port files. [`Run`] is the result of a command.
+//! - [`config`]: the text of a config, member by member. `sandbox.config(&["web", "api"])` has the
+//!   sandbox's ports.
 //! - [`block`], [`with_block`]: the block in an env file, and the whole file.
 //! - [`listen`], [`close`], [`can_bind`]: listeners on the sandbox's ports.
-//! - [`hooks`]: gits old and new, and the hook as each runs it.
-//! - [`strace`]: system calls that fail, or at which the program is killed.
-//! - [`processes`]: processes that hold the lock, wait for it, or stop with it in hand.
-//! - [`Nobody`]: the program as a user whom modes stop.
+//! - [`hooks`]: old and new gits, and how each runs the hook.
+//! - [`strace`]: makes a system call fail, or kills the program at one.
+//! - [`processes`]: processes that hold the lock, wait for it, or are stopped while they hold it.
+//! - [`Nobody`]: runs the program as a user whom file modes restrict.
 //! - [`Page`]: a page of the documentation, its blocks and its tables.
-//! - [`tool`]: other programs, which only an ignored test may need.
+//! - [`tool`]: other programs, which only ignored tests may need.
 
 mod config;
 mod env_files;

@@ -1,4 +1,4 @@
-//! The pages of the documentation, and the blocks and tables in them.
+//! The pages of the documentation, with their blocks and tables.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ pub struct Page {
 }
 
 impl Page {
-    /// The page at a path from the root of the repository.
+    /// The page at a path relative to the root of the repository.
     #[track_caller]
     pub fn read(path: impl Into<PathBuf>) -> Page {
         let path = path.into();
@@ -35,7 +35,7 @@ impl Page {
         self.path.display().to_string()
     }
 
-    /// Where a link on this page leads to, as a path from the root of the repository.
+    /// The target of a link on this page, as a path from the root of the repository.
     pub fn target_of(&self, link: &str) -> PathBuf {
         let directory = self.path.parent().unwrap();
         let mut target = PathBuf::new();
@@ -48,7 +48,7 @@ impl Page {
         target
     }
 
-    /// What a link names to lead to each heading, as on GitHub.
+    /// The anchor of each heading, as GitHub makes it.
     pub fn anchors(&self) -> Vec<String> {
         let prose = self.text.split("```").step_by(2);
         let lines = prose.flat_map(str::lines);
@@ -66,7 +66,7 @@ impl Page {
             .collect()
     }
 
-    /// Each block: its mark, `<!-- MARK -->` in the line before it, and its content.
+    /// Each block with its mark, which is `<!-- MARK -->` in the line before it.
     pub fn blocks(&self) -> Vec<(Option<&str>, &str)> {
         let parts: Vec<&str> = self.text.split("```").collect();
         let pairs = parts.chunks_exact(2);
@@ -80,7 +80,7 @@ impl Page {
             .collect()
     }
 
-    /// The block behind the mark `<!-- MARK -->`.
+    /// The block after the mark `<!-- MARK -->`.
     #[track_caller]
     pub fn block(&self, mark: &str) -> String {
         let blocks = self.blocks();
@@ -92,7 +92,7 @@ impl Page {
         (*block).to_owned()
     }
 
-    /// The rows of the table that starts with the row `head`, cell by cell.
+    /// The rows below the row `head`, cell by cell.
     #[track_caller]
     pub fn table(&self, head: &str) -> Vec<Vec<&str>> {
         let (_, rest) = self

@@ -1,11 +1,11 @@
-//! Ports of a test's own, that nothing listens on.
+//! A test's own ports, which nothing listens on.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 
 use socket2::{Domain, Socket, Type};
 
-/// A row of ports that nothing listens on, and that no other test uses while this lives, also one
-/// of another process: the port behind the last one is listened on for a sign.
+/// Consecutive ports that nothing listens on, and that no other test uses while this lives, even in
+/// another process: a listener on the last one marks the block as taken.
 pub struct PortBlock {
     first: u16,
     size: u16,
@@ -13,19 +13,19 @@ pub struct PortBlock {
 }
 
 impl PortBlock {
-    /// 199 ports of five digits, which browsers allow and which are below the ephemeral ones.
+    /// 199 ports of five digits that browsers allow, below the ephemeral ports.
     pub fn reserve() -> PortBlock {
         PortBlock::among(10_200, 32_600, 200)
     }
 
-    /// 49 ports of four digits, for what depends on the number of digits.
+    /// 49 ports of four digits, for tests that depend on the number of digits.
     pub fn reserve_of_four_digits() -> PortBlock {
         PortBlock::among(7_000, 10_000, 50)
     }
 
     fn among(start: u16, end: u16, size: u16) -> PortBlock {
         let blocks = (start..end).step_by(usize::from(size));
-        // Where to start differs from process to process, so that few meet a block in use.
+        // Each process starts elsewhere, so that few find a block in use.
         let skipped = std::process::id() as usize % blocks.len();
         blocks
             .clone()
@@ -52,8 +52,8 @@ impl PortBlock {
     }
 }
 
-/// Whether `port` can be bound on every address that the program probes. Asks without listening:
-/// a listener would be in the way of the tests beside this one.
+/// Whether `port` can be bound on every address that the program probes. It does not listen,
+/// because a listener could disturb other tests.
 pub fn can_bind(port: u16) -> bool {
     let addresses: [SocketAddr; 4] = [
         (Ipv4Addr::LOCALHOST, port).into(),
@@ -62,7 +62,7 @@ pub fn can_bind(port: u16) -> bool {
         (Ipv6Addr::UNSPECIFIED, port).into(),
     ];
     addresses.into_iter().all(|address| {
-        // A machine without IPv6 has nobody who listens there.
+        // Nothing can listen there on a machine without IPv6.
         let Ok(socket) = Socket::new(Domain::for_address(address), Type::STREAM, None) else {
             return true;
         };
@@ -80,13 +80,13 @@ pub fn listen(port: u16) -> TcpListener {
     TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap()
 }
 
-/// Ends a listener for good. Closing it is not enough: what another test starts at this moment has
-/// a copy of it until its exec.
+/// Ends a listener. Closing it is not enough, because another test's child has a copy of it until
+/// it calls exec.
 #[expect(
     clippy::needless_pass_by_value,
     reason = "it is not to be used any more"
 )]
 pub fn close(listener: TcpListener) {
-    // Linux lets go of a listener that is shut down; elsewhere this is an error, and too late anyway.
+    // Linux stops listening at a shutdown. Elsewhere this fails, and there is nothing else to do.
     let _ = socket2::SockRef::from(&listener).shutdown(std::net::Shutdown::Both);
 }

@@ -17,11 +17,11 @@ impl Holder {
     /// Returns when it has the lock.
     pub fn take(sandbox: &Sandbox) -> Holder {
         let mut command = sandbox.command("flock", "repo/.git/worktree-ports");
-        // Without a fork, so that the process that holds the lock is the one to signal.
+        // Without a fork, so that signals go to the process that holds the lock.
         command.args(["--no-fork", "lock", "cat"]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        // What comes back has gone through `cat`, which runs under the lock.
+        // `cat` runs under the lock, so once it answers, the lock is held.
         child.stdin.as_mut().unwrap().write_all(b"?").unwrap();
         let mut answer = [0];
         child
@@ -52,7 +52,7 @@ pub struct Waiter {
 }
 
 impl Waiter {
-    /// Returns when it has said that it waits.
+    /// Returns once it says that it waits.
     #[track_caller]
     pub fn start(sandbox: &Sandbox, at: &str) -> Waiter {
         let mut command = sandbox.command(PROGRAM, at);
@@ -65,7 +65,7 @@ impl Waiter {
         Waiter { child, stderr }
     }
 
-    /// What it has told since, once it has ended; a hook succeeds whatever becomes of it.
+    /// Waits for its end and returns what it has printed since; a hook always exits 0.
     #[track_caller]
     pub fn ends(mut self) -> String {
         let mut told = String::new();
@@ -74,7 +74,7 @@ impl Waiter {
         told
     }
 
-    /// Waits until it has told of its ports, and nothing else.
+    /// Asserts that it ends by printing its ports and nothing else.
     #[track_caller]
     pub fn succeeds(self) {
         let told = self.ends();
@@ -90,18 +90,18 @@ impl Drop for Waiter {
     }
 }
 
-/// A real allocation that is stopped between writing the temporary file and renaming it.
+/// An allocation that is stopped after it has written the temporary file and before it renames it.
 pub struct StoppedAllocation {
     strace: Child,
     pid: u32,
 }
 
 impl StoppedAllocation {
-    /// Returns when it is stopped.
+    /// Returns once it is stopped.
     pub fn start(sandbox: &Sandbox, at: &str) -> StoppedAllocation {
         let temporary = sandbox.path(at).join(TEMPORARY);
         let path = temporary.to_str().unwrap();
-        // The signal arrives when the call is done.
+        // The signal arrives after the call.
         let options = ["-P", path, "-e", "inject=write:signal=STOP"];
         let mut command = strace::command(sandbox, at, &options, &FIRST_CHECKOUT);
         let mut strace = command.stderr(Stdio::null()).spawn().unwrap();
@@ -119,7 +119,7 @@ impl StoppedAllocation {
         signal(self.pid, name);
     }
 
-    /// Waits for its end, which a signal has brought about.
+    /// Waits for its end, which a signal must have caused.
     pub fn ends(mut self) {
         self.strace.wait().unwrap();
     }
@@ -127,7 +127,7 @@ impl StoppedAllocation {
 
 impl Drop for StoppedAllocation {
     fn drop(&mut self) {
-        // Where a test has failed: a process that is stopped would stay.
+        // After a failed test, a stopped process would stay.
         if let Ok(None) = self.strace.try_wait() {
             signal(self.pid, "KILL");
             let _ = self.strace.wait();

@@ -1,11 +1,11 @@
-//! What a command did.
+//! The result of a command.
 
 use std::fmt;
 use std::process::{ExitStatus, Output};
 
 use serde_json::Value;
 
-/// What a command did.
+/// The result of a command.
 #[derive(Debug)]
 pub struct Run {
     pub status: ExitStatus,
@@ -18,14 +18,14 @@ impl Run {
         self.status.code()
     }
 
-    /// The run, which must have exited with `code`.
+    /// Asserts that it exited with `code`.
     #[track_caller]
     pub fn exits(self, code: i32) -> Run {
         assert_eq!(self.code(), Some(code), "{self}");
         self
     }
 
-    /// The run, whose stderr must have all of `parts` in it.
+    /// Asserts that stderr contains all `parts`.
     #[track_caller]
     pub fn tells(self, parts: &[&str]) -> Run {
         for part in parts {
@@ -34,14 +34,14 @@ impl Run {
         self
     }
 
-    /// The run, which must have told nothing on stderr.
+    /// Asserts that stderr is empty.
     #[track_caller]
     pub fn tells_nothing(self) -> Run {
         assert_eq!(self.stderr, "", "{self}");
         self
     }
 
-    /// The run, which must have told one error, and nothing beside it but warnings.
+    /// Asserts that it printed exactly one error, and otherwise only warnings.
     #[track_caller]
     pub fn tells_one_error(self) -> Run {
         assert!(is_one_error(&self.stderr), "{self}");
@@ -55,7 +55,7 @@ impl Run {
     }
 }
 
-/// Whether `told` is one error, beside which nothing but warnings is told.
+/// Whether `told` has exactly one error, and otherwise only warnings.
 pub fn is_one_error(told: &str) -> bool {
     let is = |kind: &str, line: &str| line.starts_with(&format!("worktree-ports: {kind}: "));
     let (errors, others): (Vec<&str>, Vec<&str>) = told.lines().partition(|line| is("error", line));

@@ -1,4 +1,4 @@
-//! A temporary directory with a repository in it, and the commands that run there.
+//! A temporary directory with a repository, and the commands that run there.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -18,17 +18,17 @@ use super::{
     tool,
 };
 
-/// A directory with a repository `repo` in it that has one commit, and no user's git config.
+/// A directory with a repository `repo` that has one commit, and without a user's git config.
 ///
-/// Its ports are its own: the config of `repo` is the default but for base ports that nothing
-/// listens on, and a step of 1. It is not committed, and git does not show it, so that a fresh
-/// worktree has none and goes by it.
+/// It has its own ports: the config of `repo` is the default, but with base ports that nothing
+/// listens on and a step of 1. The config is not committed and git ignores it, so a fresh worktree
+/// has none and uses that of `repo`.
 pub struct Sandbox {
     dir: TempDir,
     ports: PortBlock,
 }
 
-/// How far apart the services of [`Sandbox::config`] are, and so how many slots each has.
+/// The distance between the base ports in [`Sandbox::config`], which is also the number of slots.
 const SLOTS: u16 = 66;
 
 impl Sandbox {
@@ -37,7 +37,7 @@ impl Sandbox {
         Sandbox::on(PortBlock::reserve())
     }
 
-    /// A sandbox without a hook that has these ports.
+    /// A sandbox with these ports, without a hook.
     pub fn on(ports: PortBlock) -> Sandbox {
         let dir = tempfile::Builder::new().prefix("wtp-").tempdir().unwrap();
         let sandbox = Sandbox { dir, ports };
@@ -58,7 +58,7 @@ impl Sandbox {
         sandbox
     }
 
-    /// A sandbox without a hook whose `repo` has these linked worktrees, which have no port files.
+    /// A sandbox without a hook whose `repo` has these linked worktrees, without port files.
     pub fn with_worktrees(names: &[&str]) -> Sandbox {
         let sandbox = Sandbox::without_hook();
         for name in names {
@@ -89,7 +89,7 @@ impl Sandbox {
         [(); N].map(|()| self.port(offsets.next().unwrap()))
     }
 
-    /// `text` with the ports of this sandbox in the places of `@0`, `@1` …, `@` and a slot.
+    /// `text` with `@0`, `@1` … replaced by the sandbox's port of that slot.
     #[track_caller]
     pub fn with_ports(&self, text: &str) -> String {
         let mut parts = text.split('@');
@@ -104,7 +104,7 @@ impl Sandbox {
         filled
     }
 
-    /// A config of these services, at most three, with ports of the sandbox's own and a step of 1.
+    /// A config of at most three services, with the sandbox's own ports and a step of 1.
     pub fn config<const N: usize>(&self, services: &[&str; N]) -> Config {
         let bases: [u16; N] = self.bundle(0);
         let services: Vec<_> = services.iter().copied().zip(bases).collect();
@@ -122,7 +122,7 @@ impl Sandbox {
         self.write(at.as_ref().join(CONFIG), config.to_string());
     }
 
-    /// Commits the config of the worktree `at`, so that its clones and fresh worktrees have it.
+    /// Commits the config of the worktree `at`, so that clones and new worktrees have it.
     #[track_caller]
     pub fn commit_config(&self, at: &str) {
         self.git(at, &["add", "--force", CONFIG]);
@@ -134,7 +134,7 @@ impl Sandbox {
         fs::canonicalize(self.dir.path()).unwrap().join(name)
     }
 
-    /// A command that runs in the directory `at` of the sandbox and sees no config of the machine.
+    /// A command that runs in the directory `at` of the sandbox, without the machine's git config.
     pub fn command(&self, program: impl AsRef<OsStr>, at: impl AsRef<Path>) -> Command {
         let mut command = Command::new(program);
         let inherited = std::env::vars_os().map(|(name, _)| name);
@@ -202,13 +202,13 @@ impl Sandbox {
         self.run(at, &FIRST_CHECKOUT)
     }
 
-    /// `git worktree add` from `repo`, next to it.
+    /// Runs `git worktree add` in `repo`, for a directory beside it.
     #[track_caller]
     pub fn add(&self, name: &str) -> Run {
         self.git("repo", &["worktree", "add", &format!("../{name}")])
     }
 
-    /// Starts `git worktree add` in a clone; what it prints is kept.
+    /// Starts `git worktree add` in a clone, with pipes for what it prints.
     pub fn start_add(&self, clone: &str, name: &str) -> Child {
         let mut git = self.command("git", clone);
         git.args(["worktree", "add", "--quiet", &format!("../{name}")]);
@@ -216,15 +216,15 @@ impl Sandbox {
         git.spawn().unwrap()
     }
 
-    /// Moves a locked worktree. Whether git did: it fails where it meets the half-made entry of an
-    /// add.
+    /// Moves a worktree even if it is locked. Returns whether git did it: git fails if another add
+    /// has only half made its entry.
     pub fn try_move(&self, clone: &str, from: &str, to: &str) -> bool {
         let (from, to) = (format!("../{from}"), format!("../{to}"));
         let command = ["worktree", "move", "-f", "-f", &from, &to];
         self.try_git(clone, &command).code() == Some(0)
     }
 
-    /// The ports in the port files of those worktrees that have one. Fails where two name one port.
+    /// The ports in the port files of the worktrees that have one. Fails if two name the same port.
     #[track_caller]
     pub fn disjoint_ports<S: AsRef<str>>(&self, names: &[S]) -> BTreeMap<u16, String> {
         let mut ports = BTreeMap::new();
@@ -239,15 +239,15 @@ impl Sandbox {
         ports
     }
 
-    /// Writes a file, and the directories that it needs.
+    /// Writes a file and creates its parent directories.
     pub fn write(&self, path: impl AsRef<Path>, content: impl AsRef<[u8]>) {
         let path = self.path(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, content).unwrap();
     }
 
-    /// Writes an executable file. Another process does: a descriptor of this one that is open for
-    /// writing, some other test's child may inherit, and then nothing can run the file.
+    /// Writes an executable file, in another process: a child of another test could inherit this
+    /// process's descriptor, and a file that is open for writing cannot be run.
     #[track_caller]
     pub fn write_script(&self, path: impl AsRef<Path>, content: impl AsRef<[u8]>) {
         let path = self.path(path);
@@ -264,7 +264,7 @@ impl Sandbox {
         assert!(child.wait().unwrap().success());
     }
 
-    /// Runs a shell's script, `$1` and so on being `paths`.
+    /// Runs a shell script with `paths` as `$1` and so on.
     #[track_caller]
     pub fn shell(&self, script: &str, paths: &[&Path]) -> Run {
         let mut command = self.command("sh", ".");
@@ -272,14 +272,14 @@ impl Sandbox {
         Sandbox::finish(command)
     }
 
-    /// Copies a program, as another process, for the reason at [`Sandbox::write_script`].
+    /// Copies a program in another process, for the reason given at [`Sandbox::write_script`].
     #[track_caller]
     pub fn copy(&self, program: impl AsRef<Path>, to: impl AsRef<Path>) {
         let paths = [program.as_ref(), &self.path(to)];
         self.shell("cp -- \"$1\" \"$2\"", &paths).exits(0);
     }
 
-    /// Makes git say that it is of that version, whichever it is.
+    /// Makes git report that version, whatever it is.
     #[track_caller]
     pub fn pretend_git(&self, version: &str) {
         let _ = fs::remove_file(self.path("bin/git"));
@@ -295,7 +295,7 @@ impl Sandbox {
         );
     }
 
-    /// Everything below `at`, by its path: its mode and its content. Directories aside.
+    /// The mode and content of everything below `at` except directories, by path.
     pub fn content_of(&self, at: impl AsRef<Path>) -> BTreeMap<PathBuf, String> {
         let entries = walk(&self.path(at)).into_iter();
         let content = |(path, metadata): (PathBuf, fs::Metadata)| {
@@ -311,7 +311,7 @@ impl Sandbox {
         entries.filter_map(content).collect()
     }
 
-    /// Everything below `at`, by its path: what changes when somebody writes it.
+    /// What changes if something below `at` is written, by path.
     pub fn stamps_of(&self, at: impl AsRef<Path>) -> BTreeMap<PathBuf, (u64, i64, i64, u32, u64)> {
         let stamp =
             |of: fs::Metadata| (of.ino(), of.mtime(), of.mtime_nsec(), of.mode(), of.size());
@@ -321,7 +321,7 @@ impl Sandbox {
             .collect()
     }
 
-    /// The content of the port file in the worktree `name`, as text.
+    /// The text of the port file in the worktree `name`.
     #[track_caller]
     pub fn port_file(&self, name: impl AsRef<Path>) -> String {
         let path = self.path(name).join(PORT_FILE);
@@ -339,7 +339,7 @@ impl Sandbox {
         serde_json::from_str(&self.port_file(name)).unwrap()
     }
 
-    /// The ports in the port file of the worktree `name`, by the names of their services.
+    /// The ports in the port file of the worktree `name`, in its order.
     #[track_caller]
     pub fn ports(&self, name: impl AsRef<Path>) -> Vec<u16> {
         let file = self.port_json(name);
@@ -355,7 +355,7 @@ impl Sandbox {
         fs::remove_file(self.path(name).join(PORT_FILE)).unwrap();
     }
 
-    /// Takes the lock of `repo`, which must be there, until the file is dropped.
+    /// Takes the lock of `repo`, which must exist, until the file is dropped.
     #[track_caller]
     pub fn hold_lock(&self) -> File {
         let lock = File::options().write(true).open(self.path(LOCK)).unwrap();
@@ -363,7 +363,7 @@ impl Sandbox {
         lock
     }
 
-    /// Makes `path` and everything below it belong to `owner`, a number. Needs root.
+    /// Makes `owner`, a number, the owner of `path` and everything below it. Needs root.
     #[track_caller]
     pub fn give_to(&self, owner: &str, path: &str) {
         let mut chown = self.command("chown", ".");
@@ -371,7 +371,8 @@ impl Sandbox {
         Sandbox::finish(chown).exits(0);
     }
 
-    /// Fails unless nothing but a port file and a config was left in the worktree `name`.
+    /// Fails if the worktree `name` has files that git does not track, apart from a port file and a
+    /// config.
     #[track_caller]
     pub fn assert_no_leftovers(&self, name: &str) {
         assert!(!self.path(name).join(TEMPORARY).exists());
@@ -390,7 +391,7 @@ impl Sandbox {
     }
 }
 
-/// All that is below `directory`, no link followed.
+/// Everything below `directory`, without following links.
 fn walk(directory: &Path) -> Vec<(PathBuf, fs::Metadata)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory).unwrap() {

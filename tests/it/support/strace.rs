@@ -1,4 +1,4 @@
-//! The program under strace, which lists its system calls and tampers with one of them.
+//! Runs the program under strace, to list its system calls or to make one of them fail.
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
@@ -9,23 +9,22 @@ use super::{PROGRAM, Run, Sandbox};
 /// A system call of a run.
 #[derive(Debug)]
 pub struct Call {
-    /// Its name.
     pub name: String,
-    /// How many of that name there were up to it: 1 for the first.
+    /// How many calls of that name there were up to and including this one.
     pub nth: usize,
-    /// The call as strace tells it.
+    /// The line that strace printed.
     pub text: String,
 }
 
 impl Call {
-    /// What strace is to do at this call, as its `-e inject=` wants it.
+    /// The `-e inject=` argument that does `what` at this call.
     pub fn inject(&self, what: &str) -> String {
         format!("{}:{what}:when={}", self.name, self.nth)
     }
 }
 
-/// Runs the program and lists its system calls, from the first one that names the lock file. Those of
-/// the gits that it runs are not among them: each process counts its own.
+/// Runs the program and lists its system calls from the first one that names the lock file. Those
+/// of its children are left out.
 pub fn calls_from_the_lock(sandbox: &Sandbox, at: &str, arguments: &[&str]) -> Vec<Call> {
     let log = sandbox.path("strace.log");
     let mut command = sandbox.command("strace", at);
@@ -54,7 +53,7 @@ pub fn calls_from_the_lock(sandbox: &Sandbox, at: &str, arguments: &[&str]) -> V
     calls.split_off(first)
 }
 
-/// How many system calls the program makes from getting the lock to giving it back.
+/// How many system calls the program makes while it holds the lock.
 pub fn calls_under_the_lock(sandbox: &Sandbox, at: &str, arguments: &[&str]) -> usize {
     let log = sandbox.path("strace.log");
     let mut command = sandbox.command("strace", at);
@@ -73,8 +72,8 @@ pub fn calls_under_the_lock(sandbox: &Sandbox, at: &str, arguments: &[&str]) -> 
         .expect("it gives the lock back")
 }
 
-/// Of these calls, that which makes the file of this name, the first that writes it, and that which
-/// renames it.
+/// Of these calls: the one that creates the file of this name, the first write after it, and the
+/// one that renames the file.
 #[track_caller]
 pub fn calls_on<'a>(calls: &'a [Call], temporary: &str) -> [&'a Call; 3] {
     let name = format!("\"{temporary}\"");
@@ -98,7 +97,7 @@ pub fn command(sandbox: &Sandbox, at: &str, options: &[&str], arguments: &[&str]
     command
 }
 
-/// Runs the program with one tampering.
+/// Runs the program and makes one system call fail, or sends a signal at it.
 pub fn inject(sandbox: &Sandbox, at: &str, what: &str, arguments: &[&str]) -> Run {
     let what = format!("inject={what}");
     Sandbox::finish(command(sandbox, at, &["-e", &what], arguments))

@@ -1,8 +1,8 @@
-//! Other programs that the tests drive.
+//! Other programs that the tests use.
 
 use std::path::{Path, PathBuf};
 
-/// What `.ci/tools` fetches, as directories for the PATH.
+/// The directories of what `.ci/tools` fetched, for the PATH.
 pub fn fetched() -> [PathBuf; 2] {
     let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools");
     [
@@ -11,8 +11,8 @@ pub fn fetched() -> [PathBuf; 2] {
     ]
 }
 
-/// Where `tool` is: what `.ci/tools` fetched, else on the PATH. Fails where it is not: a test of
-/// what a newcomer lacks is `#[ignore = "needs …"]`.
+/// The path of `tool`: what `.ci/tools` fetched, or else what is on the PATH. Fails if there is
+/// none, so a test of a tool that a newcomer may lack is `#[ignore = "needs …"]`.
 #[track_caller]
 pub fn tool(tool: &str) -> PathBuf {
     let on_path = std::env::var_os("PATH").unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Users whom modes stop, and who do not own everything.
+//! Users who do not own everything, and whom file modes restrict.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -7,25 +7,25 @@ use std::process::Command;
 
 use super::{PROGRAM, Run, Sandbox};
 
-/// Gives a file its mode.
+/// Sets a file's mode.
 #[track_caller]
 pub fn set_mode(path: impl AsRef<Path>, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// Whether the tests run as root, whom no mode stops.
+/// Whether the tests run as root, whom no mode restricts.
 pub fn is_root() -> bool {
-    // What a process makes is its own.
+    // A file belongs to the process that creates it.
     tempfile::tempfile().unwrap().metadata().unwrap().uid() == 0
 }
 
-/// A user whom modes stop: another one if the tests run as root, else the one who runs them.
+/// A user whom file modes restrict: another user if the tests run as root, otherwise their own.
 pub struct Nobody<'a> {
     sandbox: &'a Sandbox,
 }
 
 impl Nobody<'_> {
-    /// That user, to whom the whole sandbox belongs.
+    /// The user, as the owner of the whole sandbox.
     pub fn owning(sandbox: &Sandbox) -> Nobody<'_> {
         if is_root() {
             sandbox.give_to("65534:65534", ".");
@@ -33,7 +33,7 @@ impl Nobody<'_> {
         Nobody { sandbox }
     }
 
-    /// Another user than the owner of the sandbox, who may read all of it. Needs root.
+    /// A user who does not own the sandbox but may read all of it. Needs root.
     #[track_caller]
     pub fn reading(sandbox: &Sandbox) -> Nobody<'_> {
         assert!(is_root(), "only root can be another user");
@@ -43,7 +43,7 @@ impl Nobody<'_> {
 
     /// A command that runs the program as that user.
     pub fn command(&self, at: impl AsRef<Path>) -> Command {
-        // Where the program is built may be closed to that user.
+        // That user may not be able to read the directory of the build.
         let program = self.sandbox.path("program");
         if !program.exists() {
             self.sandbox.copy(PROGRAM, "program");
@@ -81,7 +81,7 @@ impl Drop for Nobody<'_> {
         if is_root() {
             return;
         }
-        // So that the sandbox can be removed, whatever modes a test has given.
+        // So that the sandbox can be removed whatever modes a test has set.
         let mut chmod = self.sandbox.command("chmod", ".");
         let _ = chmod.args(["-R", "u+rwX", "."]).status();
     }
