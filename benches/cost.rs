@@ -1,13 +1,13 @@
-//! What the hook costs, beside what it is measured against: `cargo bench --bench cost`.
+//! What the hook costs, compared with other commands: `cargo bench --bench cost`.
 //!
-//! The two commands of a row run in turns, so that a busy machine slows both, and a wall ratio is
-//! the median of the pairs. Instructions are those in user space, counted once by valgrind, where
-//! that is installed; they repeat from run to run.
+//! The two commands of a row run in turns, so a busy machine slows both, and the wall ratio is the
+//! median of the pairs' ratios. Instructions are those in user space. If valgrind is installed, it
+//! counts them once, since they hardly differ between runs.
 
 #![expect(
     clippy::print_stdout,
     clippy::cast_precision_loss,
-    reason = "a table on stdout, of figures that are rounded anyway"
+    reason = "prints a table of rounded figures"
 )]
 
 use std::env;
@@ -23,17 +23,17 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_worktree-ports-hook");
 const HOOK_FILE: &str = include_str!("../hooks/post-checkout");
 const PORT_FILE: &str = ".worktree-ports.json";
 
-/// How many worktrees are made at once.
+/// The number of worktrees that allocate at once.
 const CROWD: usize = 64;
 
-/// How many clones share their ports, of so many worktrees each.
+/// The number of clones that share their ports.
 const CLONES: usize = 10;
 
-/// How many files a large repository has.
+/// The number of files in a large repository.
 const FILES: usize = 500_000;
 
 fn main() {
-    // `cargo test --all-targets` runs this too, and asks for no figures.
+    // `cargo test --all-targets` runs this without `--bench`.
     if !env::args().any(|argument| argument == "--bench") {
         return;
     }
@@ -59,7 +59,7 @@ fn main() {
     for tool in &tools {
         allocation(&lab, tool, &alone, &[Target::Count(900_000)]);
         allocation(&lab, tool, &hundred, &[Target::Instructions(0.60)]);
-        // Of the others, only the order of magnitude matters.
+        // Only the order of magnitude matters for the other tools.
         if tool.is_ours() {
             allocation(&lab, tool, &thousand, &[Target::Instructions(0.45)]);
         }
@@ -90,7 +90,7 @@ fn checkout(
 ) {
     tool.forget(lab, repository);
     let checkout = Case::new(|| tool.run_in(lab, place));
-    // The first one allocates.
+    // The first run allocates.
     checkout.run();
     let nothing = Case::new(|| lab.command("/bin/true", place));
     Row {
@@ -114,7 +114,7 @@ fn allocation(lab: &Lab, tool: &Tool, repository: &Repository, targets: &[Target
     .print(tool.only_ours(targets));
 }
 
-/// An allocation for the first linked worktree, which is forgotten after it.
+/// An allocation for the first linked worktree, which then gives its ports up.
 fn allocation_in<'a>(lab: &'a Lab, tool: &'a Tool, repository: &'a Repository) -> Case<'a> {
     let place = repository.subject();
     tool.forget(lab, repository);
@@ -145,7 +145,8 @@ fn worktree_add(lab: &Lab, tool: &Tool, repository: &Repository, limit: f64) {
     .print(tool.only_ours(&[Target::Wall(limit)]));
 }
 
-/// An allocation in one of ten shared clones, against one in a repository with all their worktrees.
+/// An allocation in one of ten shared clones, compared with one in a repository that has all their
+/// worktrees.
 fn shared(lab: &Lab, tool: &Tool, hundred: &Repository) {
     let clones: Vec<Repository> = (0..CLONES)
         .map(|i| {
@@ -173,10 +174,10 @@ fn shared(lab: &Lab, tool: &Tool, hundred: &Repository) {
     fs::remove_file(lab.user_config()).expect("git has made it");
 }
 
-/// What looks at every worktree.
+/// Calls that look at every worktree.
 fn report(lab: &Lab, repository: &Repository) {
     let listing = lab.worktree_list(&repository.main);
-    // What checks is to be what the hook runs.
+    // So that `--check` finds the program that the hook runs.
     finish(&mut lab.program(&repository.main, &["--install"]));
     for call in ["--list", "--check"] {
         let case = Case::new(|| lab.program(&repository.main, &[call]));
@@ -190,7 +191,7 @@ fn report(lab: &Lab, repository: &Repository) {
     }
 }
 
-/// What a shell runs at every `cd` with direnv, in a large repository.
+/// Calls that a shell with direnv makes at every `cd`, in a large repository.
 fn calls_by_hand(lab: &Lab, small: &Repository, large: &[(&str, PathBuf)]) {
     for (index, place) in large {
         let calls: [&[&str]; 3] = [&["--get", "web"], &["--env"], &["--exec", "true"]];
@@ -208,7 +209,7 @@ fn calls_by_hand(lab: &Lab, small: &Repository, large: &[(&str, PathBuf)]) {
             Row {
                 what: format!("`{}`, {FILES} files, {index} index", call.join(" ")),
                 against: "in a small repository; wall: `git rev-parse HEAD`",
-                // A process that becomes another writes the count of the second one alone.
+                // `--exec` becomes the command, and only the command's count is written.
                 instructions: (call[0] != "--exec")
                     .then(|| lab.instructions(&in_large, &in_small))
                     .flatten(),
@@ -219,7 +220,7 @@ fn calls_by_hand(lab: &Lab, small: &Repository, large: &[(&str, PathBuf)]) {
     }
 }
 
-/// What is no pair of commands.
+/// Figures that are not from a pair of commands.
 fn facts(
     lab: &Lab,
     ours: &Tool,
@@ -265,7 +266,7 @@ fn facts(
     fact("the program, stripped", &measured, "3 MB", is_small);
 }
 
-/// A program that gives a worktree its ports when git's post-checkout runs it.
+/// A program that gives a worktree its ports when git runs it as `post-checkout`.
 struct Tool {
     name: &'static str,
     program: String,
@@ -281,12 +282,12 @@ impl Tool {
         self.program == PROGRAM
     }
 
-    /// The targets, which are ours alone.
+    /// The targets, which only our program has.
     fn only_ours<'a>(&self, targets: &'a [Target]) -> &'a [Target] {
         if self.is_ours() { targets } else { &[] }
     }
 
-    /// How many pairs are measured: of the others, only the order of magnitude matters.
+    /// The number of pairs; for the others, only the order of magnitude matters.
     fn rounds(&self) -> usize {
         if self.is_ours() { 41 } else { 9 }
     }
@@ -318,7 +319,7 @@ impl Tool {
     }
 }
 
-/// A main worktree with so many linked ones, all but the first of which have ports.
+/// A main worktree with `count` linked ones. All but the first of these have ports.
 struct Repository {
     count: usize,
     directory: PathBuf,
@@ -331,7 +332,7 @@ impl Repository {
         self.directory.file_name().unwrap().to_string_lossy()
     }
 
-    /// Gives it a config with an env file, which the main worktree has already.
+    /// Commits a config with an env file, which exists in the main worktree.
     fn add_env_file(&self, lab: &Lab) {
         let config = self.main.join(".worktree-ports.config.json");
         let text = fs::read_to_string(&config).unwrap();
@@ -356,7 +357,7 @@ impl Repository {
         &self.linked[0]
     }
 
-    /// Removes what a linked worktree has for ports: the file, and our record.
+    /// Removes a linked worktree's port file, record and env file.
     fn forget(&self, index: usize, file: &str) {
         let _ = fs::remove_file(self.linked[index].join(file));
         let entry = format!(".git/worktrees/linked-{index}/worktree-ports.json");
@@ -365,7 +366,7 @@ impl Repository {
     }
 }
 
-/// The place where all is measured: the target directory, with no one's git config.
+/// Where everything is measured: in the target directory, without a user's git config.
 struct Lab {
     directory: PathBuf,
 }
@@ -376,7 +377,7 @@ impl Lab {
         fs::create_dir_all(directory.join("home")).unwrap();
         let directory = fs::canonicalize(directory).unwrap();
         let lab = Lab { directory };
-        // A bench that was interrupted leaves its list of clones.
+        // An interrupted bench leaves its list of clones.
         let _ = fs::remove_file(lab.user_config());
         lab
     }
@@ -412,7 +413,7 @@ impl Lab {
         self.command("git", place)
     }
 
-    /// Ours, as a person calls it.
+    /// Our program, called by hand.
     fn program(&self, place: &Path, arguments: &[&str]) -> Command {
         let mut command = self.command(PROGRAM, place);
         command.args(arguments);
@@ -427,7 +428,7 @@ impl Lab {
         })
     }
 
-    /// Ours first, then those that this machine has.
+    /// Our program first, then the others that this machine has.
     fn tools(&self) -> Vec<Tool> {
         let id = "1".repeat(40);
         let checkout = [id.as_str(), id.as_str(), "1"].map(str::to_owned);
@@ -438,7 +439,7 @@ impl Lab {
             file: PORT_FILE,
             ledger: None,
         }];
-        // What is on the PATH may be a wrapper that costs more than Python itself.
+        // `python3` on the PATH may be a wrapper that costs more than Python itself.
         let executable = output(
             self.command("python3", &self.directory)
                 .args(["-c", "import sys; print(sys.executable)"]),
@@ -499,7 +500,8 @@ impl Lab {
         }
     }
 
-    /// The repository with `count` linked worktrees and that first base port, made once and kept.
+    /// The repository with `count` linked worktrees and that first base port. It is made once and
+    /// kept.
     fn repository(&self, name: &str, count: usize, base: u16) -> Repository {
         let directory = self.directory.join(name);
         let linked = (0..count).map(|i| directory.join(format!("linked-{i}")));
@@ -510,18 +512,18 @@ impl Lab {
             directory,
         };
         once(&repository.directory, || self.build(&repository, base));
-        // A bench that was interrupted leaves its last worktree.
+        // An interrupted bench leaves its last worktree.
         let _ = (self.git(&repository.main))
             .args(["worktree", "remove", "--force", "../new"])
             .status();
         repository
     }
 
-    /// A repository with one commit, of a config with three services.
+    /// Makes a repository with one commit and a config with three services.
     fn init(&self, main: &Path, base: u16) {
         fs::create_dir_all(main).unwrap();
         finish(self.git(main).args(["init", "--quiet"]));
-        // So small a step, because the default one has room for fewer than 1000 worktrees.
+        // With the default step, there would be room for fewer than 1000 worktrees.
         let config = format!(
             r#"{{
   "services": {{ "web": {base}, "api": {}, "db": {} }},
@@ -541,8 +543,8 @@ impl Lab {
     fn build(&self, repository: &Repository, base: u16) {
         let main = &repository.main;
         self.init(main, base);
-        // As the hook leaves it after its first allocation, so that no tool's file stops git from
-        // removing a worktree.
+        // What the hook writes at its first allocation, so that `git worktree remove` is not
+        // stopped by any tool's file.
         let exclude = "# >>> worktree-ports >>>\n*.worktree-ports.tmp\n/.worktree-ports.json\n\
                        # <<< worktree-ports <<<\n.plain-ports.json\n.env.portool\n";
         fs::write(main.join(".git/info/exclude"), exclude).unwrap();
@@ -565,11 +567,11 @@ impl Lab {
             )
             .unwrap();
         }
-        // Their records.
+        // This writes the records.
         finish(&mut self.program(main, &["--install"]));
     }
 
-    /// Repositories with [`FILES`] files in their indices, and what is particular about these.
+    /// Repositories with [`FILES`] files in the index, and the kind of each index.
     fn large(&self) -> Vec<(&'static str, PathBuf)> {
         let make: [(&str, &[&[&str]]); 4] = [
             ("version 2", &[&["update-index", "--index-version=2"]]),
@@ -598,7 +600,7 @@ impl Lab {
         large.collect()
     }
 
-    /// Adds files to the index and to the last commit, and makes none of them.
+    /// Adds files to the index and commits them without creating them.
     fn fill_index(&self, main: &Path) {
         let listed = output(self.git(main).args(["ls-files", "--stage"])).unwrap();
         let blob = listed.split(' ').nth(1).unwrap();
@@ -621,7 +623,7 @@ impl Lab {
     }
 }
 
-/// Makes what is in `directory`, unless it was made whole before.
+/// Makes the content of `directory`, unless an earlier run has completed it.
 fn once(directory: &Path, make: impl FnOnce()) {
     let complete = directory.join("complete");
     if !complete.exists() {
@@ -632,7 +634,7 @@ fn once(directory: &Path, make: impl FnOnce()) {
     }
 }
 
-/// What the whole bench measures: a command, and what puts things back after it.
+/// What is measured: a command, and what restores the state after it.
 struct Case<'a> {
     command: Box<dyn Fn() -> Command + 'a>,
     after: Box<dyn Fn() + 'a>,
@@ -651,7 +653,7 @@ impl<'a> Case<'a> {
         self
     }
 
-    /// Runs it once; how long that took.
+    /// Runs it once and returns how long it took.
     fn run(&self) -> Duration {
         let mut command = (self.command)();
         let start = Instant::now();
@@ -662,7 +664,8 @@ impl<'a> Case<'a> {
     }
 }
 
-/// What two commands took that ran in turns: the medians in milliseconds, and that of the ratios.
+/// The times of two commands that ran in turns: their medians in milliseconds, and the median of
+/// the ratios.
 struct Pairs {
     one: f64,
     other: f64,
@@ -673,7 +676,7 @@ impl Pairs {
     fn run(rounds: usize, one: &Case<'_>, other: &Case<'_>) -> Pairs {
         let mut times = Vec::new();
         for round in 0..rounds {
-            // Each is as often the first, which may find colder caches.
+            // Each is first equally often, because the first one may find colder caches.
             times.push(if round % 2 == 0 {
                 (one.run(), other.run())
             } else {
@@ -698,7 +701,7 @@ impl Pairs {
 }
 
 impl Lab {
-    /// `git worktree add` with the hook of that name; the worktree is removed after it.
+    /// Runs `git worktree add` with the hook of that name, and then removes the worktree.
     fn worktree_add<'a>(&'a self, repository: &'a Repository, hook: &str) -> Case<'a> {
         let hooks = format!("core.hooksPath={}", self.hooks(hook));
         let in_main = |arguments: &[&str]| {
@@ -713,8 +716,7 @@ impl Lab {
         .after(move || finish(&mut in_main(&["worktree", "remove", "--force", "../new"])))
     }
 
-    /// The instructions of both in user space, their children's among them; `None` without
-    /// valgrind.
+    /// The instructions of both in user space, including their children's; `None` without valgrind.
     fn instructions(&self, one: &Case<'_>, other: &Case<'_>) -> Option<(u64, u64)> {
         let logs = self.directory.join("instructions");
         let count = |case: &Case<'_>| -> Option<u64> {
@@ -744,7 +746,7 @@ impl Lab {
         Some((count(one)?, count(other)?))
     }
 
-    /// The most memory that a command takes, in KiB; `None` without GNU time.
+    /// The peak memory of a command in KiB; `None` without GNU time.
     fn peak_memory(&self, command: &Command) -> Option<u64> {
         let told = self.directory.join("peak");
         let status = self
@@ -758,15 +760,15 @@ impl Lab {
         fs::read_to_string(told).ok()?.trim().parse().ok()
     }
 
-    /// How long one holds the lock against how long the other does, the median of the pairs; `None`
-    /// without strace.
+    /// How long one holds the lock compared with the other, as the median of the pairs' ratios;
+    /// `None` without strace.
     fn lock_held(&self, one: &Case<'_>, other: &Case<'_>) -> Option<f64> {
         let log = self.directory.join("strace");
         let held = |case: &Case<'_>| -> Option<f64> {
             let command = (case.command)();
             let status = self
                 .command("strace", command.get_current_dir()?)
-                // All other calls run at their own speed.
+                // strace stops the program only at these calls.
                 .args(["-f", "--seccomp-bpf", "-ttt", "-e", "trace=flock,close"])
                 .arg("-o")
                 .arg(&log)
@@ -796,8 +798,8 @@ impl Lab {
         Some(ratios[ratios.len() / 2])
     }
 
-    /// [`CROWD`] allocations at once against as many in a row: the median ratio of the times, and
-    /// the longest that one took of those at once.
+    /// [`CROWD`] allocations at once compared with as many in a row: the median ratio of the times,
+    /// and the longest one of those at once.
     fn crowd(&self, tool: &Tool, repository: &Repository) -> (f64, Duration) {
         let places = &repository.linked[..CROWD];
         let forget = || (0..CROWD).for_each(|index| repository.forget(index, tool.file));
@@ -842,14 +844,14 @@ struct Row {
     wall: Pairs,
 }
 
-/// The highest figure that is good enough.
+/// The highest acceptable figure.
 #[derive(Clone, Copy)]
 enum Target {
-    /// Instructions, as a ratio.
+    /// Ratio of instructions.
     Instructions(f64),
     /// Instructions of the first command.
     Count(u64),
-    /// Wall time, as a ratio.
+    /// Ratio of wall times.
     Wall(f64),
 }
 
@@ -864,11 +866,11 @@ impl Row {
         let ratio = instructions.map(|(one, other)| one as f64 / other as f64);
         let verdicts = targets.iter().filter_map(|target| match *target {
             Target::Instructions(limit) => {
-                ratio.map(|ratio| format!("instructions {limit:.2}: {}", held(ratio <= limit)))
+                ratio.map(|ratio| format!("instructions {limit:.2}: {}", met(ratio <= limit)))
             }
             Target::Count(limit) => instructions
-                .map(|(one, _)| format!("instructions {}: {}", short(limit), held(one <= limit))),
-            Target::Wall(limit) => Some(format!("wall {limit:.2}: {}", held(wall.ratio <= limit))),
+                .map(|(one, _)| format!("instructions {}: {}", short(limit), met(one <= limit))),
+            Target::Wall(limit) => Some(format!("wall {limit:.2}: {}", met(wall.ratio <= limit))),
         });
         let verdicts: Vec<String> = verdicts.collect();
         let instructions = match (*instructions, ratio) {
@@ -893,11 +895,11 @@ fn short(count: u64) -> String {
 
 /// A row of the second table.
 fn fact(what: &str, measured: &str, target: &str, holds: bool) {
-    println!("| {what} | {measured} | {target}: {} |", held(holds));
+    println!("| {what} | {measured} | {target}: {} |", met(holds));
 }
 
-fn held(holds: bool) -> &'static str {
-    if holds { "held" } else { "**missed**" }
+fn met(holds: bool) -> &'static str {
+    if holds { "met" } else { "**missed**" }
 }
 
 /// Runs a command that must succeed.
@@ -906,7 +908,7 @@ fn finish(command: &mut Command) {
     assert!(status.is_ok_and(|status| status.success()), "{command:?}");
 }
 
-/// What a command prints, where it exists and succeeds.
+/// What a command prints, or `None` if it does not exist or fails.
 fn output(command: &mut Command) -> Option<String> {
     let output = command.stdout(Stdio::piped()).output().ok()?;
     output
