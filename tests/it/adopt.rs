@@ -30,7 +30,7 @@ fn assert_has(sandbox: &Sandbox, at: &str, slot: u16, web: u16, api: u16) {
 }
 
 #[test]
-fn a_teams_day() {
+fn a_team_adopts_its_old_ports_while_its_servers_run() {
     let sandbox = with_old_files(&[
         (
             "repo",
@@ -61,7 +61,7 @@ fn a_teams_day() {
 }
 
 #[test]
-fn one_worktree_is_adopted_alone() {
+fn without_all_only_one_worktree_adopts() {
     let sandbox = with_old_files(&[("a", r#"{"web": @2, "api": @3}"#), ("b", r#"{"web": @4}"#)]);
     let before = sandbox.port_file("b");
     sandbox.run("a", &["--adopt"]).exits(0);
@@ -93,7 +93,7 @@ fn a_missing_service_whose_port_is_taken_gets_the_next() {
 }
 
 #[test]
-fn two_old_files_with_one_port_are_told_and_nothing_moves() {
+fn two_old_files_with_the_same_port_are_refused_and_nothing_moves() {
     let sandbox = with_old_files(&[
         ("a", r#"{"web": @2, "api": @3}"#),
         ("b", r#"{"web": @4, "api": @3}"#),
@@ -110,7 +110,7 @@ fn two_old_files_with_one_port_are_told_and_nothing_moves() {
 }
 
 #[test]
-fn numbers_under_other_names_are_told() {
+fn numbers_under_other_names_are_a_warning() {
     let sandbox = with_old_files(&[("a", r#"{"web": @2, "ports": {"db": @40}, "mail": @41}"#)]);
     let run = sandbox.run("a", &["--adopt"]).exits(0);
     run.tells(&["warning: `db`", "warning: `mail`"]);
@@ -147,7 +147,7 @@ fn a_tracked_file_is_not_adopted() {
 }
 
 #[test]
-fn the_check_is_silent_after_an_adoption() {
+fn check_finds_no_problem_after_an_adoption() {
     let sandbox = with_old_files(&[("a", r#"{"web": @20, "api": @31}"#)]);
     sandbox.run("repo", &["--install"]).exits(0);
     sandbox.run("repo", &["--all", "--adopt"]).exits(0);

@@ -5,7 +5,7 @@ use std::fs;
 use crate::support::{CONFIG, PORT_FILE, Sandbox};
 
 #[test]
-fn a_bare_repository_lists_and_fills_its_worktrees_and_no_main_one() {
+fn in_a_bare_repository_only_linked_worktrees_are_listed_and_get_ports() {
     // Some people clone bare into `.bare` and point a `.git` file at it: the second case.
     for (bare, at) in [("bare.git", "bare.git"), ("project/.bare", "project")] {
         let sandbox = Sandbox::without_hook();
@@ -42,7 +42,7 @@ two       two     two   1     cloud @1  ok
 }
 
 #[test]
-fn all_makes_sure_of_every_worktree_the_main_one_too() {
+fn all_gives_ports_to_every_worktree_including_the_main_one() {
     let sandbox = Sandbox::with_worktrees(&["a", "b"]);
     sandbox.run("b", &[]).exits(0);
     let run = sandbox.run("a", &["--all"]).exits(0).tells_nothing();
@@ -68,7 +68,7 @@ fn all_makes_sure_of_every_worktree_the_main_one_too() {
 }
 
 #[test]
-fn all_leaves_foreign_files_alone_and_tells_of_tracked_ones() {
+fn all_leaves_foreign_files_alone_and_reports_tracked_ones() {
     let sandbox = Sandbox::without_hook();
     for name in ["copied", "damaged", "foreign", "last", "tracked"] {
         sandbox.add(name);
@@ -100,7 +100,7 @@ fn all_leaves_foreign_files_alone_and_tells_of_tracked_ones() {
 }
 
 #[test]
-fn one_worktrees_failure_does_not_keep_the_others_from_their_ports() {
+fn if_one_worktree_fails_the_others_still_get_their_ports() {
     let sandbox = Sandbox::without_hook();
     for name in ["a", "b", "c", "d"] {
         sandbox.add(name);

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use crate::support::{PORT_FILE, PROGRAM, Sandbox};
 
 #[test]
-fn the_bare_call_makes_sure_of_a_bundle_and_prints_it_for_a_person() {
+fn the_bare_call_gives_ports_and_prints_them_for_a_person() {
     let sandbox = Sandbox::with_worktrees(&["a"]);
     let first = sandbox.run("a", &[]).exits(0).tells_nothing();
     assert_eq!(
@@ -32,7 +32,7 @@ fn the_main_worktree_has_slot_0() {
 }
 
 #[test]
-fn a_bundle_of_ones_own_is_answered_without_the_lock() {
+fn ports_of_its_own_are_printed_without_the_lock() {
     let sandbox = Sandbox::new();
     sandbox.add("a");
     let _lock = sandbox.hold_lock();
@@ -43,7 +43,7 @@ fn a_bundle_of_ones_own_is_answered_without_the_lock() {
 }
 
 #[test]
-fn reallocate_keeps_the_bundle_where_it_is_the_lowest_free_one() {
+fn reallocate_keeps_a_bundle_that_is_the_lowest_free_one() {
     let sandbox = Sandbox::new();
     sandbox.add("a");
     sandbox.add("b");
@@ -55,7 +55,7 @@ fn reallocate_keeps_the_bundle_where_it_is_the_lowest_free_one() {
 }
 
 #[test]
-fn it_works_from_a_subdirectory_and_with_c() {
+fn it_works_in_a_subdirectory_and_with_the_option_c() {
     let sandbox = Sandbox::new();
     sandbox.add("a");
     fs::create_dir_all(sandbox.path("a/deep/er")).unwrap();
@@ -72,7 +72,7 @@ fn it_works_from_a_subdirectory_and_with_c() {
 }
 
 #[test]
-fn get_names_the_services_where_one_is_not_declared() {
+fn get_lists_the_services_if_one_is_unknown() {
     let sandbox = Sandbox::new();
     sandbox.configure("repo", sandbox.config(&["web", "api"]));
     let run = sandbox.run("repo", &["--get", "wbe"]).exits(1);
@@ -111,7 +111,7 @@ fn wrong_usage_exits_2_and_help_0() {
 }
 
 #[test]
-fn outside_a_worktree_it_says_where_it_is() {
+fn outside_a_worktree_the_error_names_the_directory() {
     let sandbox = Sandbox::new();
     sandbox
         .run(".", &[])
@@ -124,7 +124,7 @@ fn outside_a_worktree_it_says_where_it_is() {
 }
 
 #[test]
-fn a_closed_pipe_is_no_error_and_a_full_disk_is() {
+fn a_full_disk_is_an_error_and_a_closed_pipe_is_not() {
     let sandbox = Sandbox::new();
     let mut command = sandbox.command(PROGRAM, "repo");
     let (reader, writer) = std::io::pipe().unwrap();
@@ -170,7 +170,7 @@ fn a_wait_for_the_lock_ends_and_names_the_holder() {
 }
 
 #[test]
-fn a_port_file_is_written_with_the_mode_that_a_new_file_gets() {
+fn a_port_file_gets_the_mode_of_a_new_file() {
     use std::os::unix::fs::PermissionsExt;
     let sandbox = Sandbox::without_hook();
     for (umask, mode) in [("022", 0o644), ("077", 0o600), ("002", 0o664)] {

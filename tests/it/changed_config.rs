@@ -4,7 +4,7 @@ use crate::support::{PORT_FILE, Sandbox, close, config, listen};
 use crate::whose_file::sandbox_with_own_file;
 
 #[test]
-fn a_service_that_the_config_has_gained_joins_in_the_same_slot() {
+fn a_service_added_to_the_config_joins_in_the_same_slot() {
     let (sandbox, _) = sandbox_with_own_file();
     let port = |offset| sandbox.port(offset);
     let services = [("api", port(60)), ("cloud", port(0)), ("db", port(120))];
@@ -23,7 +23,7 @@ fn a_service_that_the_config_has_gained_joins_in_the_same_slot() {
 }
 
 #[test]
-fn a_service_that_cannot_join_is_told_of_and_the_others_stay() {
+fn a_service_that_cannot_join_is_reported_and_the_others_stay() {
     // The port of `api` in slot 7 belongs to another worktree, is blocked by browsers, or is above
     // the limit; or the worktree's own port fits no slot of the config.
     for case in 0..4 {
@@ -82,7 +82,7 @@ fn a_bundle_without_a_service_of_the_config_is_an_error() {
 }
 
 #[test]
-fn a_service_that_the_config_has_lost_is_dropped() {
+fn a_service_removed_from_the_config_is_dropped() {
     let sandbox = Sandbox::with_worktrees(&["a"]);
     sandbox.write(
         format!("a/{PORT_FILE}"),

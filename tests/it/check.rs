@@ -571,7 +571,7 @@ fn configure_env_file(sandbox: &Sandbox) {
 }
 
 #[test]
-fn each_problem_is_named_and_what_is_printed_mends_it_and_leaves_none() {
+fn each_problem_is_reported_and_the_printed_commands_fix_it() {
     for (case, make, named, mend) in SITUATIONS {
         let sandbox = content();
         make(&sandbox);
@@ -603,7 +603,7 @@ fn each_problem_is_named_and_what_is_printed_mends_it_and_leaves_none() {
 }
 
 #[test]
-fn an_unreadable_directory_hides_no_other_and_no_advice_destroys() {
+fn an_unreadable_directory_hides_no_problem_and_is_not_to_be_pruned() {
     let sandbox = content();
     sandbox.write(format!("b/{PORT_FILE}"), "{");
     let nobody = Nobody::owning(&sandbox);
@@ -620,7 +620,7 @@ fn an_unreadable_directory_hides_no_other_and_no_advice_destroys() {
 }
 
 #[test]
-fn a_copied_worktree_is_told_so_and_no_call_in_it_changes_anything() {
+fn in_a_copied_worktree_every_call_is_an_error_that_changes_nothing() {
     let sandbox = content();
     let mut copy = sandbox.command("cp", ".");
     copy.args(["-r", "a", "copy"]);
@@ -657,7 +657,7 @@ fn a_copied_worktree_is_told_so_and_no_call_in_it_changes_anything() {
 
 #[test]
 #[ignore = "needs strace"]
-fn check_holds_the_lock_no_longer_than_an_allocation_does() {
+fn check_holds_the_lock_no_longer_than_an_allocation() {
     let sandbox = content();
     for i in 0..300 {
         let entry = format!("repo/.git/worktrees/w{i}");
@@ -680,7 +680,7 @@ fn check_holds_the_lock_no_longer_than_an_allocation_does() {
 }
 
 #[test]
-fn of_those_that_name_one_port_the_main_worktree_and_the_first_stay() {
+fn if_worktrees_have_the_same_port_the_first_one_keeps_it() {
     let sandbox = content();
     sandbox.add("c");
     for name in ["b", "c"] {
@@ -704,7 +704,7 @@ fn of_those_that_name_one_port_the_main_worktree_and_the_first_stay() {
 }
 
 #[test]
-fn every_problem_is_named_at_once_also_in_a_path_that_a_shell_would_split() {
+fn all_problems_are_reported_at_once_even_at_a_path_with_quotes() {
     let sandbox = content();
     let name = r#"it's a $HOME of "worktrees""#;
     let path = format!("../{name}");
@@ -722,7 +722,7 @@ fn every_problem_is_named_at_once_also_in_a_path_that_a_shell_would_split() {
 }
 
 #[test]
-fn a_config_that_is_not_valid_is_named_once_wherever_it_is_used() {
+fn an_invalid_config_is_reported_once_wherever_it_is_used() {
     let sandbox = content();
     sandbox.configure("repo", r#"{ "services": { "web": 80 } }"#);
     let (what, remedy) = problem_of(&sandbox);
@@ -745,7 +745,7 @@ fn a_config_that_is_not_valid_is_named_once_wherever_it_is_used() {
 }
 
 #[test]
-fn a_hooks_path_that_hides_the_hook_is_named_and_mended() {
+fn a_hooks_path_that_hides_the_hook_is_reported_and_fixed() {
     let sandbox = sandbox_with_git(OLD);
     sandbox.run("repo", &["--install"]).exits(0);
     sandbox.git("repo", &["config", "core.hooksPath", ".githooks"]);
@@ -765,7 +765,7 @@ fn a_hooks_path_that_hides_the_hook_is_named_and_mended() {
 }
 
 #[test]
-fn a_hooks_path_hides_no_hook_of_the_config() {
+fn a_hooks_path_does_not_hide_a_hook_in_the_config() {
     let sandbox = sandbox_with_git(NEW);
     sandbox.run("repo", &["--install"]).exits(0);
     sandbox.git("repo", &["config", "core.hooksPath", ".githooks"]);

@@ -30,7 +30,7 @@ fn assert_chooses_if_free(sandbox: &Sandbox, port: u16) {
 }
 
 #[test]
-fn a_slot_with_a_port_that_browsers_block_is_skipped_whole() {
+fn a_slot_with_a_port_that_browsers_block_is_skipped() {
     let blocked = [
         1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668,
         6669, 6679, 6697, 10080,
@@ -58,7 +58,7 @@ fn a_slot_with_a_port_that_browsers_block_is_skipped_whole() {
 }
 
 #[test]
-fn a_base_port_is_the_users_own_choice() {
+fn a_base_port_may_be_one_that_browsers_block() {
     let sandbox = sandbox();
     sandbox.configure("repo", one_service(6000, 100));
     sandbox.run("repo", &[]).exits(0).tells_nothing();
@@ -66,7 +66,7 @@ fn a_base_port_is_the_users_own_choice() {
 }
 
 #[test]
-fn no_port_above_32767_is_allocated_unless_the_base_port_is_itself_above() {
+fn only_a_base_port_above_32767_leads_to_ports_above_it() {
     let sandbox = sandbox();
     sandbox.add("b");
     for (base, last) in [(32_766, 32_767), (65_534, 65_535)] {
@@ -107,7 +107,7 @@ fn no_port_above_32767_is_allocated_unless_the_base_port_is_itself_above() {
 }
 
 #[test]
-fn where_none_is_left_the_error_counts_the_slots_and_names_the_remedy() {
+fn if_no_slot_is_left_the_error_counts_the_slots_and_names_a_remedy() {
     let sandbox = sandbox();
     let base = sandbox.port(10);
     // `edge` has only the slots 0 to 2.
@@ -134,7 +134,7 @@ fn where_none_is_left_the_error_counts_the_slots_and_names_the_remedy() {
 }
 
 #[test]
-fn a_file_that_names_more_than_100_ports_is_named_where_none_is_left() {
+fn if_no_slot_is_left_a_file_with_more_than_100_ports_is_named() {
     let sandbox = sandbox();
     sandbox.configure("repo", one_service(30_000, 10_000));
     sandbox.add("b");
@@ -178,7 +178,7 @@ fn the_main_worktree_takes_another_slot_if_its_port_is_reserved() {
 }
 
 #[test]
-fn slot_0_is_the_main_worktrees_by_its_config_and_by_the_own_one() {
+fn slot_0_by_either_config_belongs_to_the_main_worktree() {
     let sandbox = sandbox();
     let port = |offset| sandbox.port(offset);
     sandbox.configure("repo", one_service(port(10), 10));
@@ -193,7 +193,7 @@ fn slot_0_is_the_main_worktrees_by_its_config_and_by_the_own_one() {
 }
 
 #[test]
-fn what_the_main_worktrees_port_file_names_is_reserved() {
+fn ports_in_the_main_worktrees_port_file_are_reserved() {
     let sandbox = sandbox();
     sandbox.write(
         format!("repo/{PORT_FILE}"),
@@ -204,7 +204,7 @@ fn what_the_main_worktrees_port_file_names_is_reserved() {
 }
 
 #[test]
-fn ones_own_port_file_never_blocks() {
+fn a_worktrees_own_port_file_never_blocks_it() {
     let sandbox = sandbox();
     for content in [
         r#"{"app": @1}"#,
@@ -224,7 +224,7 @@ fn ones_own_port_file_never_blocks() {
 }
 
 #[test]
-fn a_slot_one_of_whose_ports_is_reserved_or_busy_is_passed_over() {
+fn a_slot_with_a_reserved_or_busy_port_is_skipped() {
     let sandbox = sandbox();
     let (web, api) = (sandbox.port(0), sandbox.port(1));
     sandbox.configure("repo", two_services(web, 10));

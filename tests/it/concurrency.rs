@@ -134,7 +134,7 @@ fn sixty_four_adds_beside_moves_and_prunes_share_no_port() {
 }
 
 #[test]
-fn an_empty_gitdir_reserves_by_the_record_and_stops_nobody() {
+fn an_entry_with_an_empty_gitdir_reserves_what_its_record_names() {
     let sandbox = Sandbox::new();
     sandbox.add("a");
     // `git worktree move` leaves it like this for a moment.

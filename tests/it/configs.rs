@@ -166,7 +166,7 @@ fn an_error_in_a_config_names_the_file_the_key_and_what_is_allowed() {
 }
 
 #[test]
-fn nothing_is_allocated_from_half_a_config_and_the_worktree_is_intact() {
+fn nothing_is_allocated_from_an_invalid_config_and_git_succeeds() {
     let sandbox = Sandbox::new();
     for (i, (content, parts)) in WRONG.iter().enumerate().step_by(9) {
         sandbox.write(format!("repo/{CONFIG}"), content);
@@ -184,7 +184,7 @@ fn nothing_is_allocated_from_half_a_config_and_the_worktree_is_intact() {
 }
 
 #[test]
-fn a_config_of_its_own_that_breaks_later_is_an_error_and_moves_nothing() {
+fn a_config_that_becomes_invalid_is_an_error_and_moves_nothing() {
     let sandbox = Sandbox::new();
     sandbox.add("a");
     let before = sandbox.port_file("a");
@@ -200,7 +200,7 @@ fn a_config_of_its_own_that_breaks_later_is_an_error_and_moves_nothing() {
 }
 
 #[test]
-fn a_config_over_64_kib_or_that_is_no_regular_file_is_an_error() {
+fn a_config_that_is_over_64_kib_or_no_regular_file_is_an_error() {
     let sandbox = Sandbox::without_hook();
     sandbox.write("elsewhere", sandbox.own_config().to_string());
     let path = sandbox.path("repo").join(CONFIG);
@@ -249,7 +249,7 @@ fn a_config_in_another_encoding_is_an_error() {
 }
 
 #[test]
-fn an_errors_control_characters_are_escaped() {
+fn control_characters_in_an_error_are_escaped() {
     let sandbox = Sandbox::without_hook();
     sandbox.configure("repo", r#"{"services": {"cloud": 8000}, "\u001b[2J\n": 1}"#);
     let run = sandbox
@@ -261,7 +261,7 @@ fn an_errors_control_characters_are_escaped() {
 }
 
 #[test]
-fn the_config_is_the_worktrees_else_the_main_worktrees_else_the_default() {
+fn a_worktrees_config_wins_then_the_main_worktrees_then_the_default() {
     let sandbox = Sandbox::new();
     fs::remove_file(sandbox.path("repo").join(CONFIG)).unwrap();
     sandbox.add("by-default");
@@ -317,7 +317,7 @@ fn a_broken_main_config_is_an_error_there_and_a_warning_elsewhere() {
 }
 
 #[test]
-fn a_hostile_branchs_config_names_this_machine_and_nothing_else() {
+fn a_hostile_branchs_config_can_only_name_this_machine() {
     let sandbox = Sandbox::without_hook();
     let hostile = [
         "http://localhost.evil.example:{cloud}",

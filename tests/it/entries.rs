@@ -38,7 +38,7 @@ fn assert_warns(sandbox: &Sandbox, case: &str) {
 }
 
 #[test]
-fn an_entry_that_names_no_worktree_is_passed_over() {
+fn an_entry_that_names_no_worktree_is_skipped() {
     let sandbox = sandbox();
     let entry = sandbox.path("repo/.git/worktrees/x");
     let itself = entry.display().to_string();
@@ -78,7 +78,7 @@ fn an_entry_that_names_no_worktree_is_passed_over() {
 }
 
 #[test]
-fn an_entry_that_is_being_made_is_passed_over() {
+fn an_entry_that_is_being_made_is_skipped() {
     let sandbox = sandbox();
     let entries = sandbox.path("repo/.git/worktrees");
     fs::create_dir(entries.join("x")).unwrap();
@@ -94,7 +94,7 @@ fn an_entry_that_is_being_made_is_passed_over() {
 }
 
 #[test]
-fn an_entry_whose_gitdir_is_no_regular_file_is_passed_over_with_a_warning() {
+fn an_entry_whose_gitdir_is_no_regular_file_is_skipped_with_a_warning() {
     let sandbox = sandbox();
     let entry = sandbox.path("repo/.git/worktrees/x");
     fs::create_dir(&entry).unwrap();
@@ -154,7 +154,7 @@ fn a_worktree_that_is_gone_keeps_its_ports_and_the_line_says_so() {
 }
 
 #[test]
-fn the_worktrees_that_are_gone_are_counted_where_their_slots_are_lower() {
+fn the_line_counts_worktrees_that_are_gone_and_hold_lower_slots() {
     let sandbox = Sandbox::with_worktrees(&["a", "b", "c", "d"]);
     for name in ["a", "b", "c", "d"] {
         sandbox.run(name, &[]).exits(0);
@@ -174,7 +174,7 @@ fn the_worktrees_that_are_gone_are_counted_where_their_slots_are_lower() {
 }
 
 #[test]
-fn two_entries_of_one_worktree_count_once_and_ones_own_never() {
+fn two_entries_of_one_worktree_count_once_and_its_own_never() {
     let sandbox = sandbox();
     let entry = sandbox.path("repo/.git/worktrees/x");
     fs::create_dir(&entry).unwrap();
@@ -199,7 +199,7 @@ fn two_entries_of_one_worktree_count_once_and_ones_own_never() {
 }
 
 #[test]
-fn a_warning_is_told_once_however_many_entries_lead_to_it() {
+fn a_warning_is_printed_once_however_many_entries_cause_it() {
     let sandbox = sandbox();
     sandbox.write(format!("b/{PORT_FILE}"), sandbox.with_ports("@1,"));
     let content = format!("{}/.git\n", sandbox.path("b").display());
@@ -209,7 +209,7 @@ fn a_warning_is_told_once_however_many_entries_lead_to_it() {
 }
 
 #[test]
-fn the_port_file_of_an_entrys_root_counts_whatever_else_is_there() {
+fn a_port_file_counts_even_in_a_worktree_without_a_git_file() {
     let sandbox = sandbox();
     // The root has lost its `.git`, but its servers may still be running.
     fs::remove_file(sandbox.path("b/.git")).unwrap();
@@ -217,7 +217,7 @@ fn the_port_file_of_an_entrys_root_counts_whatever_else_is_there() {
 }
 
 #[test]
-fn an_unreadable_entry_reserves_by_its_record_or_is_a_warning() {
+fn an_unreadable_entry_reserves_by_its_record_or_causes_a_warning() {
     let sandbox = sandbox();
     let nobody = Nobody::owning(&sandbox);
     let entry = sandbox.path("repo/.git/worktrees/b");
@@ -238,7 +238,7 @@ fn an_unreadable_entry_reserves_by_its_record_or_is_a_warning() {
 }
 
 #[test]
-fn a_worktree_that_is_being_made_or_removed_stops_nobody() {
+fn a_worktree_that_is_being_made_or_removed_stops_no_other() {
     // Many at once, so that other worktrees are seen in every state.
     let sandbox = Sandbox::new();
     sandbox.add("stays");
@@ -271,7 +271,7 @@ fn a_worktree_that_is_being_made_or_removed_stops_nobody() {
 }
 
 #[test]
-fn the_listing_agrees_with_gits_own() {
+fn the_worktrees_found_are_those_that_git_lists() {
     let sandbox = Sandbox::without_hook();
     sandbox.write("repo/file", "x");
     sandbox.git("repo", &["add", "."]);
@@ -325,7 +325,7 @@ fn the_listing_agrees_with_gits_own() {
 }
 
 #[test]
-fn each_of_a_hundred_worktrees_is_met() {
+fn all_of_a_hundred_worktrees_are_found() {
     let sandbox = Sandbox::with_worktrees(&["a"]);
     // The entries that git would make, made faster.
     for i in 1..=100 {

@@ -64,7 +64,7 @@ fn warns_once(run: &Run, path: &str, words: &[&str]) {
 }
 
 #[test]
-fn the_hook_makes_them_together_with_a_port_file() {
+fn the_hook_makes_env_files_together_with_the_port_file() {
     let sandbox = Sandbox::new();
     sandbox.configure("repo", config(&sandbox, &[".env"]));
     let told = sandbox.with_ports("worktree-ports: cloud @1 (.worktree-ports.json, .env)\n");
@@ -107,7 +107,7 @@ fn the_block_comes_first_and_every_other_byte_stays() {
 }
 
 #[test]
-fn marks_match_with_a_carriage_return_behind_them_too() {
+fn marks_are_found_with_a_carriage_return_after_them() {
     let sandbox = Sandbox::with_worktrees(&["a"]);
     sandbox.configure("repo", config(&sandbox, &[".env"]));
     let theirs = block("a", "WEB_PORT=1\n").replace('\n', "\r\n");
@@ -137,7 +137,7 @@ fn an_empty_map_stands_for_all_lines_of_env() {
 }
 
 #[test]
-fn the_marks_carry_the_label_of_the_worktree() {
+fn the_first_mark_has_the_label_of_the_worktree() {
     let sandbox = Sandbox::new();
     let config = sandbox
         .config(&["cloud"])
@@ -158,7 +158,7 @@ fn the_marks_carry_the_label_of_the_worktree() {
 }
 
 #[test]
-fn a_directory_that_is_not_there_is_not_made_and_a_line_says_so() {
+fn a_missing_directory_is_not_made_and_a_line_says_so() {
     let sandbox = Sandbox::with_worktrees(&["a"]);
     sandbox.configure("repo", config(&sandbox, &["apps/web/.env", ".env"]));
     let told = sandbox.with_ports("cloud @1 (.worktree-ports.json, .env)\n");
@@ -175,7 +175,7 @@ fn a_directory_that_is_not_there_is_not_made_and_a_line_says_so() {
 }
 
 #[test]
-fn the_calls_by_hand_bring_them_up_to_date_mains_too() {
+fn calls_by_hand_update_env_files_including_mains() {
     let sandbox = Sandbox::with_worktrees(&["a"]);
     sandbox.configure("repo", config(&sandbox, &[".env", "web.env"]));
     sandbox.write(EXCLUDE, "/.env\n");
@@ -202,7 +202,7 @@ fn the_calls_by_hand_bring_them_up_to_date_mains_too() {
 }
 
 #[test]
-fn all_brings_every_worktrees_up_to_date_and_prints_what_it_did() {
+fn all_updates_every_worktrees_env_files_and_prints_what_it_did() {
     let sandbox = Sandbox::with_worktrees(&["a", "b"]);
     sandbox.configure("repo", config(&sandbox, &[".env"]));
     sandbox.run("repo", &["--all"]).exits(0);
@@ -213,7 +213,7 @@ fn all_brings_every_worktrees_up_to_date_and_prints_what_it_did() {
 }
 
 #[test]
-fn where_a_block_is_as_it_should_be_nothing_is_written_and_no_lock_taken() {
+fn if_every_block_is_current_nothing_is_written_and_no_lock_taken() {
     let sandbox = Sandbox::new();
     sandbox.configure(
         "repo",
@@ -248,7 +248,7 @@ fn where_a_block_is_as_it_should_be_nothing_is_written_and_no_lock_taken() {
 }
 
 #[test]
-fn a_block_that_the_config_no_longer_names_is_taken_out() {
+fn a_block_that_the_config_no_longer_names_is_removed() {
     let sandbox = Sandbox::with_worktrees(&["a"]);
     sandbox.configure("repo", config(&sandbox, &[".env", "web.env", "b.env"]));
     sandbox.write("a/web.env", "A=1\r\nB=2");
@@ -270,7 +270,7 @@ fn a_block_that_the_config_no_longer_names_is_taken_out() {
 }
 
 #[test]
-fn an_env_file_that_a_tool_copied_from_main_is_mended_by_the_next_call() {
+fn the_next_call_fixes_an_env_file_that_a_tool_copied_from_main() {
     let sandbox = Sandbox::new();
     sandbox.configure("repo", config(&sandbox, &[".env"]));
     sandbox.write("repo/.env", "SECRET=x\n");
@@ -291,7 +291,7 @@ fn an_env_file_that_a_tool_copied_from_main_is_mended_by_the_next_call() {
 }
 
 #[test]
-fn a_hard_link_to_the_file_of_main_is_taken_apart() {
+fn a_hard_link_to_mains_file_becomes_a_file_of_its_own() {
     let sandbox = Sandbox::with_worktrees(&["a"]);
     sandbox.configure("repo", config(&sandbox, &[".env"]));
     sandbox.write("repo/.env", "A=1\n");
@@ -303,7 +303,7 @@ fn a_hard_link_to_the_file_of_main_is_taken_apart() {
 }
 
 #[test]
-fn an_exclude_list_that_cannot_be_written_is_a_warning() {
+fn an_exclude_file_that_cannot_be_written_is_a_warning() {
     let sandbox = Sandbox::with_worktrees(&["a"]);
     sandbox.configure("repo", config(&sandbox, &[".env"]));
     fs::remove_file(sandbox.path(EXCLUDE)).unwrap();
@@ -354,7 +354,7 @@ fn git_status_stays_clean_and_git_worktree_remove_needs_no_force() {
 }
 
 #[test]
-fn a_file_that_was_there_keeps_its_status() {
+fn a_file_that_was_there_before_keeps_its_git_status() {
     let sandbox = Sandbox::with_worktrees(&["a"]);
     sandbox.configure("repo", config(&sandbox, &[".env", "web.env"]));
     sandbox.write("a/.env", "A=1\n");
@@ -371,7 +371,7 @@ fn a_file_that_was_there_keeps_its_status() {
 }
 
 #[test]
-fn a_port_file_of_a_checked_out_branch_replaces_ours_and_stays() {
+fn a_port_file_that_a_branch_tracks_replaces_ours_and_stays() {
     let sandbox = Sandbox::new();
     sandbox.git("repo", &["checkout", "--quiet", "-b", "tracks"]);
     sandbox.write("repo/.env", "A=1\n");
@@ -449,7 +449,7 @@ fn a_tracked_file_that_a_sparse_checkout_left_out_is_left_alone() {
 }
 
 #[test]
-fn nothing_is_written_through_a_link_in_the_name() {
+fn nothing_is_written_through_a_linked_file() {
     let link = |sandbox: &Sandbox| {
         sandbox.write("repo/x.env", "A=1\n");
         symlink("../repo/x.env", sandbox.path("a/x.env")).unwrap();
@@ -460,7 +460,7 @@ fn nothing_is_written_through_a_link_in_the_name() {
 }
 
 #[test]
-fn the_command_that_is_told_for_a_link_makes_it_a_file_that_is_written() {
+fn after_the_command_in_the_warning_a_linked_file_is_written() {
     let sandbox = Sandbox::with_worktrees(&["a"]);
     sandbox.configure("repo", config(&sandbox, &["x.env"]));
     sandbox.write("repo/x.env", "A=1\n");
@@ -478,7 +478,7 @@ fn the_command_that_is_told_for_a_link_makes_it_a_file_that_is_written() {
 }
 
 #[test]
-fn nothing_is_written_through_a_link_in_a_directory_above() {
+fn nothing_is_written_through_a_linked_directory() {
     let link = |sandbox: &Sandbox| {
         fs::create_dir(sandbox.path("elsewhere")).unwrap();
         symlink("../elsewhere", sandbox.path("a/apps")).unwrap();
@@ -487,7 +487,7 @@ fn nothing_is_written_through_a_link_in_a_directory_above() {
 }
 
 #[test]
-fn what_is_no_regular_file_is_left_alone_and_not_waited_for() {
+fn anything_but_a_regular_file_is_left_alone_without_waiting() {
     let fifo = |sandbox: &Sandbox| {
         let path = sandbox.path("a/x.env");
         sandbox.shell("mkfifo \"$1\"", &[&path]).exits(0);
@@ -498,7 +498,7 @@ fn what_is_no_regular_file_is_left_alone_and_not_waited_for() {
 }
 
 #[test]
-fn a_file_that_cannot_be_understood_is_left_alone() {
+fn a_file_that_cannot_be_parsed_is_left_alone() {
     let large = "x".repeat(256 * 1024 + 1);
     let table: [(&[u8], &str); 5] = [
         (b"A=\xff\n", "not UTF-8"),
@@ -535,7 +535,7 @@ fn a_path_that_enters_another_repository_or_worktree_is_left_alone() {
 }
 
 #[test]
-fn nothing_is_made_in_the_directory_of_a_submodule_that_is_not_there_yet() {
+fn nothing_is_made_in_the_directory_of_a_missing_submodule() {
     for version in ["2", "4"] {
         let submodule = |sandbox: &Sandbox| {
             sandbox.git(".", &["clone", "--quiet", "repo", "library"]);
@@ -563,7 +563,7 @@ fn nothing_is_made_in_the_directory_of_a_submodule_that_is_not_there_yet() {
 }
 
 #[test]
-fn a_directory_with_tracked_files_is_no_submodule() {
+fn a_directory_with_tracked_files_is_not_a_submodule() {
     let sandbox = Sandbox::with_worktrees(&["a"]);
     sandbox.configure("repo", config(&sandbox, &["apps/.env"]));
     sandbox.write("a/apps/x", "");
@@ -657,7 +657,7 @@ fn an_env_file_reserves_nothing() {
 }
 
 #[test]
-fn check_finds_an_env_file_that_differs_and_the_next_call_mends_it() {
+fn check_finds_an_outdated_env_file_and_the_next_call_fixes_it() {
     let sandbox = Sandbox::without_hook();
     sandbox.configure("repo", config(&sandbox, &[".env"]));
     sandbox.run("repo", &["--install"]).exits(0);
@@ -776,7 +776,7 @@ fn a_call_by_hand_killed_anywhere_leaves_the_old_file_or_the_new() {
 
 #[test]
 #[ignore = "needs strace"]
-fn a_release_killed_at_any_system_call_is_done_by_the_next_one() {
+fn a_release_killed_at_any_system_call_is_finished_by_the_next() {
     let sandbox = Sandbox::with_worktrees(&["b"]);
     sandbox.configure("repo", config(&sandbox, &[".env", "own.env"]));
     let start = || {
@@ -829,7 +829,7 @@ fn an_env_file_that_is_made_hides_no_file_of_another_worktree() {
 }
 
 #[test]
-fn what_the_config_names_is_taken_out_without_a_record_too() {
+fn a_block_that_the_config_names_is_removed_even_without_a_record() {
     let sandbox = Sandbox::with_worktrees(&["a"]);
     sandbox.configure("repo", config(&sandbox, &[".env"]));
     sandbox.run("a", &[]).exits(0);

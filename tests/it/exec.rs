@@ -65,7 +65,7 @@ fn ports_and_env_files_are_there_before_the_command_runs() {
 }
 
 #[test]
-fn without_a_bundle_the_command_does_not_run() {
+fn without_ports_the_command_does_not_run() {
     let sandbox = sandbox();
     sandbox.write(format!("a/{CONFIG}"), "{");
     exec(&sandbox, &["touch", "ran"]).exits(1).tells_one_error();
@@ -100,7 +100,7 @@ fn it_exits_with_the_commands_status_and_prints_nothing_of_its_own() {
 }
 
 #[test]
-fn it_exits_127_for_no_such_command_and_126_for_one_that_cannot_run() {
+fn it_exits_127_for_a_missing_command_and_126_for_one_that_cannot_run() {
     let sandbox = sandbox();
     sandbox.write("a/plain", "#!/bin/sh\n");
     let table = [
@@ -133,7 +133,7 @@ fn without_a_command_it_is_wrong_usage() {
 }
 
 #[test]
-fn all_that_follows_is_the_commands_own() {
+fn all_later_arguments_belong_to_the_command() {
     let sandbox = sandbox();
     sandbox.write("a/new", "");
     let run = exec(&sandbox, &["git", "status", "--short"]).exits(0);
@@ -212,7 +212,7 @@ fn signals_and_stdin_reach_the_command_and_the_lock_does_not() {
 }
 
 #[test]
-fn a_closed_pipe_ends_the_command_as_it_ends_any() {
+fn a_closed_pipe_ends_the_command_as_usual() {
     let sandbox = sandbox();
     let mut child = spawn(&sandbox, &["sh", "-c", "read wait; exec yes"]);
     let mut stdin = child.stdin.take().unwrap();

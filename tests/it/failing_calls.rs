@@ -7,7 +7,7 @@ use crate::support::strace::{self, Call};
 use crate::support::{FIRST_CHECKOUT, PORT_FILE, PROGRAM, Sandbox, TEMPORARY, is_one_error};
 
 #[test]
-fn too_few_descriptors_are_told_and_nothing_is_written() {
+fn too_few_descriptors_are_an_error_and_nothing_is_written() {
     let sandbox = Sandbox::with_worktrees(&["a", "b"]);
     sandbox.run_hook("a").exits(0);
     let mut refused = 0;
@@ -95,7 +95,7 @@ fn an_error_in_writing_or_renaming_leaves_the_old_port_file_and_says_why() {
 
 #[test]
 #[ignore = "needs strace"]
-fn a_lock_directory_that_cannot_be_made_is_told_and_nothing_is_written() {
+fn without_a_lock_directory_there_is_an_error_and_nothing_is_written() {
     let sandbox = Sandbox::with_worktrees(&["a"]);
     for error in ["ENOSPC", "EROFS", "EACCES", "EMLINK"] {
         let what = format!("/^mkdir:error={error}");
@@ -109,7 +109,7 @@ fn a_lock_directory_that_cannot_be_made_is_told_and_nothing_is_written() {
 
 #[test]
 #[ignore = "needs strace"]
-fn an_answer_of_the_probe_means_what_the_kernel_means_by_it() {
+fn the_probe_tells_a_taken_port_from_other_errors() {
     let sandbox = Sandbox::with_worktrees(&["a"]);
     let (first, second) = (vec![sandbox.port(1)], vec![sandbox.port(2)]);
     // Only the first probe gets the error; the later ones get the kernel's own answers.
@@ -151,7 +151,7 @@ fn an_answer_of_the_probe_means_what_the_kernel_means_by_it() {
 
 #[test]
 #[ignore = "needs strace"]
-fn without_sockets_one_warning_is_told_and_reservations_hold() {
+fn without_sockets_there_is_one_warning_and_reservations_hold() {
     let sandbox = Sandbox::with_worktrees(&["a", "b"]);
     let services = sandbox.config(&["web", "api", "db"]);
     sandbox.configure("repo", services);
@@ -176,7 +176,7 @@ fn without_sockets_one_warning_is_told_and_reservations_hold() {
 
 #[test]
 #[ignore = "needs strace"]
-fn an_error_in_any_system_call_is_told_and_hands_out_no_port_twice() {
+fn an_error_in_any_system_call_is_reported_and_gives_no_port_twice() {
     let sandbox = Sandbox::with_worktrees(&["a", "b"]);
     sandbox.run_hook("a").exits(0);
     let taken = sandbox.ports("a");

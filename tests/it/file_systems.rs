@@ -67,7 +67,7 @@ fn on_a_tmpfs(options: &str, fill: &str, why: &str) {
 
 #[test]
 #[ignore = "needs root"]
-fn a_worktree_that_is_mounted_read_only_gets_no_ports_and_is_told_why() {
+fn a_worktree_mounted_read_only_gets_no_ports_and_the_error_says_why() {
     let sandbox = Sandbox::with_worktrees(&["a"]);
     let run = in_private_mounts(
         &sandbox,
@@ -145,7 +145,7 @@ fn an_immutable_port_file_stays_and_an_immutable_temporary_file_is_named() {
 
 #[test]
 #[ignore = "needs root"]
-fn an_immutable_worktree_gets_no_ports_and_is_told_why() {
+fn an_immutable_worktree_gets_no_ports_and_the_error_says_why() {
     let sandbox = Sandbox::with_worktrees(&["a"]);
     let worktree = sandbox.path("a");
     let _immutable = Immutable::make(&worktree);

@@ -8,7 +8,7 @@ use std::process::Stdio;
 use crate::support::{CONFIG, PORT_FILE, PROGRAM, Sandbox, close, config, set_mode};
 
 #[test]
-fn worktree_add_leaves_a_port_file_and_tells_one_line() {
+fn worktree_add_leaves_a_port_file_and_prints_one_line() {
     let sandbox = Sandbox::new();
     let run = sandbox.add("fix-favicon");
     let told: Vec<&str> = run
@@ -38,7 +38,7 @@ fn worktree_add_leaves_a_port_file_and_tells_one_line() {
 }
 
 #[test]
-fn the_second_worktree_gets_the_next_bundle_though_nothing_listens() {
+fn the_second_worktree_gets_the_next_bundle_even_if_nothing_listens() {
     let sandbox = Sandbox::new();
     sandbox.add("a");
     sandbox.add("b");
@@ -49,7 +49,7 @@ fn the_second_worktree_gets_the_next_bundle_though_nothing_listens() {
 }
 
 #[test]
-fn removing_a_worktree_is_the_release() {
+fn removing_a_worktree_releases_its_ports() {
     let sandbox = Sandbox::new();
     sandbox.add("a");
     sandbox.add("b");
@@ -236,7 +236,7 @@ fn thirty_two_parallel_calls_on_ready_worktrees_all_succeed() {
 }
 
 #[test]
-fn a_listener_on_any_address_of_the_probe_makes_its_bundle_be_skipped() {
+fn a_slot_is_skipped_if_something_listens_on_any_probed_address() {
     for address in ["127.0.0.1", "0.0.0.0", "::1", "::"] {
         let sandbox = Sandbox::new();
         let base = sandbox.port(10);
@@ -256,7 +256,7 @@ fn a_listener_on_any_address_of_the_probe_makes_its_bundle_be_skipped() {
 }
 
 #[test]
-fn every_port_in_a_siblings_file_of_another_shape_is_reserved() {
+fn every_port_in_another_worktrees_foreign_file_is_reserved() {
     let others = [
         r#"{"app": @1, "db": @2}"#,
         r#"{"port": "@1", "url": "postgres://localhost:@2/x"}"#,
@@ -276,7 +276,7 @@ fn every_port_in_a_siblings_file_of_another_shape_is_reserved() {
 }
 
 #[test]
-fn only_the_ports_of_a_siblings_file_of_our_shape_are_reserved() {
+fn of_another_worktrees_file_of_our_shape_only_the_ports_are_reserved() {
     let sandbox = Sandbox::with_worktrees(&["other", "a"]);
     sandbox.write(
         format!("other/{PORT_FILE}"),

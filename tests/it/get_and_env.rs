@@ -40,7 +40,7 @@ fn get_prints_the_value_of_each_name_on_a_line() {
 }
 
 #[test]
-fn an_unknown_name_fails_lists_the_known_and_allocates_nothing() {
+fn an_unknown_name_is_an_error_that_lists_the_known_and_gives_no_ports() {
     let sandbox = sandbox();
     let before = sandbox.stamps_of("");
     for wrong in [
@@ -84,7 +84,7 @@ fn other_words_beside_an_option_are_wrong_usage() {
 }
 
 #[test]
-fn env_prints_services_urls_the_slot_and_then_the_own_variables() {
+fn env_prints_services_urls_the_slot_and_then_the_configs_variables() {
     let sandbox = sandbox();
     let config = sandbox
         .config(&["web", "api-v2", "db"])
@@ -110,7 +110,7 @@ fn env_prints_services_urls_the_slot_and_then_the_own_variables() {
 }
 
 #[test]
-fn a_variable_of_env_replaces_the_standard_line_of_its_name_in_its_place() {
+fn a_variable_of_env_replaces_the_standard_line_of_the_same_name() {
     let sandbox = sandbox();
     let config = sandbox
         .own_config()
@@ -200,7 +200,7 @@ const HOSTILE: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn nothing_is_allocated_from_a_config_that_names_what_no_branch_may_set() {
+fn nothing_is_allocated_if_a_config_sets_what_no_branch_may_set() {
     let sandbox = sandbox();
     let [port] = sandbox.bundle(0);
     for (member, named) in HOSTILE {
@@ -221,7 +221,7 @@ fn nothing_is_allocated_from_a_config_that_names_what_no_branch_may_set() {
 }
 
 #[test]
-fn a_broken_config_beside_ports_is_an_error_that_changes_nothing() {
+fn a_broken_config_is_an_error_that_changes_no_port_file() {
     let sandbox = sandbox();
     sandbox.run("a", &[]).exits(0);
     sandbox.write(format!("a/{CONFIG}"), r#"{ "services": {} }"#);
@@ -238,7 +238,7 @@ fn a_broken_config_beside_ports_is_an_error_that_changes_nothing() {
 const PUNCTUATED: &str = "http://u:%7E@a-c.localhost:{web}/x=1&./evil&y=1+2:3@_";
 
 #[test]
-fn nothing_that_a_value_may_have_is_a_command_to_a_shell() {
+fn no_value_runs_a_command_in_a_shell() {
     let sandbox = sandbox();
     let config = sandbox
         .config(&["web"])
@@ -262,7 +262,7 @@ fn nothing_that_a_value_may_have_is_a_command_to_a_shell() {
 }
 
 #[test]
-fn all_lets_new_services_join_and_brings_urls_up_to_date() {
+fn all_adds_new_services_and_updates_urls() {
     let sandbox = Sandbox::with_worktrees(&["a"]);
     sandbox.configure("repo", sandbox.config(&["web"]));
     sandbox.run("repo", &["--all"]).exits(0);
@@ -285,7 +285,7 @@ fn all_lets_new_services_join_and_brings_urls_up_to_date() {
 }
 
 #[test]
-fn json_is_indented_and_has_nothing_that_drives_a_terminal() {
+fn json_is_indented_and_has_no_terminal_escapes() {
     let name = "a\u{9b}31m\u{85}";
     let sandbox = Sandbox::with_worktrees(&[name]);
     let all = sandbox.run(name, &["--json", "--all"]).exits(0);

@@ -24,7 +24,7 @@ fn options() -> BTreeSet<String> {
 }
 
 #[test]
-fn help_fits_80_columns_and_the_short_one_a_screen() {
+fn help_fits_80_columns_and_the_short_help_fits_a_screen() {
     for argument in ["-h", "--help"] {
         for line in printed(&[argument]).lines() {
             assert!(line.chars().count() <= 80, "{argument}: {line}");

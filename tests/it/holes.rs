@@ -18,7 +18,7 @@ fn slot_of(sandbox: &Sandbox, at: &str) -> u64 {
 }
 
 #[test]
-fn another_clones_worktree_at_a_registered_path_frees_nothing() {
+fn another_clones_worktree_at_a_registered_path_frees_no_ports() {
     let sandbox = Sandbox::new();
     sandbox.commit_config("repo");
     for name in ["a", "b"] {
@@ -40,7 +40,7 @@ fn another_clones_worktree_at_a_registered_path_frees_nothing() {
 }
 
 #[test]
-fn a_repository_that_is_called_bare_keeps_its_main_worktrees_ports() {
+fn a_repository_that_calls_itself_bare_keeps_its_main_worktrees_ports() {
     let sandbox = Sandbox::new();
     sandbox.commit_config("repo");
     sandbox.run("repo", &[]).exits(0);
@@ -98,7 +98,7 @@ fn a_full_disk_at_any_write_leaves_the_ports_reserved() {
 }
 
 #[test]
-fn release_fails_and_changes_nothing_if_git_cannot_be_written() {
+fn release_fails_and_changes_nothing_if_records_cannot_be_removed() {
     let sandbox = Sandbox::with_worktrees(&["a"]);
     sandbox.configure("repo", with_env_file(&sandbox));
     sandbox.write("a/.env", "A=1\n");
@@ -121,7 +121,7 @@ fn release_fails_and_changes_nothing_if_git_cannot_be_written() {
 }
 
 #[test]
-fn a_port_file_that_comes_back_after_its_release_is_told() {
+fn a_warning_says_that_a_released_port_file_has_come_back() {
     let sandbox = Sandbox::with_worktrees(&["a", "b"]);
     sandbox.run("a", &[]).exits(0);
     let file = sandbox.port_file("a");
@@ -178,7 +178,7 @@ fn a_byte_order_mark_in_a_port_file_is_accepted() {
 }
 
 #[test]
-fn a_git_file_that_leads_nowhere_names_the_path_that_is_missing() {
+fn the_error_about_a_broken_git_file_names_the_missing_path() {
     let sandbox = Sandbox::with_worktrees(&["a"]);
     fs::rename(sandbox.path("repo"), sandbox.path("moved")).unwrap();
     let missing = sandbox.path("repo/.git/worktrees/a");
@@ -194,7 +194,7 @@ fn a_git_file_that_leads_nowhere_names_the_path_that_is_missing() {
 }
 
 #[test]
-fn all_under_a_held_lock_has_one_time_limit() {
+fn all_has_one_time_limit_if_the_lock_is_held() {
     let sandbox = Sandbox::with_worktrees(&["a", "b", "c", "d"]);
     sandbox.run("repo", &[]).exits(0);
     let lock = sandbox.hold_lock();
@@ -271,7 +271,7 @@ fn characters_that_change_what_a_person_sees_are_escaped() {
 }
 
 #[test]
-fn a_link_and_a_fifo_are_no_locks() {
+fn a_link_or_a_fifo_is_not_taken_for_the_lock() {
     for make in [
         "mkfifo \"$1\"",
         "ln -s /dev/null \"$1\"",
@@ -293,7 +293,7 @@ fn a_link_and_a_fifo_are_no_locks() {
 }
 
 #[test]
-fn a_shared_clones_fifo_stops_nobody() {
+fn a_fifo_in_a_shared_clone_makes_nobody_wait() {
     for blocking in ["worktree-ports/lock", "config", "HEAD"] {
         let sandbox = Sandbox::with_worktrees(&["a"]);
         sandbox.git(".", &["init", "--quiet", "two"]);
@@ -320,7 +320,7 @@ fn a_shared_clones_fifo_stops_nobody() {
 }
 
 #[test]
-fn an_unknown_extension_that_does_nothing_is_no_hindrance() {
+fn an_unknown_extension_without_a_value_does_not_stop_the_program() {
     let sandbox = Sandbox::new();
     sandbox.git("repo", &["config", "core.repositoryFormatVersion", "1"]);
     sandbox.git("repo", &["config", "extensions.noop-v1", "true"]);
@@ -330,7 +330,7 @@ fn an_unknown_extension_that_does_nothing_is_no_hindrance() {
 }
 
 #[test]
-fn a_sparse_worktree_goes_by_the_config_that_its_checkout_left_out() {
+fn a_sparse_worktree_uses_the_config_that_its_checkout_left_out() {
     let sandbox = Sandbox::without_hook();
     sandbox.write("repo/kept/x", "");
     sandbox.configure("repo", sandbox.config(&["cloud", "api"]));

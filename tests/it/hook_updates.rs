@@ -48,7 +48,7 @@ fn has(sandbox: &Sandbox, path: &str) -> bool {
 }
 
 #[test]
-fn a_checkout_brings_everything_up_to_date_with_one_line() {
+fn a_checkout_updates_everything_and_prints_one_line() {
     let sandbox = sandbox();
     let told = check_out(&sandbox, "a", &["-b", "one", "large"]);
     assert_eq!(
@@ -72,7 +72,7 @@ fn a_checkout_brings_everything_up_to_date_with_one_line() {
 }
 
 #[test]
-fn what_is_up_to_date_is_not_written_and_nothing_is_told() {
+fn if_everything_is_current_nothing_is_written_or_printed() {
     let sandbox = sandbox();
     sandbox.run("repo", &[]).exits(0);
     for at in ["repo", "a"] {
@@ -96,7 +96,7 @@ fn what_is_up_to_date_is_not_written_and_nothing_is_told() {
 
 #[test]
 #[ignore = "needs strace"]
-fn what_is_up_to_date_needs_neither_git_nor_its_config() {
+fn if_everything_is_current_neither_git_nor_its_config_is_needed() {
     let sandbox = sandbox();
     sandbox.run("repo", &[]).exits(0);
     let (old, new) = ("2".repeat(40), "1".repeat(40));
@@ -113,7 +113,7 @@ fn what_is_up_to_date_needs_neither_git_nor_its_config() {
 }
 
 #[test]
-fn while_head_is_detached_nothing_is_taken_away() {
+fn while_head_is_detached_nothing_is_removed() {
     let sandbox = sandbox();
     check_out(&sandbox, "a", &["-b", "one", "large"]);
     let before = sandbox.content_of("a");
@@ -146,7 +146,7 @@ fn while_head_is_detached_nothing_is_taken_away() {
 }
 
 #[test]
-fn in_the_main_worktree_no_file_is_made() {
+fn in_the_main_worktree_the_hook_makes_no_file() {
     let sandbox = sandbox();
     // Without ports, nothing happens.
     assert_eq!(check_out(&sandbox, "repo", &["large"]), "");
@@ -185,7 +185,7 @@ fn a_checkout_of_files_does_nothing() {
 }
 
 #[test]
-fn an_earlier_run_that_was_half_finished_is_finished() {
+fn a_checkout_finishes_an_interrupted_run() {
     let sandbox = sandbox();
     let record = "repo/.git/worktrees/a/worktree-ports.json";
     let reserved = |sandbox: &Sandbox| {
@@ -217,7 +217,7 @@ fn an_earlier_run_that_was_half_finished_is_finished() {
 }
 
 #[test]
-fn what_cannot_be_done_is_not_told_at_every_checkout() {
+fn a_warning_is_not_repeated_at_every_checkout() {
     let sandbox = sandbox();
     sandbox.write("a/.env", "# >>> worktree-ports: a >>>\n");
     sandbox

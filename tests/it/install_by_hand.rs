@@ -147,7 +147,7 @@ fn for_a_hooks_path_that_is_no_directory_it_says_to_remove_the_setting() {
 }
 
 #[test]
-fn for_what_git_cannot_run_it_prints_commands_that_remove_it() {
+fn for_a_hook_that_git_cannot_run_it_prints_commands_that_remove_it() {
     let things: [Prepare; 2] = [
         |sandbox| symlink("nowhere", sandbox.path(HOOK)).unwrap(),
         |sandbox| fs::create_dir(sandbox.path(HOOK)).unwrap(),
@@ -167,7 +167,7 @@ fn for_what_git_cannot_run_it_prints_commands_that_remove_it() {
 }
 
 #[test]
-fn under_a_package_manager_what_is_in_the_way_is_told_and_exits_0() {
+fn under_a_package_manager_an_obstacle_is_reported_and_exits_0() {
     let npm = |sandbox: &Sandbox, at: &str| {
         let mut install = sandbox.command(crate::support::PROGRAM, at);
         install

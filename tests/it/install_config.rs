@@ -80,7 +80,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn uninstalled_it_gives_back_every_byte_of_the_hooks_and_every_setting(
+    fn uninstall_restores_every_byte_of_the_hooks_and_every_setting(
         version in prop_oneof![2 => Just(OLD), 1 => Just(NEW)],
         upgraded_to in prop_oneof![2 => Just(None), 1 => Just(Some(NEW))],
         hook in prop::option::weighted(0.9, hook()),
@@ -166,7 +166,7 @@ fn what_others_write_into_the_config_meanwhile_is_kept() {
 }
 
 #[test]
-fn installed_by_many_at_once_it_is_installed_once() {
+fn many_installs_at_once_install_the_hook_once() {
     for version in [OLD, NEW] {
         let sandbox = sandbox_with_git(version);
         sandbox.write_script(HOOK, "#!/bin/sh\nexit 0\n");
@@ -188,7 +188,7 @@ fn installed_by_many_at_once_it_is_installed_once() {
 }
 
 #[test]
-fn what_a_killed_install_leaves_is_told_and_mended() {
+fn a_killed_install_is_reported_and_the_next_one_fixes_it() {
     let sandbox = sandbox_with_git(NEW);
     // As if it was killed between its two writes.
     sandbox.git("repo", &["config", "hook.worktree-ports.command", "true"]);
@@ -213,7 +213,7 @@ fn what_a_killed_install_leaves_is_told_and_mended() {
 }
 
 #[test]
-fn a_lock_that_a_killed_git_left_on_the_config_is_told() {
+fn a_lock_that_a_killed_git_left_on_the_config_is_reported() {
     let sandbox = sandbox_with_git(NEW);
     sandbox.write("repo/.git/config.lock", "");
     let run = sandbox.run("repo", &["--install"]).exits(1);
@@ -273,7 +273,7 @@ fn what_a_branch_puts_in_a_managers_place_is_not_followed() {
 }
 
 #[test]
-fn a_script_that_python_reads_too_is_left_alone_and_runs() {
+fn a_script_for_both_sh_and_python_is_left_alone_and_runs() {
     let sandbox = sandbox_with_git(OLD);
     let script = "#!/bin/sh\n\"exec\" \"awk\" \"BEGIN { print 1 }\"\nprint(1)\n";
     sandbox.write_script(HOOK, script);
@@ -309,7 +309,7 @@ fn what_is_made_in_a_shared_common_dir_is_open_to_its_group() {
 }
 
 #[test]
-fn what_keeps_the_hook_from_running_is_told_by_install_too() {
+fn install_also_reports_what_keeps_the_hook_from_running() {
     let own_config = |sandbox: &Sandbox, key, value| {
         sandbox.git("repo", &["config", "extensions.worktreeConfig", "true"]);
         sandbox.git("linked", &["config", "--worktree", key, value]);

@@ -73,7 +73,7 @@ fn install_sh_says_what_is_wrong_before_it_builds() {
 }
 
 #[test]
-fn install_sh_hands_share_on() {
+fn install_sh_passes_share_on() {
     let sandbox = sandbox_with_git(OLD);
     install_sh(&sandbox, ".", &["--share", "repo"]).exits(0);
     let get = ["config", "--local", "worktreePorts.share"];

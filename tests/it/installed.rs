@@ -26,7 +26,7 @@ fn add_by(sandbox: &Sandbox, git: &str, name: &str) -> Run {
 }
 
 #[test]
-fn git_goes_on_and_one_line_says_what_to_run_without_the_program() {
+fn without_the_program_git_continues_and_one_line_says_what_to_run() {
     let deaths: [(&str, Prepare, &str); 5] = [
         (
             "deleted",
@@ -85,7 +85,7 @@ fn git_goes_on_and_one_line_says_what_to_run_without_the_program() {
 }
 
 #[test]
-fn a_clone_that_was_moved_goes_on_as_before() {
+fn a_moved_clone_works_as_before() {
     for git in [OLD, NEW] {
         let sandbox = installed(git);
         fs::rename(sandbox.path("repo"), sandbox.path("else where")).unwrap();
@@ -98,7 +98,7 @@ fn a_clone_that_was_moved_goes_on_as_before() {
 }
 
 #[test]
-fn no_path_is_too_odd() {
+fn the_hook_works_at_any_path() {
     for odd in [
         "a b",
         "'",
@@ -132,7 +132,7 @@ fn no_path_is_too_odd() {
 }
 
 #[test]
-fn a_newer_program_upgrades_in_place_also_while_the_old_one_runs() {
+fn a_newer_program_upgrades_in_place_even_while_the_old_one_runs() {
     for git in [OLD, NEW] {
         let sandbox = installed(git);
         sandbox.add("a");
@@ -171,7 +171,7 @@ fn a_newer_program_upgrades_in_place_also_while_the_old_one_runs() {
 }
 
 #[test]
-fn our_block_of_an_older_version_is_brought_up_to_date() {
+fn the_block_of_an_older_version_is_updated() {
     let older = "# >>> worktree-ports >>>\nold\n# <<< worktree-ports <<<\n";
     let before = [
         format!("#!/bin/sh\n{THEIRS}\n"),
@@ -192,7 +192,7 @@ fn our_block_of_an_older_version_is_brought_up_to_date() {
 }
 
 #[test]
-fn a_newer_git_takes_the_place_of_the_hook_file() {
+fn with_a_newer_git_the_config_replaces_the_hook_file() {
     let sandbox = sandbox_with_git(OLD);
     sandbox.write_script(HOOK, format!("#!/bin/sh\n{THEIRS}\n"));
     let before = sandbox.content_of("repo/.git/hooks");

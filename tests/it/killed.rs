@@ -50,7 +50,7 @@ fn an_allocation_killed_anywhere_leaves_no_port_file_or_a_whole_one() {
 
 #[test]
 #[ignore = "needs strace"]
-fn an_allocation_that_adds_the_exclude_lines_is_killed_anywhere() {
+fn after_a_kill_anywhere_the_next_call_adds_the_exclude_lines() {
     let sandbox = sandbox();
     let exclude = fs::read_to_string(sandbox.path(EXCLUDE)).unwrap();
     let without: String = exclude

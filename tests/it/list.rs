@@ -161,7 +161,7 @@ fn a_worktree_that_is_gone_is_shown_as_gone() {
 }
 
 #[test]
-fn what_the_config_says_no_longer_is_outdated_until_it_is_written() {
+fn a_worktree_that_differs_from_the_config_is_outdated() {
     type Change = fn(&Sandbox);
     let table: [(&str, Change); 5] = [
         ("a service", |sandbox| {
@@ -216,7 +216,7 @@ fn a_worktree_whose_index_is_broken_does_not_hide_the_others() {
 }
 
 #[test]
-fn list_and_check_read_and_write_nothing() {
+fn list_and_check_write_nothing() {
     let sandbox = Sandbox::with_worktrees(&["a"]);
     let before = sandbox.stamps_of(".");
     sandbox.run("repo", &["--list"]).exits(0);
@@ -388,7 +388,7 @@ fn twelve_worktrees_with_three_services_fit_80_columns() {
 #[cfg(target_os = "linux")]
 #[test]
 #[ignore = "needs script"]
-fn colour_is_for_a_terminal_alone_and_for_those_who_want_it() {
+fn colours_are_for_terminals_only_and_can_be_turned_off() {
     let sandbox = Sandbox::new();
     sandbox.add("a");
     let piped = sandbox.run("repo", &["--list"]).exits(0).stdout;
@@ -407,7 +407,7 @@ fn colour_is_for_a_terminal_alone_and_for_those_who_want_it() {
 #[cfg(target_os = "linux")]
 #[test]
 #[ignore = "needs script"]
-fn a_terminal_too_narrow_for_the_table_gets_a_block_a_worktree() {
+fn a_terminal_too_narrow_for_the_table_gets_a_block_per_worktree() {
     let sandbox = Sandbox::new();
     sandbox.add("a");
     sandbox.git("repo", &["branch", "--quiet", "--move", "trunk"]);

@@ -64,7 +64,7 @@ fn check_out(sandbox: &Sandbox) -> Run {
 }
 
 #[test]
-fn a_missing_file_starts_as_that_of_main_with_its_mode() {
+fn a_missing_file_starts_as_a_copy_of_mains_with_its_mode() {
     let sandbox = sandbox();
     for has_ports in [false, true] {
         sandbox.write("repo/.env", ENV);
@@ -117,7 +117,7 @@ fn a_tracked_file_of_main_is_not_copied() {
 }
 
 #[test]
-fn otherwise_it_starts_as_the_example_beside_it() {
+fn without_mains_file_it_starts_as_the_example_beside_it() {
     for (examples, expected) in [
         (&[".env.dist"][..], ".env.dist"),
         (&[".env.dist", ".env.template"], ".env.template"),
@@ -150,7 +150,7 @@ fn otherwise_it_starts_as_the_example_beside_it() {
 type Make<'a> = &'a dyn Fn(&Sandbox);
 
 #[test]
-fn what_cannot_be_taken_from_main_leaves_nothing_and_a_warning() {
+fn if_mains_file_cannot_be_copied_there_is_a_warning_and_no_file() {
     let large = format!("A=\"{}\"\n", "x".repeat(256 * 1024));
     let make: [(&str, Make<'_>); 6] = [
         ("a link", &|sandbox| {
@@ -187,7 +187,7 @@ fn what_cannot_be_taken_from_main_leaves_nothing_and_a_warning() {
 }
 
 #[test]
-fn a_file_that_was_copied_over_ours_is_outdated_and_mended() {
+fn a_file_that_was_copied_over_ours_is_outdated_and_then_fixed() {
     let sandbox = sandbox();
     sandbox.write("repo/.env", ENV);
     sandbox.run("repo", &[]).exits(0);
@@ -307,7 +307,7 @@ fn only_definitions_outside_of_quotes_are_commented_out() {
 }
 
 #[test]
-fn a_definition_that_spans_lines_is_left_and_told() {
+fn a_definition_that_spans_lines_is_left_alone_with_a_warning() {
     let sandbox = Sandbox::with_worktrees(&["a"]);
     sandbox.configure("repo", config(&sandbox));
     let text = "WEB_PORT=\"1\n2\"\n";
@@ -425,7 +425,7 @@ fn a_file_that_stays_open_for_writing_is_left_alone_with_a_warning() {
 }
 
 #[test]
-fn what_a_kill_left_of_an_env_file_is_removed_unless_git_tracks_it() {
+fn a_temporary_env_file_left_by_a_kill_is_removed_unless_tracked() {
     let sandbox = sandbox();
     sandbox.commit_config("repo");
     sandbox.add("a");

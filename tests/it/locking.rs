@@ -89,7 +89,7 @@ fn all_waiters_succeed_when_a_stopped_allocation_goes_on() {
 
 #[test]
 #[ignore = "needs strace"]
-fn killed_while_others_wait_it_keeps_what_it_was_about_to_write() {
+fn a_call_killed_while_others_wait_keeps_what_it_was_about_to_write() {
     let sandbox = two_worktrees();
     let stopped = StoppedAllocation::start(&sandbox, "a");
     let waiter = Waiter::start(&sandbox, "b");
@@ -105,7 +105,7 @@ fn killed_while_others_wait_it_keeps_what_it_was_about_to_write() {
 
 #[test]
 #[cfg_attr(not(target_os = "linux"), ignore = "needs flock")]
-fn worktree_add_succeeds_without_ports_where_the_lock_cannot_be_had() {
+fn worktree_add_succeeds_without_ports_if_the_lock_cannot_be_taken() {
     let sandbox = Sandbox::new();
     sandbox.run("repo", &[]).exits(0);
     let _holder = Holder::take(&sandbox);
@@ -120,7 +120,7 @@ fn worktree_add_succeeds_without_ports_where_the_lock_cannot_be_had() {
 
 #[test]
 #[ignore = "needs strace"]
-fn a_file_system_without_locks_is_an_error_with_a_way_out() {
+fn a_file_system_without_locks_is_an_error_with_a_remedy() {
     let sandbox = two_worktrees();
     sandbox.run_hook("b").exits(0);
     let old = sandbox.port_file("b");
@@ -175,7 +175,7 @@ fn the_lock_file_is_made_once_and_stays() {
 
 #[test]
 #[cfg_attr(not(target_os = "linux"), ignore = "needs flock")]
-fn a_worktree_that_was_moved_or_removed_meanwhile_is_told_so() {
+fn a_call_in_a_worktree_moved_or_removed_meanwhile_says_so() {
     let remove = ["worktree", "remove", "../a"];
     let move_away = ["worktree", "move", "../a", "../elsewhere"];
     for command in [&remove[..], &move_away] {
@@ -222,7 +222,7 @@ fn nothing_is_written_into_a_worktree_that_took_the_place_of_a_waiter() {
 
 #[test]
 #[cfg_attr(not(target_os = "linux"), ignore = "needs flock and /proc/locks")]
-fn one_that_finds_that_the_path_names_another_file_by_now_takes_that_lock() {
+fn if_the_lock_file_was_replaced_the_new_one_is_locked() {
     let sandbox = two_worktrees();
     let lock = sandbox.path(LOCK);
     let removed = Holder::take(&sandbox);

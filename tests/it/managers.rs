@@ -200,31 +200,31 @@ fn manager_first(name: &str) {
 
 #[test]
 #[ignore = "needs husky"]
-fn husky_first_its_config_calls_us() {
+fn if_husky_is_there_first_its_config_calls_us() {
     manager_first("husky");
 }
 
 #[test]
 #[ignore = "needs lefthook"]
-fn lefthook_first_its_config_calls_us() {
+fn if_lefthook_is_there_first_its_config_calls_us() {
     manager_first("lefthook");
 }
 
 #[test]
 #[ignore = "needs simple-git-hooks"]
-fn simple_git_hooks_first_its_config_calls_us() {
+fn if_simple_git_hooks_is_there_first_its_config_calls_us() {
     manager_first("simple-git-hooks");
 }
 
 #[test]
 #[ignore = "needs pre-commit"]
-fn pre_commit_first_its_config_calls_us() {
+fn if_pre_commit_is_there_first_its_config_calls_us() {
     manager_first("pre-commit");
 }
 
 #[test]
 #[ignore = "needs prek"]
-fn prek_first_its_config_calls_us() {
+fn if_prek_is_there_first_its_config_calls_us() {
     manager_first("prek");
 }
 
@@ -248,7 +248,7 @@ fn is_in_hooks(sandbox: &Sandbox) -> bool {
 
 #[test]
 #[ignore = "needs husky, lefthook and simple-git-hooks"]
-fn managers_that_take_the_place_of_our_file_are_told_by_install() {
+fn after_a_manager_replaced_our_file_install_prints_the_snippet() {
     for name in ["husky", "lefthook", "simple-git-hooks"] {
         let manager = Manager::get(name);
         let sandbox = after_our_file(manager);
@@ -280,7 +280,7 @@ fn managers_that_take_the_place_of_our_file_are_told_by_install() {
 
 #[test]
 #[ignore = "needs pre-commit and prek"]
-fn pre_commit_and_prek_after_our_file_call_it_where_they_have_moved_it() {
+fn pre_commit_and_prek_move_our_hook_file_and_call_it() {
     for name in ["pre-commit", "prek"] {
         let manager = Manager::get(name);
         let sandbox = after_our_file(manager);
@@ -314,7 +314,7 @@ fn pre_commit_and_prek_after_our_file_call_it_where_they_have_moved_it() {
 
 #[test]
 #[ignore = "needs all of the hook managers"]
-fn no_manager_after_the_config_hook_is_in_its_way_nor_it_in_theirs() {
+fn a_hook_in_the_config_and_a_later_manager_do_not_interfere() {
     for manager in MANAGERS {
         let name = manager.tool;
         let alone = manager.sandbox(NEW);
@@ -360,7 +360,7 @@ fn with_git_lfs(git: &str) -> Sandbox {
 
 #[test]
 #[ignore = "needs git-lfs"]
-fn git_lfs_first_our_block_stands_in_its_script_and_both_run() {
+fn if_git_lfs_is_there_first_our_block_joins_its_script_and_both_run() {
     let sandbox = with_git_lfs(OLD);
     sandbox.git("repo", &["lfs", "install", "--local"]);
     let before = theirs(&sandbox);
@@ -381,7 +381,7 @@ fn git_lfs_first_our_block_stands_in_its_script_and_both_run() {
 
 #[test]
 #[ignore = "needs git-lfs"]
-fn git_lfs_after_our_file_refuses_and_after_the_config_hook_installs() {
+fn git_lfs_refuses_after_our_file_and_installs_after_the_config_hook() {
     let sandbox = with_git_lfs(OLD);
     sandbox.run("repo", &["--install"]).exits(0);
     let ours = fs::read(sandbox.path(HOOK)).unwrap();

@@ -87,7 +87,7 @@ fn a_main_worktree_of_any_name_is_found_from_its_linked_ones() {
 }
 
 #[test]
-fn an_id_that_is_a_number_is_no_reserved_port() {
+fn an_id_that_is_a_number_does_not_reserve_a_port() {
     let sandbox = Sandbox::new();
     let [one, three] = [1, 3].map(|slot| sandbox.port(slot).to_string());
     sandbox.add(&one);
@@ -115,7 +115,7 @@ fn the_id_survives_a_move_and_is_not_the_name_of_the_directory() {
 }
 
 #[test]
-fn an_id_whose_bytes_are_not_utf_8_has_them_replaced() {
+fn bytes_of_an_id_that_are_not_utf_8_are_replaced() {
     let sandbox = Sandbox::new();
     add(&sandbox, b"w\xff\xfe");
     let at = OsStr::from_bytes(b"w\xff\xfe");
@@ -124,7 +124,7 @@ fn an_id_whose_bytes_are_not_utf_8_has_them_replaced() {
 }
 
 #[test]
-fn messages_name_any_path_harmlessly() {
+fn control_characters_of_paths_are_escaped_in_messages() {
     let sandbox = Sandbox::new();
     add(&sandbox, b"es\x1b[2Jc\nape");
     let at = OsStr::from_bytes(b"es\x1b[2Jc\nape");
@@ -136,7 +136,7 @@ fn messages_name_any_path_harmlessly() {
 }
 
 #[test]
-fn a_path_longer_than_any_system_takes_is_an_error() {
+fn a_path_longer_than_any_system_allows_is_an_error() {
     let sandbox = Sandbox::new();
     let long = "x/".repeat(4000);
     sandbox

@@ -115,7 +115,7 @@ fn every_config_of_every_page_is_valid() {
 }
 
 #[test]
-fn the_problems_that_troubleshooting_explains_are_in_the_program_s_words() {
+fn troubleshooting_explains_messages_in_the_programs_words() {
     let sources = sources();
     // A message in the source may be broken into lines.
     let words = |text: &str| {
@@ -320,7 +320,7 @@ fn the_file_for_claude_desktop_lets_the_launcher_choose_the_port() {
 }
 
 #[test]
-fn the_template_for_claude_desktop_gives_the_launcher_the_worktree_s_port() {
+fn the_template_for_claude_desktop_has_the_worktrees_port() {
     let page = Page::read("docs/agents.md");
     let sandbox = with_commands(&[]);
     let config = page.block("config: launch");
@@ -446,7 +446,7 @@ fn a_port_that_a_hash_gave_is_kept_as_the_page_says() {
 }
 
 #[test]
-fn the_script_in_the_old_one_s_place_may_write_onto_the_port_file() {
+fn the_script_that_replaces_an_old_one_may_write_onto_the_port_file() {
     let (sandbox, page) = with_older_script();
     sandbox.write_script("bin/old-script", page.block("file: shim"));
     sandbox.run("a", &[]).exits(0);

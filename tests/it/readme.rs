@@ -154,7 +154,7 @@ fn a_server_is_started_on_the_port_of_its_worktree() {
 }
 
 #[test]
-fn the_table_of_placeholders_shows_what_they_are() {
+fn the_table_of_placeholders_shows_their_values() {
     let follower = Follower::of_quick_start();
     let readme = readme();
     let rows = readme.table("| placeholder | main worktree | worktree `fix-cart`, slot 1 |");

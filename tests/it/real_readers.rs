@@ -99,7 +99,7 @@ services:
 
 #[test]
 #[ignore = "needs docker-compose"]
-fn docker_compose_shows_the_own_port_and_project_after_the_add() {
+fn docker_compose_shows_the_worktrees_port_and_project() {
     let sandbox = sandbox(QUERY);
     sandbox.write("repo/docker-compose.yml", COMPOSE);
     sandbox.git("repo", &["add", "docker-compose.yml"]);

@@ -151,7 +151,7 @@ fn env_prints_what_the_port_file_has() {
 }
 
 #[test]
-fn env_has_a_plain_port_where_there_is_one_service() {
+fn env_has_a_plain_port_if_there_is_one_service() {
     let sandbox = Sandbox::new();
     sandbox.add("a");
     let env = sandbox.run("a", &["--env"]).exits(0).tells_nothing();
@@ -163,7 +163,7 @@ fn env_has_a_plain_port_where_there_is_one_service() {
 }
 
 #[test]
-fn the_recipe_for_shells() {
+fn the_recipe_for_shells_sets_every_variable() {
     let shop = Shop::new();
     shop.write("run", recipe("sh"));
     for shell in ["sh", "bash"] {
@@ -173,7 +173,7 @@ fn the_recipe_for_shells() {
 
 #[test]
 #[ignore = "needs direnv"]
-fn the_recipe_for_direnv() {
+fn the_recipe_for_direnv_sets_every_variable() {
     let shop = Shop::new();
     shop.write(".envrc", recipe("direnv"));
     shop.sh("direnv allow").exits(0);
@@ -182,7 +182,7 @@ fn the_recipe_for_direnv() {
 
 #[test]
 #[ignore = "needs make"]
-fn the_recipe_for_make() {
+fn the_recipe_for_make_sets_every_variable() {
     let shop = Shop::new();
     shop.write("Makefile", recipe("make"));
     shop.assert_serves("make serve");
@@ -190,7 +190,7 @@ fn the_recipe_for_make() {
 
 #[test]
 #[ignore = "needs npm"]
-fn the_recipe_for_npm() {
+fn the_recipe_for_npm_sets_every_variable() {
     let shop = Shop::new();
     shop.write("package.json", recipe("npm"));
     shop.assert_serves("npm run serve");
@@ -198,7 +198,7 @@ fn the_recipe_for_npm() {
 
 #[test]
 #[ignore = "needs just"]
-fn the_recipe_for_just() {
+fn the_recipe_for_just_sets_every_variable() {
     let shop = Shop::new();
     shop.write("justfile", recipe("just"));
     shop.assert_serves("just serve");
@@ -241,7 +241,7 @@ fn honcho_reads_a_file_of_variables() {
 
 #[test]
 #[ignore = "needs jq"]
-fn the_recipe_for_jq() {
+fn the_recipe_for_jq_prints_the_port() {
     let shop = Shop::new();
     let port = shop.sandbox.run("a", &["--get", "web"]).exits(0).stdout;
     assert_eq!(shop.sh(&reader("jq")).exits(0).stdout, port);
@@ -266,7 +266,7 @@ fn docker_compose_reads_a_file_of_variables() {
 }
 
 #[test]
-fn the_recipe_for_github_actions() {
+fn the_recipe_for_github_actions_sets_every_variable() {
     let shop = Shop::new();
     shop.sh(&format!("GITHUB_ENV=served\n{}", recipe("ci")))
         .exits(0);
@@ -275,7 +275,7 @@ fn the_recipe_for_github_actions() {
 }
 
 #[test]
-fn a_port_file_stays_out_of_the_way_of_its_readers() {
+fn git_shows_a_file_of_variables_but_not_the_port_file() {
     // The user must ignore `.env.ports`, but not the port file.
     let shop = Shop::new();
     shop.sh(&recipe("env-file")).exits(0);
@@ -330,7 +330,7 @@ impl Project {
 
 #[test]
 #[ignore = "needs npm"]
-fn the_recipe_for_next_js() {
+fn the_recipe_for_next_js_starts_it_on_the_worktrees_port() {
     let project = Project::with_config("vite", "5173");
     project.pretend("bin/next");
     project.write("package.json", recipe("next"));
@@ -343,7 +343,7 @@ fn the_recipe_for_next_js() {
 
 #[test]
 #[ignore = "needs vite"]
-fn the_recipe_for_vite() {
+fn the_recipe_for_vite_starts_it_on_the_worktrees_port() {
     let project = Project::with_config("vite", "5173");
     project.write("vite.config.mjs", recipe("vite"));
     let vite = tool("vite");
@@ -359,7 +359,7 @@ fn the_recipe_for_vite() {
 
 #[test]
 #[ignore = "needs node"]
-fn the_recipe_for_playwright() {
+fn the_recipe_for_playwright_uses_the_worktrees_port() {
     let project = Project::with_config("vite", "5173");
     project.write("playwright.config.mjs", recipe("playwright"));
     let module = "node_modules/@playwright/test";
@@ -380,7 +380,7 @@ fn the_recipe_for_playwright() {
 }
 
 #[test]
-fn the_recipe_for_django_s_server() {
+fn the_recipe_for_djangos_server_starts_it_on_the_worktrees_port() {
     let project = Project::with_config("django", "8000");
     project.pretend("bin/python");
     let printed = project.sh(&recipe("django"));
@@ -392,7 +392,7 @@ fn the_recipe_for_django_s_server() {
 
 #[test]
 #[ignore = "needs dotenv"]
-fn the_recipe_for_django_s_database() {
+fn the_recipe_for_djangos_database_names_the_worktrees_own() {
     let project = Project::with_config("django", "8000");
     project.write("settings.py", recipe("django-settings"));
     let python = tool("dotenv").with_file_name("python");
@@ -405,7 +405,7 @@ fn the_recipe_for_django_s_database() {
 }
 
 #[test]
-fn the_recipe_for_rails() {
+fn the_recipe_for_rails_sets_the_worktrees_port_and_databases() {
     let project = Project::with_config("rails", "3000");
     project.write("config/database.yml.template", recipe("rails-database"));
     project.sandbox.git("a", &["add", "config"]);

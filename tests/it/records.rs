@@ -56,7 +56,7 @@ fn the_hook_writes_a_record_too() {
 }
 
 #[test]
-fn git_removes_the_record_with_its_entry_and_leaves_it_alone_else() {
+fn git_removes_the_record_only_together_with_its_entry() {
     let sandbox = sandbox();
     let before = fs::read(sandbox.path(RECORD)).unwrap();
     for command in [
@@ -80,7 +80,7 @@ fn git_removes_the_record_with_its_entry_and_leaves_it_alone_else() {
 }
 
 #[test]
-fn beside_nothing_the_record_reserves() {
+fn without_a_port_file_the_record_reserves() {
     let sandbox = sandbox();
     let gitdir = "repo/.git/worktrees/a/gitdir";
     let entry = fs::read(sandbox.path(gitdir)).unwrap();
@@ -107,7 +107,7 @@ fn beside_nothing_the_record_reserves() {
 }
 
 #[test]
-fn beside_anything_else_the_record_reserves_too_its_slot_included() {
+fn beside_any_other_file_the_record_reserves_too_including_its_slot() {
     let sandbox = sandbox();
     let path = sandbox.path("a").join(PORT_FILE);
     // `b` has other ports, so only the slot can be in its way.
@@ -132,7 +132,7 @@ fn beside_anything_else_the_record_reserves_too_its_slot_included() {
 }
 
 #[test]
-fn a_port_file_of_ones_own_stands_alone() {
+fn a_port_file_of_the_worktrees_own_counts_alone() {
     let sandbox = sandbox();
     let own = sandbox.with_ports(r#"{"worktree": "a", "slot": 5, "ports": {"cloud": @5}}"#);
     sandbox.write(format!("a/{PORT_FILE}"), own);
@@ -197,7 +197,7 @@ fn a_lost_copied_or_damaged_file_is_restored_without_a_probe() {
 type Make = fn(&Sandbox, &dyn Fn(&Sandbox, &str));
 
 #[test]
-fn what_another_worktree_has_a_port_or_the_slot_of_is_not_restored() {
+fn a_bundle_is_not_restored_if_another_worktree_has_part_of_it() {
     let has = |sandbox: &Sandbox, content: &str| {
         let content = sandbox.with_ports(content);
         sandbox.write(format!("b/{PORT_FILE}"), content);
@@ -298,7 +298,7 @@ fn a_call_by_hand_writes_a_record_that_is_missing_or_differs() {
 }
 
 #[test]
-fn reallocate_looks_at_no_record_of_its_own() {
+fn reallocate_ignores_the_worktrees_own_record() {
     let sandbox = sandbox();
     sandbox.run("b", &[]).exits(0);
     sandbox.run("a", &["--release"]).exits(0);
@@ -331,7 +331,7 @@ fn a_link_in_the_place_of_a_record_is_not_followed() {
 }
 
 #[test]
-fn a_fifo_in_the_place_of_a_record_stops_nobody() {
+fn a_fifo_in_the_place_of_a_record_makes_nobody_wait() {
     let sandbox = sandbox();
     sandbox.remove_port_file("a");
     for path in [RECORD, RECORD_TEMPORARY] {
@@ -346,7 +346,7 @@ fn a_fifo_in_the_place_of_a_record_stops_nobody() {
 }
 
 #[test]
-fn an_allocation_warns_once_if_git_cannot_be_written() {
+fn an_allocation_warns_once_if_its_record_cannot_be_written() {
     let sandbox = Sandbox::with_worktrees(&["a", "b"]);
     sandbox.run("repo", &[]).exits(0);
     let nobody = Nobody::owning(&sandbox);
@@ -428,7 +428,7 @@ fn in_a_sandbox_that_mounts_git_read_only_ports_are_given() {
 }
 
 #[test]
-fn release_takes_port_file_and_record_away() {
+fn release_removes_port_file_and_record() {
     let contents = [
         None,
         Some(""),
@@ -490,7 +490,7 @@ fn list_shows_the_ports_of_a_worktree_that_is_gone() {
 }
 
 #[test]
-fn a_config_that_is_gone_changes_nothing_in_what_a_record_reserves() {
+fn a_record_reserves_even_if_the_worktree_with_its_config_is_gone() {
     let sandbox = Sandbox::with_worktrees(&["a", "b"]);
     sandbox.configure("a", config(&[("web", sandbox.port(50))]).step(1));
     sandbox.run("a", &[]).exits(0);
@@ -521,7 +521,7 @@ fn a_record_has_the_group_and_the_mode_of_the_common_dir() {
 /// in them.
 #[test]
 #[ignore = "needs strace"]
-fn ports_that_stand_in_env_files_alone_are_reserved_until_the_next_call() {
+fn ports_that_only_env_files_name_are_reserved_until_the_next_call() {
     let sandbox = Sandbox::with_worktrees(&["a", "b"]);
     let config = sandbox
         .config(&["cloud"])

@@ -60,7 +60,7 @@ fn assert_released(sandbox: &Sandbox, name: &str) {
 }
 
 #[test]
-fn it_takes_the_blocks_the_port_file_and_the_record_away() {
+fn it_removes_the_blocks_the_port_file_and_the_record() {
     let sandbox = sandbox();
     let run = sandbox.run("a", &["--release"]).exits(0);
     assert_eq!(run.stdout, "");
@@ -70,7 +70,7 @@ fn it_takes_the_blocks_the_port_file_and_the_record_away() {
 }
 
 #[test]
-fn main_too_gives_its_ports_back() {
+fn the_main_worktree_gives_its_ports_back_too() {
     let sandbox = sandbox();
     sandbox.write("repo/own.env", OWN);
     sandbox.run("repo", &[]).exits(0);
@@ -107,7 +107,7 @@ fn a_copied_and_a_damaged_file_are_released() {
 }
 
 #[test]
-fn where_the_port_file_is_missing_the_rest_is_released() {
+fn if_the_port_file_is_missing_the_rest_is_released() {
     let sandbox = sandbox();
     sandbox.remove_port_file("a");
     sandbox.run("a", &["--release"]).exits(0);
@@ -119,7 +119,7 @@ fn where_the_port_file_is_missing_the_rest_is_released() {
 }
 
 #[test]
-fn a_foreign_and_a_tracked_file_are_errors_and_nothing_is_taken_away() {
+fn a_foreign_or_tracked_file_is_an_error_and_nothing_is_removed() {
     let sandbox = sandbox();
     sandbox.write(format!("a/{PORT_FILE}"), r#"{ "app": 3010 }"#);
     sandbox.git("b", &["add", "--force", PORT_FILE]);
@@ -133,7 +133,7 @@ fn a_foreign_and_a_tracked_file_are_errors_and_nothing_is_taken_away() {
 }
 
 #[test]
-fn a_file_that_then_is_empty_is_removed_whoever_made_it() {
+fn a_file_that_is_empty_afterwards_is_removed_whoever_made_it() {
     let sandbox = sandbox();
     sandbox.run("a", &["--release"]).exits(0);
     sandbox.write("a/.env", "");
@@ -143,7 +143,7 @@ fn a_file_that_then_is_empty_is_removed_whoever_made_it() {
 }
 
 #[test]
-fn a_block_that_cannot_be_taken_out_fails_and_changes_nothing() {
+fn if_a_block_cannot_be_removed_the_call_fails_and_changes_nothing() {
     let half = "# >>> worktree-ports: a >>>\nWEB_PORT=1\n";
     let block = "# >>> worktree-ports: a >>>\n# <<< worktree-ports <<<\nN=J\u{fc}rgen\n";
     let large = format!("{block}{}", "x".repeat(256 * 1024));
@@ -216,7 +216,7 @@ fn uninstall_keeps_the_lines_of_the_files_that_it_leaves_behind() {
 }
 
 #[test]
-fn uninstall_takes_out_all_blocks_and_records() {
+fn uninstall_removes_all_blocks_and_records() {
     let sandbox = sandbox();
     sandbox.write("repo/own.env", OWN);
     sandbox.run("repo", &[]).exits(0);

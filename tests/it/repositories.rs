@@ -63,7 +63,7 @@ fn a_repository_with_reftables_is_served_whatever_its_object_format() {
 }
 
 #[test]
-fn extensions_that_libgit2_does_not_know_are_no_hindrance() {
+fn a_repository_with_extensions_unknown_to_libgit2_is_served() {
     let extensions = [
         "worktreeConfig=true",
         "partialClone=origin",
@@ -79,7 +79,7 @@ fn extensions_that_libgit2_does_not_know_are_no_hindrance() {
 }
 
 #[test]
-fn a_worktrees_own_config_is_no_hindrance() {
+fn a_worktree_with_a_git_config_of_its_own_is_served() {
     let sandbox = with_other(&["other"]);
     sandbox.git("other", &["config", "extensions.worktreeConfig", "true"]);
     sandbox.git("other", &["worktree", "add", "../a"]);
@@ -161,7 +161,7 @@ fn bare_with(at: &str, worktrees: &[&str]) -> Sandbox {
 }
 
 #[test]
-fn in_a_bare_repository_slot_0_is_anyones() {
+fn in_a_bare_repository_any_worktree_may_have_slot_0() {
     // Worktrees beside the bare repository, and inside it.
     let sandbox = bare_with("bare.git", &["a", "bare.git/b", "bare.git/deep/c"]);
     assert_eq!(sandbox.ports("a"), [sandbox.port(0)]);
@@ -179,7 +179,7 @@ fn in_a_bare_repository_slot_0_is_anyones() {
 }
 
 #[test]
-fn slot_0_of_a_bare_repository_is_probed_as_any_other() {
+fn slot_0_of_a_bare_repository_is_probed_like_any_other() {
     let sandbox = bare_with("bare.git", &[]);
     sandbox.git("bare.git", &["worktree", "add", "--no-checkout", "../a"]);
     let base = sandbox.port(0);
@@ -320,7 +320,7 @@ fn a_repository_reached_through_a_link_is_the_same_one() {
 }
 
 #[test]
-fn a_hooks_directory_of_the_users_own_is_no_hindrance() {
+fn a_hooks_directory_of_the_users_own_works() {
     let sandbox = Sandbox::without_hook();
     sandbox.write(
         "hooks/post-checkout",

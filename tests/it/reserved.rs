@@ -100,7 +100,7 @@ fn only_runs_of_four_or_five_digits_that_are_ports_count() {
 }
 
 #[test]
-fn a_later_version_of_our_own_shape_counts_in_full() {
+fn every_number_in_a_later_version_of_our_shape_counts() {
     let sandbox = sandbox();
     let later = [
         // An unknown key, a port of another type, no slot, impossible ports.
@@ -158,7 +158,7 @@ fn of_a_large_file_the_first_256_kib_count() {
 }
 
 #[test]
-fn what_is_no_regular_file_is_not_opened_and_a_warning() {
+fn anything_but_a_regular_file_is_a_warning_and_not_opened() {
     let sandbox = sandbox();
     let path = sandbox.path("other").join(PORT_FILE);
     sandbox.write("elsewhere", sandbox.with_ports(r#"{"app": @1}"#));
@@ -273,7 +273,7 @@ fn one_file_that_names_every_port_is_named_by_the_error() {
 }
 
 #[test]
-fn a_want_of_descriptors_is_an_error_and_nothing_is_allocated() {
+fn too_few_descriptors_are_an_error_and_nothing_is_allocated() {
     let sandbox = sandbox();
     sandbox.write(
         format!("other/{PORT_FILE}"),

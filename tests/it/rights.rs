@@ -46,7 +46,7 @@ fn another_users_repository_is_an_error_whose_remedy_works() {
 
 #[test]
 #[ignore = "needs root"]
-fn the_hook_goes_by_gits_own_judgement_of_the_owner() {
+fn the_hook_leaves_the_check_of_the_owner_to_git() {
     let sandbox = Sandbox::with_worktrees(&["a"]);
     sandbox.give_to("65533", ".");
     sandbox
@@ -101,7 +101,7 @@ fn a_read_only_common_dir_is_one_error_and_nothing_is_allocated() {
 }
 
 #[test]
-fn a_common_dir_or_a_home_that_cannot_be_read_is_told_of_or_done_without() {
+fn an_unreadable_common_dir_is_an_error_and_an_unreadable_home_is_not() {
     let sandbox = Sandbox::with_worktrees(&["a"]);
     let nobody = Nobody::owning(&sandbox);
     set_mode(sandbox.path("home"), 0o000);
@@ -183,7 +183,7 @@ fn a_read_only_lock_file_still_locks() {
 
 #[test]
 #[ignore = "needs root"]
-fn what_root_installs_in_a_users_clone_stays_theirs() {
+fn what_root_installs_in_a_users_clone_belongs_to_the_user() {
     for git in [OLD, NEW] {
         let sandbox = sandbox_with_git(git);
         sandbox.give_to("65534:65533", "repo");

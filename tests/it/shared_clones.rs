@@ -107,7 +107,7 @@ fn no_two_worktrees_of_shared_clones_get_the_same_port() {
 }
 
 #[test]
-fn of_another_clone_records_and_the_main_worktrees_slot_0_count_too() {
+fn another_clones_records_and_its_main_worktrees_slot_0_count_too() {
     let sandbox = Sandbox::without_hook();
     make(&sandbox, "two", config(&[("web", sandbox.port(1))]).step(1));
     for clone in ["repo", "two"] {
@@ -122,7 +122,7 @@ fn of_another_clone_records_and_the_main_worktrees_slot_0_count_too() {
 }
 
 #[test]
-fn a_bare_clone_counts_and_asks() {
+fn a_bare_clone_reserves_its_ports_and_avoids_those_of_others() {
     let sandbox = shared(&[]);
     sandbox.git(".", &["clone", "--quiet", "--bare", "repo", "bare"]);
     share(&sandbox, "bare");
@@ -142,7 +142,7 @@ fn a_bare_clone_counts_and_asks() {
 }
 
 #[test]
-fn a_clone_that_is_not_on_the_list_neither_counts_nor_asks() {
+fn a_clone_that_is_not_on_the_list_shares_nothing() {
     let sandbox = shared(&[]);
     make(&sandbox, "alone", sandbox.own_config());
     sandbox.run("alone", &["--install"]).exits(0);
@@ -155,7 +155,7 @@ fn a_clone_that_is_not_on_the_list_neither_counts_nor_asks() {
 
 #[test]
 #[ignore = "needs strace"]
-fn in_an_unshared_clone_no_other_file_is_opened_and_no_git_run() {
+fn an_unshared_clone_opens_no_file_of_another_and_runs_no_git() {
     let sandbox = Sandbox::with_worktrees(&["a"]);
     sandbox.run("repo", &["--install"]).exits(0);
     sandbox.write("home/.gitconfig", "");
@@ -251,7 +251,7 @@ fn adds_at_once_in_three_shared_clones_never_share_a_port() {
 
 #[test]
 #[ignore = "needs strace"]
-fn a_kill_between_two_locks_frees_all() {
+fn a_kill_between_two_locks_releases_all_of_them() {
     let sandbox = shared(&["two", "three"]);
     add(&sandbox, "repo", "a");
     for nth in 1..=3 {
@@ -395,7 +395,7 @@ fn another_users_clone_is_one_warning_with_the_command_that_unlists_it() {
 }
 
 #[test]
-fn a_lock_that_is_held_too_long_there_is_an_error_that_names_each_holder() {
+fn a_lock_held_too_long_is_an_error_that_names_each_holder() {
     let sandbox = shared(&["two", "three", "four"]);
     sandbox.git("repo", &["worktree", "add", "--no-checkout", "../a"]);
     let before = sandbox.has_port_file("a");
@@ -444,7 +444,7 @@ fn the_list_is_read_again_under_the_locks() {
 }
 
 #[test]
-fn a_clone_that_was_moved_and_those_that_miss_it_are_told_what_to_run() {
+fn after_a_clone_is_moved_each_clone_says_what_to_run() {
     let sandbox = shared(&["two"]);
     add(&sandbox, "repo", "a");
     fs::rename(sandbox.path("two"), sandbox.path("moved")).unwrap();
@@ -497,7 +497,7 @@ fn list_all_shows_all_clones_and_json_names_the_repository() {
 }
 
 #[test]
-fn main_worktrees_with_the_same_base_ports_are_told() {
+fn main_worktrees_with_the_same_base_ports_are_reported() {
     let sandbox = shared(&[]);
     make(&sandbox, "two", sandbox.own_config());
     let two = sandbox.path("two/.git").display().to_string();
@@ -532,7 +532,7 @@ fn main_worktrees_with_the_same_base_ports_are_told() {
 }
 
 #[test]
-fn the_same_ports_from_before_sharing_are_told_and_mended() {
+fn the_same_ports_from_before_sharing_are_reported_and_fixed() {
     for first in ["repo", "two"] {
         let sandbox = Sandbox::without_hook();
         make(&sandbox, "two", config(&[("web", sandbox.port(1))]).step(1));
@@ -696,7 +696,7 @@ fn a_list_that_cannot_be_read_is_an_error_of_share_and_uninstall() {
 }
 
 #[test]
-fn a_user_who_wants_it_once_shares_every_clone_by_install() {
+fn one_setting_makes_every_install_share_its_clone() {
     let sandbox = sandbox_with_git(NEW);
     let wish = ["config", "--global", "worktreePorts.share"];
     let wishes = |value| sandbox.git("repo", &[&wish[..], &[value]].concat());
@@ -723,7 +723,7 @@ fn a_user_who_wants_it_once_shares_every_clone_by_install() {
 }
 
 #[test]
-fn a_git_that_finds_no_bare_repository_by_itself_is_told_where_it_is() {
+fn a_bare_repository_works_even_if_git_must_be_given_its_path() {
     for git in [OLD, NEW] {
         let sandbox = sandbox_with_git(git);
         sandbox.commit_config("repo");

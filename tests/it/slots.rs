@@ -35,7 +35,7 @@ fn worktrees_with_different_configs_never_share_a_slot() {
 }
 
 #[test]
-fn worktrees_of_a_bare_repository_never_share_a_slot_and_0_is_anyones() {
+fn in_a_bare_repository_no_slot_is_shared_and_any_worktree_may_have_0() {
     let sandbox = Sandbox::without_hook();
     sandbox.git(".", &["clone", "--quiet", "--bare", "repo", "bare.git"]);
     for name in ["a", "b", "c"] {
@@ -52,7 +52,7 @@ fn worktrees_of_a_bare_repository_never_share_a_slot_and_0_is_anyones() {
 }
 
 #[test]
-fn the_slot_of_a_file_made_by_hand_counts_as_any_other() {
+fn the_slot_of_a_file_made_by_hand_counts_like_any_other() {
     let sandbox = Sandbox::with_worktrees(&["a", "b"]);
     keep_ports_apart(&sandbox, &["repo", "a", "b"]);
     let file = sandbox.with_ports(r#"{"worktree": "a", "slot": 1, "ports": {"web": @90}}"#);

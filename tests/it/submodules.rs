@@ -20,7 +20,7 @@ fn with_submodule() -> Sandbox {
 }
 
 #[test]
-fn in_a_submodule_it_is_the_superprojects_worktree_that_is_meant() {
+fn in_a_submodule_the_superprojects_worktree_is_meant() {
     let sandbox = with_submodule();
     sandbox.wire("repo/.git");
     sandbox.add("a");
@@ -41,7 +41,7 @@ fn in_a_submodule_it_is_the_superprojects_worktree_that_is_meant() {
 }
 
 #[test]
-fn a_submodule_is_known_from_a_split_or_sparse_index_above() {
+fn a_submodule_is_recognised_in_a_split_or_sparse_index() {
     let sandbox = with_submodule();
     sandbox.git("repo", &["update-index", "--split-index"]);
     sandbox.run("repo/deep/sub", &[]).exits(0);
@@ -75,7 +75,7 @@ fn a_submodule_in_a_submodule_means_the_outermost_superproject() {
 }
 
 #[test]
-fn a_repository_in_a_worktree_that_is_no_submodule_is_its_own() {
+fn a_repository_in_a_worktree_that_is_no_submodule_stands_alone() {
     let sandbox = Sandbox::without_hook();
     sandbox.git(".", &["clone", "--quiet", "repo", "repo/nested"]);
     sandbox.run("repo/nested", &[]).exits(0);

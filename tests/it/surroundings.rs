@@ -158,7 +158,7 @@ fn closed_streams_are_no_error_and_reach_no_file() {
 }
 
 #[test]
-fn nobody_reading_the_narration_is_no_error() {
+fn a_stderr_that_nobody_reads_is_no_error() {
     let sandbox = sandbox();
     sandbox.write(format!("a/{PORT_FILE}"), "{");
     let (reader, writer) = std::io::pipe().unwrap();
@@ -174,7 +174,7 @@ fn nobody_reading_the_narration_is_no_error() {
 }
 
 #[test]
-fn the_hook_exits_0_with_closed_streams_and_an_error_to_tell() {
+fn the_hook_exits_0_with_closed_streams_and_an_error_to_report() {
     let sandbox = sandbox();
     sandbox.write("a/.worktree-ports.config.json", "{");
     for streams in ["2>&-", ">&- 2>&-", "2>/dev/full"] {
@@ -189,7 +189,7 @@ fn mode(sandbox: &Sandbox, path: &str) -> u32 {
 }
 
 #[test]
-fn the_lock_is_open_to_those_to_whom_the_common_dir_is_whatever_the_umask() {
+fn the_lock_has_the_access_of_the_common_dir_whatever_the_umask() {
     // The mode of the common dir, of our directory in it, and of the lock.
     let table = [
         (0o755, 0o755, 0o600),
@@ -217,7 +217,7 @@ fn the_lock_is_open_to_those_to_whom_the_common_dir_is_whatever_the_umask() {
 }
 
 #[test]
-fn a_repository_shared_by_a_group_is_served_to_each_of_it() {
+fn a_repository_shared_by_a_group_works_for_each_member() {
     let sandbox = Sandbox::without_hook();
     sandbox.git(".", &["init", "--quiet", "--shared=group", "shared"]);
     sandbox.git(
@@ -238,7 +238,7 @@ fn a_repository_shared_by_a_group_is_served_to_each_of_it() {
 
 #[test]
 #[ignore = "needs root"]
-fn what_root_makes_in_anothers_repository_is_the_others() {
+fn what_root_makes_in_a_users_repository_belongs_to_the_user() {
     let sandbox = sandbox();
     assert!(is_root());
     let nobody = Nobody::owning(&sandbox);
@@ -251,7 +251,7 @@ fn what_root_makes_in_anothers_repository_is_the_others() {
 }
 
 #[test]
-fn without_a_home_and_a_path_the_hook_works() {
+fn the_hook_works_without_home_and_path() {
     let sandbox = sandbox();
     let mut command = sandbox.command(PROGRAM, "a");
     command.env_clear().args(FIRST_CHECKOUT);

@@ -75,7 +75,7 @@ fn a_changed_template_is_filled_in_again() {
 }
 
 #[test]
-fn what_the_user_changed_or_made_is_left_alone_and_told() {
+fn a_file_that_the_user_changed_or_made_is_left_alone_with_a_warning() {
     for has_ours in [false, true] {
         let sandbox = sandbox();
         sandbox.git("repo", &["worktree", "add", "--no-checkout", "../a"]);
@@ -152,7 +152,7 @@ type Make<'a> = &'a dyn Fn(&Sandbox);
 
 /// Files that a hostile branch may name, and what is in the way.
 #[test]
-fn a_hostile_template_leads_nowhere() {
+fn a_hostile_template_is_a_warning_and_changes_no_file() {
     let secret = |sandbox: &Sandbox| sandbox.write("a/.env", "SECRET=x\n");
     let link = |sandbox: &Sandbox| {
         sandbox.write("outside", "SECRET=x\n");
@@ -202,7 +202,7 @@ fn a_hostile_template_leads_nowhere() {
 }
 
 #[test]
-fn a_target_that_may_not_be_named_is_an_error() {
+fn a_target_that_is_not_allowed_is_an_error() {
     let sandbox = sandbox();
     for (target, source) in [
         ("../x", SOURCE),

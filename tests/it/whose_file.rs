@@ -74,7 +74,7 @@ fn put(sandbox: &Sandbox, content: impl AsRef<[u8]>) {
 }
 
 #[test]
-fn a_file_of_its_own_is_left_as_it_is_and_answered_from() {
+fn a_file_of_its_own_is_answered_from_and_not_changed() {
     let sandbox = sandbox();
     // In another order, with unknown keys, and with escapes in the id and a service.
     let reordered = r#"{"x":1,"ports":{"\u0063loud":@7},"cloud_url":"http://127.0.0.1:@7","slot":7,"worktree":"\u0061"}"#;
@@ -95,7 +95,7 @@ fn a_file_of_its_own_is_left_as_it_is_and_answered_from() {
 }
 
 #[test]
-fn a_bundle_of_its_own_is_moved_by_nothing_but_reallocate() {
+fn only_reallocate_moves_a_bundle() {
     let (sandbox, own) = sandbox_with_own_file();
     sandbox.add("b");
     sandbox.write(
@@ -114,7 +114,7 @@ fn a_bundle_of_its_own_is_moved_by_nothing_but_reallocate() {
 }
 
 #[test]
-fn the_hook_allocates_where_the_file_is_missing_copied_or_damaged() {
+fn the_hook_allocates_if_the_file_is_missing_copied_or_damaged() {
     let sandbox = sandbox();
     sandbox.run_hook("a").exits(0);
     assert_eq!(sandbox.ports("a"), [sandbox.port(1)]);
@@ -134,7 +134,7 @@ fn the_hook_allocates_where_the_file_is_missing_copied_or_damaged() {
 }
 
 #[test]
-fn by_hand_a_copied_or_a_damaged_file_is_replaced_and_that_is_said() {
+fn by_hand_a_copied_or_damaged_file_is_replaced_with_a_message() {
     let sandbox = sandbox();
     let path = sandbox.path("a").join(PORT_FILE).display().to_string();
     let copied = COPIED.map(str::as_bytes);
@@ -159,7 +159,7 @@ fn by_hand_a_copied_or_a_damaged_file_is_replaced_and_that_is_said() {
 }
 
 #[test]
-fn every_call_by_hand_allocates_where_the_file_is_missing() {
+fn every_call_by_hand_allocates_if_the_file_is_missing() {
     let calls: [&[&str]; 4] = [&[], &["--get", "cloud"], &["--json"], &["--reallocate"]];
     let sandbox = sandbox();
     for call in calls {
@@ -220,7 +220,7 @@ fn commit_port_file(sandbox: &Sandbox, content: impl AsRef<[u8]>) {
 }
 
 #[test]
-fn a_port_file_that_a_branch_commits_can_at_worst_be_reported() {
+fn a_port_file_that_a_branch_commits_is_only_reported() {
     for content in [
         OWN.as_bytes(),
         COPIED[0].as_bytes(),
@@ -265,7 +265,7 @@ fn a_link_that_a_branch_commits_is_neither_followed_nor_written_through() {
 }
 
 #[test]
-fn a_tracked_port_file_is_told_of_where_the_index_is_sparse_or_split() {
+fn a_tracked_port_file_is_reported_if_the_index_is_sparse_or_split() {
     let kinds: [(&str, &[&[&str]]); 3] = [
         (
             "sparse",
@@ -299,7 +299,7 @@ fn a_tracked_port_file_is_told_of_where_the_index_is_sparse_or_split() {
 }
 
 #[test]
-fn the_hook_asks_for_a_file_of_its_own_only_at_a_first_checkout() {
+fn the_hook_asks_git_about_its_own_file_only_at_a_first_checkout() {
     let sandbox = Sandbox::without_hook();
     let own = sandbox.with_ports(OWN);
     commit_port_file(&sandbox, &own);
@@ -313,7 +313,7 @@ fn the_hook_asks_for_a_file_of_its_own_only_at_a_first_checkout() {
 }
 
 #[test]
-fn what_a_kill_left_at_the_temporary_name_is_removed() {
+fn a_temporary_port_file_left_by_a_kill_is_removed() {
     let sandbox = sandbox();
     sandbox.write(format!("a/{TEMPORARY}"), r#"{"worktree": "a", "po"#);
     sandbox.run("a", &[]).exits(0).tells_nothing();
@@ -329,7 +329,7 @@ fn what_a_kill_left_at_the_temporary_name_is_removed() {
 }
 
 #[test]
-fn something_that_is_no_regular_file_is_damaged_and_replaced() {
+fn anything_but_a_regular_file_counts_as_damaged_and_is_replaced() {
     let sandbox = sandbox();
     let make = [
         "mkdir .worktree-ports.json",
@@ -365,7 +365,7 @@ fn something_that_is_no_regular_file_is_damaged_and_replaced() {
 }
 
 #[test]
-fn a_reader_meets_the_old_file_or_the_new_one_whole() {
+fn a_reader_sees_the_old_file_or_the_new_one_whole() {
     let sandbox = sandbox();
     sandbox.run("a", &[]).exits(0);
     let path = sandbox.path("a").join(PORT_FILE);

@@ -19,7 +19,7 @@ prop_state_machine! {
     #![proptest_config(Proptest { cases: 40, max_shrink_iters: 200, ..Proptest::default() })]
 
     #[test]
-    fn after_every_step_the_port_files_are_as_the_model_has_them(sequential 10..40 => System);
+    fn after_every_step_the_port_files_are_what_the_model_says(sequential 10..40 => System);
 }
 
 /// The real program and the real git.
