@@ -10,7 +10,7 @@ use crate::support::{
 };
 
 /// A sandbox with two worktrees that have ports, and no problem.
-fn content() -> Sandbox {
+fn without_problems() -> Sandbox {
     let sandbox = Sandbox::without_hook();
     sandbox.configure("repo", base_config(&sandbox));
     // The real git's version decides whether the hook is a file or in the config.
@@ -18,7 +18,7 @@ fn content() -> Sandbox {
     sandbox.add("a");
     sandbox.add("b");
     sandbox.run("repo", &[]).exits(0);
-    assert_content(&sandbox);
+    assert_no_problems(&sandbox);
     sandbox
 }
 
@@ -32,7 +32,7 @@ fn base_config(sandbox: &Sandbox) -> Config {
 const FEW_SLOTS: [(&str, u16); 2] = [("cloud", 32_690), ("near", 32_700)];
 
 #[track_caller]
-fn assert_content(sandbox: &Sandbox) {
+fn assert_no_problems(sandbox: &Sandbox) {
     let run = sandbox.run("repo", &["--check"]);
     assert_eq!((run.code(), &*run.stdout), (Some(0), ""), "{run}");
     assert_eq!(run.stderr, "worktree-ports: no problems found\n");
@@ -108,7 +108,7 @@ fn gain_a_service(sandbox: &Sandbox, base: u16) {
 }
 
 /// How to fix the problems that `--check` has printed.
-type Mend = fn(&Sandbox, &Run);
+type Fix = fn(&Sandbox, &Run);
 
 /// Runs all printed commands in order.
 fn as_printed(sandbox: &Sandbox, check: &Run) {
@@ -152,7 +152,7 @@ fn commands_in(remedy: &str) -> Vec<&str> {
 
 /// How to cause a problem, what `--check` says about it, and how to fix it. `{A}` is the port file
 /// in `a`.
-type Situation = (&'static str, fn(&Sandbox), &'static [&'static str], Mend);
+type Situation = (&'static str, fn(&Sandbox), &'static [&'static str], Fix);
 
 const RECORD: &str = "repo/.git/worktrees/a/worktree-ports.json";
 
@@ -218,13 +218,13 @@ const SITUATIONS: &[Situation] = &[
         as_printed,
     ),
     (
-        "a port that two have",
+        "a port of two worktrees",
         name_the_ports_of_b_in_a,
         &["{b} has what others have too: port", "of a (cloud)"],
         as_printed,
     ),
     (
-        "a slot that two have",
+        "a slot of two worktrees",
         |sandbox| {
             sandbox.configure("a", config(&[("cloud", sandbox.port(30))]).step(1));
             sandbox.write(
@@ -247,7 +247,7 @@ const SITUATIONS: &[Situation] = &[
         as_printed,
     ),
     (
-        "not ignored, and the list ends without a newline",
+        "not ignored, and the exclude file does not end in a newline",
         |sandbox| {
             sandbox.write("repo/.git/info/exclude", "*.log");
             sandbox.remove_port_file("b");
@@ -257,7 +257,7 @@ const SITUATIONS: &[Situation] = &[
         as_printed,
     ),
     (
-        "ignored, but for a rule that says otherwise",
+        "ignored, but then included by another rule",
         |sandbox| sandbox.write("a/.gitignore", format!("!/{PORT_FILE}\n")),
         &[
             "git does not ignore {A}, by the rule",
@@ -272,7 +272,7 @@ const SITUATIONS: &[Situation] = &[
         as_printed,
     ),
     (
-        "a service that cannot join, since another worktree has its port",
+        "a service that cannot join because another worktree has its port",
         |sandbox| {
             let services = [("cloud", sandbox.port(10)), ("other", sandbox.port(49))];
             sandbox.configure("b", config(&services).step(1));
@@ -285,7 +285,7 @@ const SITUATIONS: &[Situation] = &[
         as_printed,
     ),
     (
-        "a URL that the config has changed",
+        "a URL that has changed in the config",
         |sandbox| {
             let config = base_config(sandbox).url("cloud_url", "http://localhost:{cloud}");
             sandbox.configure("a", config);
@@ -309,13 +309,13 @@ const SITUATIONS: &[Situation] = &[
         |sandbox, _| sandbox.configure("repo", config(&FEW_SLOTS).step(11)),
     ),
     (
-        "a record that is missing",
+        "a missing record",
         |sandbox| fs::remove_file(sandbox.path(RECORD)).unwrap(),
         &["does not say what {A} says"],
         as_printed,
     ),
     (
-        "a record of other ports",
+        "a record with other ports",
         |sandbox| {
             let record = fs::read_to_string(sandbox.path(RECORD)).unwrap();
             let [own, other] = [11, 40].map(|port| sandbox.port(port).to_string());
@@ -325,7 +325,7 @@ const SITUATIONS: &[Situation] = &[
         as_printed,
     ),
     (
-        "a record that is damaged",
+        "a damaged record",
         |sandbox| sandbox.write(RECORD, "{"),
         &["does not say what {A} says"],
         as_printed,
@@ -366,7 +366,7 @@ const SITUATIONS: &[Situation] = &[
         },
     ),
     (
-        "an env file with a value of the user's that spans lines",
+        "an env file in which a value of the user's spans lines",
         |sandbox| {
             write_env_files(sandbox);
             let text = fs::read_to_string(sandbox.path("a/.env")).unwrap();
@@ -379,7 +379,7 @@ const SITUATIONS: &[Situation] = &[
         },
     ),
     (
-        "an env file that git does not ignore any more",
+        "an env file that git no longer ignores",
         |sandbox| {
             write_env_files(sandbox);
             let exclude = sandbox.path("repo/.git/info/exclude");
@@ -395,7 +395,7 @@ const SITUATIONS: &[Situation] = &[
         as_printed,
     ),
     (
-        "an env file that git does not ignore, with one of the user's in another worktree",
+        "an env file that git does not ignore, and the user's own in another worktree",
         |sandbox| {
             write_env_files(sandbox);
             let exclude = sandbox.path("repo/.git/info/exclude");
@@ -410,13 +410,13 @@ const SITUATIONS: &[Situation] = &[
         as_printed,
     ),
     (
-        "what a kill has left",
+        "a temporary file left by a kill",
         |sandbox| sandbox.write("a/.worktree-ports.json.worktree-ports.tmp", "{"),
         &["an interrupted run has left temporary files in {a}"],
         as_printed,
     ),
     (
-        "an env file that is gone",
+        "a missing env file",
         |sandbox| {
             write_env_files(sandbox);
             fs::remove_file(sandbox.path("a/.env")).unwrap();
@@ -449,7 +449,7 @@ const SITUATIONS: &[Situation] = &[
         as_printed,
     ),
     (
-        "an env file with our block that git has come to track",
+        "an env file with our block that git now tracks",
         |sandbox| {
             write_env_files(sandbox);
             sandbox.git("a", &["add", "--force", ".env"]);
@@ -458,7 +458,7 @@ const SITUATIONS: &[Situation] = &[
         as_printed,
     ),
     (
-        "a config that is not valid",
+        "an invalid config",
         |sandbox| sandbox.configure("a", r#"{ "services": { "web": 80 } }"#),
         &["a/.worktree-ports.config.json` is not valid: `services.web`"],
         |sandbox, _| fs::remove_file(sandbox.path("a").join(CONFIG)).unwrap(),
@@ -514,7 +514,7 @@ const SITUATIONS: &[Situation] = &[
         as_printed,
     ),
     (
-        "a worktree's own config of git that is broken",
+        "a broken git config of the worktree's own",
         |sandbox| {
             let extension = ["config", "extensions.worktreeConfig", "true"];
             sandbox.git("repo", &extension);
@@ -528,7 +528,7 @@ const SITUATIONS: &[Situation] = &[
         },
     ),
     (
-        "no hook, and what went with it",
+        "no hook, no program and no records",
         |sandbox| {
             sandbox.run("repo", &["--uninstall"]).exits(0);
         },
@@ -536,7 +536,7 @@ const SITUATIONS: &[Situation] = &[
         as_printed,
     ),
     (
-        "the program of the hook is gone",
+        "the hook's program is missing",
         |sandbox| {
             let program = "repo/.git/worktree-ports/worktree-ports-hook";
             fs::remove_file(sandbox.path(program)).unwrap();
@@ -545,7 +545,7 @@ const SITUATIONS: &[Situation] = &[
         as_printed,
     ),
     (
-        "the hook is gone",
+        "the hook is missing",
         |sandbox| {
             let hook = sandbox.path("repo/.git/hooks/post-checkout");
             // There is no such file if the hook is in git's config.
@@ -561,7 +561,7 @@ const SITUATIONS: &[Situation] = &[
 /// A config with an env file, which is then written in every worktree.
 fn write_env_files(sandbox: &Sandbox) {
     configure_env_file(sandbox);
-    assert_content(sandbox);
+    assert_no_problems(sandbox);
 }
 
 fn configure_env_file(sandbox: &Sandbox) {
@@ -572,8 +572,8 @@ fn configure_env_file(sandbox: &Sandbox) {
 
 #[test]
 fn each_problem_is_reported_and_the_printed_commands_fix_it() {
-    for (case, make, named, mend) in SITUATIONS {
-        let sandbox = content();
+    for (case, make, named, fix) in SITUATIONS {
+        let sandbox = without_problems();
         make(&sandbox);
         let check = sandbox.run("repo", &["--check"]);
         assert_eq!(check.code(), Some(1), "{case}: {check}");
@@ -589,10 +589,10 @@ fn each_problem_is_reported_and_the_printed_commands_fix_it() {
             );
         }
         // A problem in one worktree is reported for that worktree only.
-        if *case != "no hook, and what went with it" {
+        if *case != "no hook, no program and no records" {
             assert_eq!(problems_in(&check.stdout).len(), 1, "{case}: {check}");
         }
-        mend(&sandbox, &check);
+        fix(&sandbox, &check);
         let left = sandbox.run("repo", &["--check"]);
         assert_eq!(
             (left.code(), &*left.stdout),
@@ -604,7 +604,7 @@ fn each_problem_is_reported_and_the_printed_commands_fix_it() {
 
 #[test]
 fn an_unreadable_directory_hides_no_problem_and_is_not_to_be_pruned() {
-    let sandbox = content();
+    let sandbox = without_problems();
     sandbox.write(format!("b/{PORT_FILE}"), "{");
     let nobody = Nobody::owning(&sandbox);
     set_mode(sandbox.path("a"), 0o000);
@@ -621,7 +621,7 @@ fn an_unreadable_directory_hides_no_problem_and_is_not_to_be_pruned() {
 
 #[test]
 fn in_a_copied_worktree_every_call_is_an_error_that_changes_nothing() {
-    let sandbox = content();
+    let sandbox = without_problems();
     let mut copy = sandbox.command("cp", ".");
     copy.args(["-r", "a", "copy"]);
     Sandbox::finish(copy).exits(0);
@@ -658,7 +658,7 @@ fn in_a_copied_worktree_every_call_is_an_error_that_changes_nothing() {
 #[test]
 #[ignore = "needs strace"]
 fn check_holds_the_lock_no_longer_than_an_allocation() {
-    let sandbox = content();
+    let sandbox = without_problems();
     for i in 0..300 {
         let entry = format!("repo/.git/worktrees/w{i}");
         let root = sandbox.path(format!("w{i}"));
@@ -681,7 +681,7 @@ fn check_holds_the_lock_no_longer_than_an_allocation() {
 
 #[test]
 fn if_worktrees_have_the_same_port_the_first_one_keeps_it() {
-    let sandbox = content();
+    let sandbox = without_problems();
     sandbox.add("c");
     for name in ["b", "c"] {
         let id = |name: &str| format!(r#""worktree": "{name}""#);
@@ -698,14 +698,14 @@ fn if_worktrees_have_the_same_port_the_first_one_keeps_it() {
     for (_, remedy) in problems_in(&run.stdout) {
         run_as_printed(&sandbox, "home", command_of(remedy)).exits(0);
     }
-    assert_content(&sandbox);
+    assert_no_problems(&sandbox);
     let ports = ["repo", "a", "b", "c"].map(|name| sandbox.ports(name));
     assert_eq!(ports, [11, 12, 13, 14].map(|port| [sandbox.port(port)]));
 }
 
 #[test]
 fn all_problems_are_reported_at_once_even_at_a_path_with_quotes() {
-    let sandbox = content();
+    let sandbox = without_problems();
     let name = r#"it's a $HOME of "worktrees""#;
     let path = format!("../{name}");
     sandbox.git("repo", &["worktree", "add", "-b", "spaced", &path]);
@@ -718,12 +718,12 @@ fn all_problems_are_reported_at_once_even_at_a_path_with_quotes() {
     for (_, remedy) in problems_in(&run.stdout) {
         run_as_printed(&sandbox, "home", command_of(remedy)).exits(0);
     }
-    assert_content(&sandbox);
+    assert_no_problems(&sandbox);
 }
 
 #[test]
 fn an_invalid_config_is_reported_once_wherever_it_is_used() {
-    let sandbox = content();
+    let sandbox = without_problems();
     sandbox.configure("repo", r#"{ "services": { "web": 80 } }"#);
     let (what, remedy) = problem_of(&sandbox);
     let problem = format!("{what} {remedy}");
@@ -737,7 +737,7 @@ fn an_invalid_config_is_reported_once_wherever_it_is_used() {
         assert!(problem.contains(part), "no {part:?} in {problem}");
     }
     sandbox.configure("repo", base_config(&sandbox));
-    assert_content(&sandbox);
+    assert_no_problems(&sandbox);
 
     sandbox.configure("a", "{");
     let (what, _) = problem_of(&sandbox);
@@ -756,7 +756,7 @@ fn a_hooks_path_that_hides_the_hook_is_reported_and_fixed() {
     assert!(told.stderr.contains(&hook.display().to_string()), "{told}");
     sandbox.write(&hook, &told.stdout);
     set_mode(&hook, 0o755);
-    assert_content(&sandbox);
+    assert_no_problems(&sandbox);
     sandbox.git("repo", &["add", "."]);
     sandbox.git("repo", &["commit", "--quiet", "--message=hooks"]);
     sandbox
@@ -769,5 +769,5 @@ fn a_hooks_path_does_not_hide_a_hook_in_the_config() {
     let sandbox = sandbox_with_git(NEW);
     sandbox.run("repo", &["--install"]).exits(0);
     sandbox.git("repo", &["config", "core.hooksPath", ".githooks"]);
-    assert_content(&sandbox);
+    assert_no_problems(&sandbox);
 }

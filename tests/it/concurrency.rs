@@ -18,8 +18,8 @@ fn sixty_four_calls_at_once_never_share_a_port_and_none_is_lost() {
     // The first round starts without bundles; the second one reallocates.
     for round in 0..2 {
         let calls = names.iter().enumerate().map(|(i, name)| {
-            let anew = i % 2 == round;
-            call(&sandbox, name, anew)
+            let reallocates = i % 2 == round;
+            call(&sandbox, name, reallocates)
         });
         let calls: Vec<Child> = calls.collect();
         watch(&sandbox, &names, calls.len());
@@ -147,9 +147,9 @@ fn an_entry_with_an_empty_gitdir_reserves_what_its_record_names() {
 }
 
 /// Starts a call by hand that prints the port file.
-fn call(sandbox: &Sandbox, name: &str, anew: bool) -> Child {
+fn call(sandbox: &Sandbox, name: &str, reallocates: bool) -> Child {
     let mut command = sandbox.command("sh", name);
-    let script = if anew {
+    let script = if reallocates {
         r#""$1" --reallocate >/dev/null && exec "$1" --json"#
     } else {
         r#"exec "$1" --json"#

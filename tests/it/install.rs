@@ -31,7 +31,7 @@ const STATES: &[State] = &[
         theirs_runs: false,
     },
     State {
-        name: "no directory for hooks",
+        name: "no hooks directory",
         prepare: |sandbox| fs::remove_dir_all(sandbox.path("repo/.git/hooks")).unwrap(),
         code_by_file: 0,
         theirs_runs: false,
@@ -43,7 +43,7 @@ const STATES: &[State] = &[
         theirs_runs: true,
     },
     State {
-        name: "a script of its owner alone, that stops at errors and has no newline at its end",
+        name: "a script for its owner only that stops at errors and ends without a newline",
         prepare: |sandbox| {
             theirs(
                 sandbox,
@@ -66,13 +66,13 @@ const STATES: &[State] = &[
         theirs_runs: true,
     },
     State {
-        name: "a script of another language",
+        name: "a script in another language",
         prepare: |sandbox| theirs(sandbox, "#!/usr/bin/awk -f\nBEGIN { exit }\n"),
         code_by_file: 3,
         theirs_runs: false,
     },
     State {
-        name: "a script without a first line that says whose",
+        name: "a script without a shebang line",
         prepare: |sandbox| theirs(sandbox, "exit 0\n"),
         code_by_file: 3,
         theirs_runs: false,
@@ -95,13 +95,13 @@ const STATES: &[State] = &[
         theirs_runs: true,
     },
     State {
-        name: "a link to nothing",
+        name: "a broken link",
         prepare: |sandbox| symlink("nothing", sandbox.path(HOOK)).unwrap(),
         code_by_file: 3,
         theirs_runs: false,
     },
     State {
-        name: "a directory of hooks that is a link",
+        name: "a hooks directory that is a link",
         prepare: |sandbox| {
             fs::remove_dir_all(sandbox.path("repo/.git/hooks")).unwrap();
             fs::create_dir(sandbox.path("shared")).unwrap();
@@ -142,7 +142,7 @@ const STATES: &[State] = &[
         theirs_runs: false,
     },
     State {
-        name: "a config without a newline at its end",
+        name: "a config that ends without a newline",
         prepare: |sandbox| {
             let path = sandbox.path("repo/.git/config");
             let config = fs::read_to_string(&path).unwrap();
@@ -152,7 +152,7 @@ const STATES: &[State] = &[
         theirs_runs: false,
     },
     State {
-        name: "a config that is a link, of its owner alone",
+        name: "a config for its owner only that is a link",
         prepare: |sandbox| {
             let path = sandbox.path("repo/.git/config");
             set_mode(&path, 0o600);
@@ -163,7 +163,7 @@ const STATES: &[State] = &[
         theirs_runs: false,
     },
     State {
-        name: "a list of what to ignore that has no newline at its end",
+        name: "an exclude file that ends without a newline",
         prepare: |sandbox| sandbox.write("repo/.git/info/exclude", "*.log"),
         code_by_file: 0,
         theirs_runs: false,

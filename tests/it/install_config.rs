@@ -487,9 +487,9 @@ fn each_problem_of_the_hook_goes_away_with_the_command_that_check_names() {
             .next()
             .unwrap_or_else(|| panic!("no {told:?} in {found}"));
         // The remedy is on the next line.
-        let (_, mend) = lines.next().unwrap().split_once("run `").unwrap();
-        let (mend, _) = mend.split_once('`').unwrap();
-        sandbox.shell(mend, &[]).exits(0);
+        let (_, remedy) = lines.next().unwrap().split_once("run `").unwrap();
+        let (remedy, _) = remedy.split_once('`').unwrap();
+        sandbox.shell(remedy, &[]).exits(0);
         assert_eq!(sandbox.run(at, &["--check"]).stdout, before, "{told}");
     }
 }

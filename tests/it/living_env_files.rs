@@ -204,8 +204,8 @@ fn a_file_that_was_copied_over_ours_is_outdated_and_then_fixed() {
         let run = check_out(sandbox);
         assert_eq!(run.stderr, "worktree-ports: updated .env\n");
     };
-    let mends: [&dyn Fn(&Sandbox); 2] = [&by_call, &by_checkout];
-    for mend in mends {
+    let fixes: [&dyn Fn(&Sandbox); 2] = [&by_call, &by_checkout];
+    for fix in fixes {
         fs::copy(sandbox.path("repo/.env"), sandbox.path("a/.env")).unwrap();
         let list = sandbox.run("a", &["--list", "--json"]).exits(0).json();
         let of_a = list
@@ -214,7 +214,7 @@ fn a_file_that_was_copied_over_ours_is_outdated_and_then_fixed() {
             .iter()
             .find(|of| of["worktree"] == "a");
         assert_eq!(of_a.unwrap()["state"], "outdated");
-        mend(&sandbox);
+        fix(&sandbox);
         assert_eq!(read(&sandbox, "a/.env"), own);
         let list = sandbox.run("a", &["--list"]).exits(0).stdout;
         assert!(!list.contains("outdated"), "{list}");

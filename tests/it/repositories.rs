@@ -270,12 +270,12 @@ fn a_worktree_copied_or_moved_by_hand_is_an_error() {
     fs::create_dir(sandbox.path("moved/deep")).unwrap();
     for (at, registered) in [("copy", "a"), ("moved", "b"), ("moved/deep", "b")] {
         let registered = format!("the worktree at `{}", sandbox.path(registered).display());
-        let mend = if at == "copy" {
+        let remedy = if at == "copy" {
             "worktree add"
         } else {
             "worktree repair`"
         };
-        let parts = ["error: ", &registered, mend];
+        let parts = ["error: ", &registered, remedy];
         for call in [&[][..], &["--reallocate"], &["--get", "cloud"]] {
             sandbox.run(at, call).exits(1).tells(&parts);
         }
