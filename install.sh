@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs worktree-ports-hook, then wires it up in a clone: install.sh [--share] [CLONE]
+# Installs worktree-ports-hook, then its hook in a clone: install.sh [--share] [CLONE]
 set -eu
 
 share=
@@ -14,15 +14,15 @@ fi
 clone=${1:-.}
 source=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 
-# Asked first, so that a wrong path is not told after a long build.
+# Before the build, so that a wrong path is reported at once.
 if ! git -C "$clone" rev-parse --git-dir >/dev/null; then
   echo "install.sh: \`$clone\` is not in a git repository; name a clone: install.sh CLONE" >&2
   exit 1
 fi
 
-# In its own directory, since a `rust-toolchain.toml` or `.cargo/config.toml` around the current one
-# is somebody else's. cargo names what it has built in its messages, and warns if it installs to a
-# directory that is not on the PATH.
+# In this directory, because a `rust-toolchain.toml` or `.cargo/config.toml` above the current one may
+# belong to another project. cargo's messages name the program that it has built, because the installed
+# one may not be on the PATH.
 messages=$(cd -- "$source" && cargo install --locked --path "$source" --message-format=json-render-diagnostics)
 program=$(printf '%s\n' "$messages" | sed -n 's/.*"executable":"\([^"]*\)".*/\1/p')
 
