@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// Runs the program for this platform, which is in an optional dependency of this package. The hook
-// does not come this way: `--install` copies the program into the clone, and git runs that copy.
+// Runs the program for this platform, which is in an optional dependency of this package. The hook does
+// not need this: `--install` copies the program into the clone, and git runs that copy.
 'use strict'
 
 const { spawn } = require('node:child_process')
@@ -13,7 +13,7 @@ const programPackage = `@worktree-ports-hook/${platform}`
 
 function fail(message) {
   console.error(`worktree-ports: error: ${message}`)
-  // As in the program: a package manager that runs `prepare` is told, and goes on.
+  // As in the program: a package manager that runs `prepare` must not fail.
   const isPrepare = process.env.npm_lifecycle_event && process.argv.includes('--install')
   process.exitCode = isPrepare ? 0 : 1
 }
@@ -31,8 +31,8 @@ function run(program) {
   const child = spawn(program, process.argv.slice(2), { stdio: 'inherit' })
   child.on('error', (error) => fail(`could not run \`${program}\`: ${error.message}`))
 
-  // A terminal sends Ctrl-C to the child too; sent twice, it makes many servers quit at once.
-  // On Windows a signal that is passed on would end the child without asking it.
+  // A terminal sends Ctrl-C to the child too, and many servers quit at once if they get it twice.
+  // On Windows, passing a signal on would kill the child.
   const isFromTerminal = [0, 1, 2].some((descriptor) => tty.isatty(descriptor))
   const isPassedOn = (signal) =>
     process.platform !== 'win32' && !(isFromTerminal && ['SIGINT', 'SIGQUIT'].includes(signal))

@@ -1,13 +1,13 @@
-// Lays out the npm packages for `npm pack`: node packaging/npm/stage.js DIRECTORY TARGET=PROGRAM…
-// One has the launcher; for each target there is one that has nothing but the program. Names, version
-// and texts are those of Cargo.toml.
+// Prepares the npm packages for `npm pack`: node packaging/npm/stage.js DIRECTORY TARGET=PROGRAM…
+// One has the launcher, and one per target has the program. Name, version and texts are those of
+// Cargo.toml.
 'use strict'
 
 const { execFileSync } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
 
-// What node calls the system and the processor that each target is for.
+// node's names for each target's system and processor.
 const platforms = {
   'x86_64-unknown-linux-musl': ['linux', 'x64'],
   'aarch64-unknown-linux-musl': ['linux', 'arm64'],
@@ -33,7 +33,7 @@ function write(name, files, manifest) {
     version: crate.version,
     description: crate.description,
     license: crate.license,
-    // npm publishes with provenance only what names the repository that it comes from.
+    // npm requires this for provenance.
     repository: crate.repository ?? undefined,
     ...manifest,
     publishConfig: { access: 'public' },
@@ -47,7 +47,7 @@ for (const [target, program] of programs.map((argument) => argument.split('=')))
     description: `${crate.description} (the program for ${os} on ${cpu})`,
     os: [os],
     cpu: [cpu],
-    // Yarn would keep the program in an archive, where it cannot run.
+    // Otherwise Yarn keeps the program in an archive, where it cannot run.
     preferUnplugged: true,
   })
 }
@@ -56,7 +56,6 @@ write(crate.name, ['README.md', path.join(__dirname, 'launcher.js')], {
   keywords: crate.keywords,
   bin: { [crate.name]: 'launcher.js' },
   engines: { node: '>=18' },
-  // The same version, since launcher and program are built together.
   optionalDependencies: Object.fromEntries(
     Object.values(platforms).map((platform) => [packageOf(platform), crate.version]),
   ),
