@@ -1,5 +1,5 @@
-// A registry of npm packages on the loopback interface: node .ci/npm-registry.js TARBALL…
-// Prints its address and serves until it is ended.
+// A local npm registry with these packages: node .ci/npm-registry.js TARBALL…
+// Prints its address and runs until it is killed.
 'use strict'
 
 const { execFileSync } = require('node:child_process')
@@ -17,8 +17,7 @@ for (const path of process.argv.slice(2)) {
   packages.set(manifest.name, { manifest, integrity, tarball: [...tarballs.keys()].at(-1) })
 }
 
-// npm asks about the packages for other systems too, but fetches none: those that were not built may
-// lack their content.
+// npm asks about the packages for other systems too but does not fetch them, so they need no content.
 for (const { manifest } of [...packages.values()]) {
   for (const [name, version] of Object.entries(manifest.optionalDependencies ?? {})) {
     const [os, cpu] = name.split('/')[1].split('-')

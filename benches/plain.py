@@ -1,4 +1,4 @@
-"""What a home-made hook does: list the worktrees, read their ports, probe, write. No lock."""
+"""A home-made hook without a lock: lists the worktrees, reads their ports, probes, writes."""
 import json
 import socket
 import subprocess

@@ -1,5 +1,5 @@
-// A week with a real stack: a Vite front end, a node API, PostgreSQL and Chromium, in several worktrees
-// at once. Only the config's base ports are chosen here; every port in use comes from an env file.
+// A week's work with a real stack: Vite, a node API, PostgreSQL and Chromium, in several worktrees at
+// once. This script only chooses base ports; the servers read their ports from env files.
 import assert from "node:assert/strict";
 import { cpSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
@@ -76,7 +76,7 @@ const texts = (worktree) => files().filter((file) => has(worktree, file)).map((f
 // What must hold after every step.
 async function checkAll() {
   const taken = worktrees.flatMap((worktree) => Object.values(worktree.ports()));
-  assert.equal(new Set(taken).size, taken.length, `a port twice: ${taken}`);
+  assert.equal(new Set(taken).size, taken.length, `two worktrees have the same port: ${taken}`);
   for (const worktree of worktrees) {
     for (const [file, name] of Object.entries(secrets)) {
       assert.equal(worktree.env(file)[name], "of the main worktree", `${name} in ${file} of ${worktree.name}`);
@@ -108,7 +108,7 @@ async function week() {
   await step("the main worktree has the base ports, and keeps its own names and lines", () => {
     cpSync(join(here, "project"), shop.path, { recursive: true });
     writeConfig(shop);
-    // PostgreSQL cannot bind port 1, so a program that reads this line instead of the hook's fails at once.
+    // PostgreSQL cannot bind port 1, so a program that reads this line fails at once.
     writeFileSync(
       join(shop.path, ".env"),
       "STRIPE_KEY='of the main worktree'\nCOMPOSE_PROJECT_NAME=shop\nexport PGPORT=1\n" +

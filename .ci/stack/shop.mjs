@@ -62,7 +62,7 @@ class Server {
   }
 
   async stop() {
-    // On SIGTERM, PostgreSQL would wait until its clients disconnect.
+    // On SIGTERM, PostgreSQL waits until its clients disconnect.
     if (this.isRunning) this.process.kill("SIGINT");
     const timer = setTimeout(() => this.process.kill("SIGKILL"), patience);
     await this.ended;
@@ -194,7 +194,7 @@ class Browser {
   }
 }
 
-// What must hold of a worktree with running servers, whatever happened to it or to others.
+// What must always hold for a worktree with running servers.
 export async function checkIsApart(worktree, browser) {
   const { name, project, running, rows, user, ports } = worktree;
   for (const { service, port } of Object.values(running)) {

@@ -1,7 +1,7 @@
-/* git.exe for programs that run under wine: runs the git of the system around it, by `git-outside`.
+/* git.exe for programs under wine: runs the system's git by `git-outside`.
  *
- * wine starts programs of Unix, but gives them no pipe and nobody a handle to wait for their end. So
- * what goes in and comes out is in files, and the last one, with the status, tells the end.
+ * wine can start a Unix program, but cannot give it pipes or wait for its end. So input and output go
+ * through files, and the file with the exit status is written last.
  */
 #include <fcntl.h>
 #include <io.h>
@@ -32,7 +32,7 @@ int main(void) {
     FILE *in, *status_file;
     int status;
 
-    /* What follows the name of this program. */
+    /* The arguments after the name of this program. */
     if (*arguments == '"')
         arguments = wcschr(arguments + 1, '"') + 1;
     else

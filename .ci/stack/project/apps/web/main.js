@@ -9,7 +9,7 @@ function show({ user, rows, worktree, database, mail }) {
   for (const [id, text] of Object.entries(texts)) document.getElementById(id).textContent = text;
   const items = rows.map((row) => Object.assign(document.createElement("li"), { textContent: row }));
   document.getElementById("rows").replaceChildren(...items);
-  // What a test waits for: no attribute, no answer yet.
+  // A test waits for this attribute, which is missing until the first answer.
   document.body.dataset.answers = Number(document.body.dataset.answers ?? 0) + 1;
 }
 
