@@ -29,7 +29,7 @@ fn assert_gets(sandbox: &Sandbox, port: u16, case: &str) {
     assert_eq!(run.stderr.lines().count(), 1, "{case}\n{run}");
 }
 
-/// Allocates for `a` beside an entry whose ports alone are unknown.
+/// Allocates for `a` beside an entry whose ports are unknown.
 #[track_caller]
 fn assert_warns(sandbox: &Sandbox, case: &str) {
     let run = sandbox.run("a", &["--reallocate"]).exits(0);
