@@ -1,9 +1,7 @@
 //! The main job: `git worktree add` gives ports that no other worktree has.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::net::TcpListener;
-use std::process::Stdio;
 
 use crate::support::{CONFIG, PORT_FILE, PROGRAM, Sandbox, close, config, set_mode};
 
@@ -187,52 +185,6 @@ fn without_checkout_a_worktree_gets_its_bundle_at_the_first_call() {
         sandbox.run("a", &["--get", "cloud"]).exits(0).stdout,
         sandbox.with_ports("@1\n")
     );
-}
-
-#[test]
-fn thirty_two_parallel_adds_never_share_a_port() {
-    let sandbox = Sandbox::new();
-    let adds: Vec<_> = (0..32)
-        .map(|i| {
-            let mut git = sandbox.command("git", "repo");
-            git.args(["worktree", "add", "--quiet", &format!("../w{i}")])
-                .stderr(Stdio::null());
-            (format!("w{i}"), git.spawn().unwrap())
-        })
-        .collect();
-    let mut made = 0;
-    let mut seen = BTreeSet::new();
-    for (name, mut add) in adds {
-        // git itself fails for some when many run at once; those have no worktree.
-        if add.wait().unwrap().success() {
-            made += 1;
-            seen.extend(sandbox.ports(&name));
-        }
-    }
-    assert!(made > 0);
-    assert_eq!(seen.len(), made);
-}
-
-#[test]
-fn thirty_two_parallel_calls_on_ready_worktrees_all_succeed() {
-    let sandbox = Sandbox::without_hook();
-    let names: Vec<String> = (0..32).map(|i| format!("w{i}")).collect();
-    for name in &names {
-        sandbox.add(name);
-    }
-    let spawn = |name| {
-        sandbox
-            .command(PROGRAM, name)
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap()
-    };
-    let calls: Vec<_> = names.iter().map(spawn).collect();
-    for mut call in calls {
-        assert!(call.wait().unwrap().success());
-    }
-    let seen: BTreeSet<u16> = names.iter().flat_map(|name| sandbox.ports(name)).collect();
-    assert_eq!(seen.len(), 32);
 }
 
 #[test]
