@@ -1,7 +1,7 @@
 //! Many calls at once: no port is given twice, no call is lost, and nothing is left behind.
 
 use std::collections::BTreeSet;
-use std::fs::{self, OpenOptions};
+use std::fs::OpenOptions;
 use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -131,19 +131,6 @@ fn sixty_four_adds_beside_moves_and_prunes_share_no_port() {
         .filter(|port| !held.contains(port))
         .find(|port| can_bind(*port));
     assert_eq!(free, sandbox.ports("last").pop());
-}
-
-#[test]
-fn an_entry_with_an_empty_gitdir_reserves_what_its_record_names() {
-    let sandbox = Sandbox::new();
-    sandbox.add("a");
-    // `git worktree move` leaves it like this for a moment.
-    sandbox.write("repo/.git/worktrees/a/gitdir", "");
-    sandbox.add("b");
-    assert_eq!(sandbox.ports("b"), [sandbox.port(2)]);
-    fs::remove_file(sandbox.path("repo/.git/worktrees/a/worktree-ports.json")).unwrap();
-    sandbox.add("c");
-    assert_eq!(sandbox.ports("c"), [sandbox.port(1)]);
 }
 
 /// Starts a call by hand that prints the port file.
