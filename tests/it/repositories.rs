@@ -295,19 +295,6 @@ fn a_worktree_copied_or_moved_by_hand_is_an_error() {
 }
 
 #[test]
-fn a_copy_of_a_worktree_that_has_ports_does_not_answer_with_them() {
-    let sandbox = Sandbox::new();
-    sandbox.add("a");
-    let mut copy = sandbox.command("cp", ".");
-    copy.args(["-r", "a", "copy"]);
-    Sandbox::finish(copy).exits(0);
-    let run = sandbox.run("copy", &["--get", "cloud"]).exits(1);
-    let run = run.tells(&["is a copy of the worktree at"]);
-    // `git worktree repair` would take the entry from the original.
-    assert!(!run.stderr.contains("repair"), "{run}");
-}
-
-#[test]
 fn a_repository_reached_through_a_link_is_the_same_one() {
     let sandbox = Sandbox::new();
     sandbox.add("a");
