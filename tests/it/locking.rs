@@ -162,18 +162,6 @@ fn a_lock_call_that_a_signal_interrupts_is_made_again() {
 }
 
 #[test]
-fn the_lock_file_is_made_once_and_stays() {
-    let sandbox = two_worktrees();
-    let lock = sandbox.path(LOCK);
-    let before = fs::metadata(&lock).unwrap();
-    assert_eq!(before.mode() & 0o777, 0o600);
-    for arguments in [&[][..], &["--reallocate"], &["--json"]] {
-        sandbox.run("a", arguments).exits(0);
-    }
-    assert_eq!(fs::metadata(&lock).unwrap().ino(), before.ino());
-}
-
-#[test]
 #[cfg_attr(not(target_os = "linux"), ignore = "needs flock")]
 fn a_call_in_a_worktree_moved_or_removed_meanwhile_says_so() {
     let remove = ["worktree", "remove", "../a"];

@@ -268,7 +268,9 @@ fn the_lock_is_made_once_and_never_replaced() {
     let inode = fs::metadata(&lock).unwrap().ino();
     set_mode(&lock, 0o640);
     for at in ["a", "repo"] {
-        sandbox.run(at, &["--reallocate"]).exits(0);
+        for call in [&[][..], &["--reallocate"], &["--json"]] {
+            sandbox.run(at, call).exits(0);
+        }
     }
     let metadata = fs::metadata(&lock).unwrap();
     assert_eq!(metadata.ino(), inode);
