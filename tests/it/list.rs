@@ -146,7 +146,7 @@ fn each_state_is_a_word() {
 }
 
 #[test]
-fn a_worktree_that_is_gone_is_shown_as_gone() {
+fn a_worktree_that_is_gone_is_shown_as_gone_with_its_ports() {
     let sandbox = Sandbox::new();
     sandbox.add("a");
     fs::remove_dir_all(sandbox.path("a")).unwrap();
@@ -158,6 +158,10 @@ fn a_worktree_that_is_gone_is_shown_as_gone() {
         line.unwrap().contains(&ports),
         "what its record names: {run}"
     );
+    let json = sandbox.run("repo", &["--list", "--json"]).exits(0).json();
+    let mut worktrees = json.as_array().unwrap().iter();
+    let of_a = worktrees.find(|of| of["worktree"] == "a").unwrap();
+    assert_eq!(of_a["ports"]["cloud"], sandbox.port(1));
 }
 
 #[test]

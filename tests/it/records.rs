@@ -471,25 +471,6 @@ fn release_removes_port_file_and_record() {
 }
 
 #[test]
-fn list_shows_the_ports_of_a_worktree_that_is_gone() {
-    let sandbox = sandbox();
-    fs::rename(sandbox.path("a"), sandbox.path("elsewhere")).unwrap();
-    let run = sandbox.run("repo", &["--list"]).exits(0);
-    let line = run.stdout.lines().find(|line| line.ends_with("gone"));
-    assert!(
-        line.unwrap().contains(&sandbox.with_ports("cloud @1")),
-        "{run}"
-    );
-    let json = sandbox.run("repo", &["--list", "--json"]).exits(0).json();
-    let of_a = json
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|of| of["worktree"] == "a");
-    assert_eq!(of_a.unwrap()["ports"]["cloud"], sandbox.port(1));
-}
-
-#[test]
 fn a_record_reserves_even_if_the_worktree_with_its_config_is_gone() {
     let sandbox = Sandbox::with_worktrees(&["a", "b"]);
     sandbox.configure("a", config(&[("web", sandbox.port(50))]).step(1));
