@@ -451,23 +451,6 @@ fn release_removes_port_file_and_record() {
         sandbox.run_hook("a").exits(0).tells(&["cloud "]);
         assert_eq!(sandbox.ports("a"), [sandbox.port(1)]);
     }
-    let sandbox = sandbox();
-    for content in [r#"{"app": 9999}"#, "[]"] {
-        sandbox.write(format!("a/{PORT_FILE}"), content);
-        sandbox
-            .run("a", &["--release"])
-            .exits(1)
-            .tells(&["another tool"]);
-        assert_eq!(sandbox.port_file("a"), content);
-        assert!(sandbox.path(RECORD).exists());
-    }
-    sandbox.write(format!("a/{PORT_FILE}"), "{");
-    sandbox.git("a", &["add", "--force", PORT_FILE]);
-    sandbox
-        .run("a", &["--release"])
-        .exits(1)
-        .tells(&["git tracks"]);
-    assert!(sandbox.path(RECORD).exists());
 }
 
 #[test]

@@ -121,9 +121,15 @@ fn if_the_port_file_is_missing_the_rest_is_released() {
 #[test]
 fn a_foreign_or_tracked_file_is_an_error_and_nothing_is_removed() {
     let sandbox = sandbox();
-    sandbox.write(format!("a/{PORT_FILE}"), r#"{ "app": 3010 }"#);
+    let own = sandbox.port_file("b");
     sandbox.git("b", &["add", "--force", PORT_FILE]);
-    for (name, why) in [("a", "belongs to another tool"), ("b", "git tracks")] {
+    for (name, content, why) in [
+        ("a", r#"{ "app": 3010 }"#, "belongs to another tool"),
+        ("a", "[]", "belongs to another tool"),
+        ("b", &own, "git tracks"),
+        ("b", "{", "git tracks"),
+    ] {
+        sandbox.write(format!("{name}/{PORT_FILE}"), content);
         let before = sandbox.stamps_of(name);
         let run = sandbox.run(name, &["--release"]).exits(1);
         run.tells_one_error().tells(&[why]);
