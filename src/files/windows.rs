@@ -9,6 +9,7 @@ use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use tempfile::TempPath;
 use winapi_util::Handle as FileHandle;
 use winapi_util::file::Information;
 
@@ -106,10 +107,9 @@ impl Dir {
     }
 
     pub fn rename_new(&self, from: &str, to: &str) -> io::Result<()> {
-        if self.handle.join(to).symlink_metadata().is_ok() {
-            return Err(io::ErrorKind::AlreadyExists.into());
-        }
-        self.rename(from, to)
+        let from = TempPath::try_from_path(self.handle.join(from))?;
+        from.persist_noclobber(self.handle.join(to))
+            .map_err(|refused| refused.error)
     }
 
     pub fn unlink(&self, name: &str) -> io::Result<()> {
