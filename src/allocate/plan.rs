@@ -140,7 +140,7 @@ impl Plan {
     pub fn joined_in_use(&self, before: &Bundle, probe: &Probe<'_>) -> Result<Vec<&ServiceName>> {
         let mut in_use = Vec::new();
         for (service, port) in &self.bundle.ports {
-            if before.port(service).is_none() && probe.is_taken(*port)? {
+            if before.port(service).is_none() && !probe.is_free(*port)? {
                 in_use.push(service);
             }
         }

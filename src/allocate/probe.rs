@@ -94,14 +94,6 @@ impl<'a> Probe<'a> {
         Ok(true)
     }
 
-    /// Whether something has `port`, for people to be shown.
-    ///
-    /// # Errors
-    /// As [`Probe::is_free`].
-    pub fn is_taken(&self, port: Port) -> Result<bool> {
-        Ok(!can_bind_all_at_once(port) && !self.is_free(port)?)
-    }
-
     fn doubt(&self, address: IpAddr, port: Port, error: &io::Error) {
         let mut doubted = self.doubted.borrow_mut();
         if !doubted.contains(&address) {
@@ -113,50 +105,33 @@ impl<'a> Probe<'a> {
     }
 }
 
-/// Whether one bind on [::], for IPv4 too, succeeds: on Linux, whoever has the port on any address is
-/// in its way. Elsewhere it says nothing, and each address must be asked.
-fn can_bind_all_at_once(port: Port) -> bool {
-    let bind = || -> io::Result<()> {
-        let socket = Socket::new(Domain::IPV6, Type::STREAM, None)?;
-        socket.set_only_v6(false)?;
-        #[cfg(not(windows))]
-        socket.set_reuse_address(true)?;
-        socket.bind(&SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port.number()).into())
-    };
-    cfg!(target_os = "linux") && bind().is_ok()
-}
-
 /// Binds and lets go, without listening: a socket that listens is busy to another prober and
 /// accepts strangers.
 fn ask(address: SocketAddr) -> Answer {
     let socket = match Socket::new(Domain::for_address(address), Type::STREAM, None) {
-        Ok(socket) => socket,
         Err(error) => return Answer::of_socket(error),
+        Ok(socket) => socket,
     };
-    // What a server leaves in TIME_WAIT is no holder. On Windows the option means another thing:
-    // a bind beside a listener succeeds.
-    #[cfg(not(windows))]
-    if let Err(error) = socket.set_reuse_address(true) {
-        return Answer::of(error);
-    }
-    match socket.bind(&address.into()) {
-        Ok(()) => Answer::Free,
-        Err(error) => Answer::of(error),
-    }
+    let bind = || -> io::Result<()> {
+        // What a server leaves in TIME_WAIT is no holder. On Windows the option means another thing:
+        // a bind beside a listener succeeds.
+        #[cfg(not(windows))]
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())
+    };
+    bind().map_or_else(Answer::of, |()| Answer::Free)
 }
 
 impl Answer {
-    /// What an error of socket(2) says. EACCES is a sandbox's answer there; from bind(2) it would be
-    /// the port's.
+    /// What an error of socket(2) says. EACCES is a sandbox's answer there; from bind(2) it would be the
+    /// port's.
     fn of_socket(error: io::Error) -> Answer {
-        if error.kind() == io::ErrorKind::PermissionDenied {
-            Answer::Refused
-        } else {
-            Answer::of(error)
+        match error.kind() {
+            io::ErrorKind::PermissionDenied => Answer::Refused,
+            _ => Answer::of(error),
         }
     }
 
-    /// What any other error says.
     fn of(error: io::Error) -> Answer {
         match error.kind() {
             _ if is_not_permitted(&error) => Answer::Refused,

@@ -108,14 +108,12 @@ impl<'held> Reservations<'held> {
     /// one that the entry describes; otherwise the record counts too.
     fn add(&mut self, entry: Entry, repository: &Repository, clone: Option<PathBuf>) -> Result<()> {
         let index = self.holders.len();
-        let is_own_repository = clone.is_none();
-        let id = entry.id();
         // What cannot be read is a doubt in the repository itself, whose user can see to it. Another
         // clone's ports must be known.
         let mut doubts = Vec::new();
         let mut tolerate = |error: Error| match error.kind() {
             ErrorKind::Shortage => Err(error),
-            _ if !is_own_repository => Err(error.within("the ports of a shared clone are unknown")),
+            _ if clone.is_some() => Err(error.within("the ports of a shared clone are unknown")),
             _ => {
                 doubts.push(error);
                 Ok(())
@@ -125,57 +123,36 @@ impl<'held> Reservations<'held> {
             Err(error) => tolerate(error).map(|()| None)?,
             opened => opened?,
         };
-        let mut port_file = match &opened {
-            Some(worktree) => port_file::read(&worktree.root)?,
-            None => PlainFile::Missing,
+        let (mut port_file, recorded) = match &opened {
+            Some(worktree) => (port_file::read(&worktree.root)?, worktree.record()?),
+            None => (PlainFile::Missing, Recorded::of(&entry)?),
         };
-        let mut claims = Claims::of(&port_file, id.as_deref(), FileKind::PortFile);
-        let recorded = match &opened {
-            Some(worktree) => worktree.record()?,
-            None => Recorded::of(&entry)?,
-        };
-
-        // If the two agree, there is nothing to ask.
+        let mut claims = Claims::of(&port_file, entry.id().as_deref(), FileKind::PortFile);
         let is_in_place = || {
-            opened
-                .as_ref()
-                .is_some_and(|it| it.is_in_place().unwrap_or(false))
+            let in_place = opened.as_ref().map(Worktree::is_in_place);
+            in_place.is_some_and(|it| it.unwrap_or(false))
         };
+        // If the two agree, there is nothing to ask.
         let is_alone = claims.is_intact
             && (recorded.agrees_with(&port_file) || !recorded.is_pending() && is_in_place());
-        if !is_alone
-            && opened
+        let mut all = Vec::new();
+        if !is_alone {
+            if opened
                 .as_ref()
                 .is_some_and(|found| is_anothers(&entry, found))
-        {
-            (port_file, claims) = (PlainFile::Missing, Claims::default());
-        }
-        let mut ports = self.reserve(&claims, index, is_own_repository);
-        if !is_alone {
-            let by_record = recorded.claims();
-            for claims in &by_record {
-                ports += self.reserve(claims, index, is_own_repository);
+            {
+                (port_file, claims) = (PlainFile::Missing, Claims::default());
             }
-            let is_recorded = by_record.iter().any(|claims| !claims.ports.is_empty());
-            if let Some(doubt) = unknown_ports(&entry, &claims, is_recorded) {
+            all.extend(recorded.claims());
+            let is_recorded = all.iter().any(|claims| !claims.ports.is_empty());
+            if let Some(doubt) = unknown_ports(&entry, &claims).filter(|_| !is_recorded) {
                 tolerate(doubt)?;
             }
         }
-
-        let mut slot_of_main = Vec::new();
-        if entry.is_main() {
-            slot_of_main = match ports_of_main(repository) {
-                Err(error) => tolerate(error).map(|()| Vec::new())?,
-                ports => ports?,
-            };
-            for port in &slot_of_main {
-                self.ports.insert((*port, index));
-            }
-            if is_own_repository {
-                self.slots.insert((Slot::MAIN, index));
-            }
-        }
-        drop(id);
+        let slot_of_main = match entry.is_main().then(|| ports_of_main(repository)) {
+            Some(Err(error)) => tolerate(error).map(|()| Vec::new())?,
+            ports => ports.transpose()?.unwrap_or_default(),
+        };
         if let (false, Some(Doubt::Partial(why)), Some(root)) =
             (is_alone, &claims.doubt, entry.root())
         {
@@ -183,6 +160,18 @@ impl<'held> Reservations<'held> {
             doubts.push(error!("{path} {why}"));
         }
         self.doubts.append(&mut doubts);
+        all.push(claims);
+        let before = self.ports.len();
+        let ports = all.iter().flat_map(|claims| &claims.ports);
+        self.ports.extend(ports.map(|port| (*port, index)));
+        let ports = self.ports.len() - before;
+        self.ports
+            .extend(slot_of_main.iter().map(|port| (*port, index)));
+        if clone.is_none() {
+            let slots = all.iter().filter_map(|claims| claims.slot);
+            let slots = slots.chain(entry.is_main().then_some(Slot::MAIN));
+            self.slots.extend(slots.map(|slot| (slot, index)));
+        }
         self.holders.push(Holder {
             is_gone: opened.is_none() && entry.root().is_some(),
             entry,
@@ -192,17 +181,6 @@ impl<'held> Reservations<'held> {
             ports,
         });
         Ok(())
-    }
-
-    /// Notes what a file reserves; how many ports it names.
-    fn reserve(&mut self, claims: &Claims, index: usize, is_own_repository: bool) -> usize {
-        let before = self.ports.len();
-        self.ports
-            .extend(claims.ports.iter().map(|port| (*port, index)));
-        if is_own_repository {
-            self.slots.extend(claims.slot.map(|slot| (slot, index)));
-        }
-        self.ports.len() - before
     }
 
     /// What was true while the lock was held, to report from once it is not.
@@ -238,19 +216,16 @@ impl<'held> Reservations<'held> {
     }
 }
 
-/// The error of a worktree of which nothing says what is reserved for it.
-fn unknown_ports(entry: &Entry, claims: &Claims, is_recorded: bool) -> Option<Error> {
-    if is_recorded {
-        return None;
-    }
-    if let Place::Unreadable(error) = &entry.place {
-        return Some(error!("{error}; the ports of that worktree are unknown"));
-    }
-    match (&claims.doubt, entry.root()) {
-        (Some(Doubt::Unreadable(why)), Some(root)) => Some(error!(
-            "{} {why}, so its ports are unknown",
-            quoted(&root.join(port_file::NAME))
-        )),
+/// The error of a worktree of which no file says what is reserved for it.
+fn unknown_ports(entry: &Entry, claims: &Claims) -> Option<Error> {
+    match (&entry.place, &claims.doubt) {
+        (Place::Unreadable(error), _) => {
+            Some(error!("{error}; the ports of that worktree are unknown"))
+        }
+        (Place::At(root), Some(Doubt::Unreadable(why))) => {
+            let path = quoted(&root.join(port_file::NAME));
+            Some(error!("{path} {why}, so its ports are unknown"))
+        }
         _ => None,
     }
 }

@@ -145,7 +145,7 @@ fn look(
     };
     let mut listening = Vec::new();
     for (service, port) in reservation.iter().flat_map(|own| &own.bundle.ports) {
-        if probe.is_taken(*port)? {
+        if !probe.is_free(*port)? {
             listening.push(service.clone());
         }
     }

@@ -19,12 +19,10 @@ impl Reservations<'static> {
                 .iter()
                 .map(|port| Port::new(u64::from(*port)).unwrap())
                 .collect();
-            let claims = Claims {
-                slot: slot.map(Slot).or(is_main.then_some(Slot::MAIN)),
-                ports: ports.clone(),
-                ..Claims::default()
-            };
-            let named = reservations.reserve(&claims, index, true);
+            let slot = slot.map(Slot).or(is_main.then_some(Slot::MAIN));
+            let of_holder = ports.iter().map(|port| (*port, index));
+            reservations.ports.extend(of_holder);
+            reservations.slots.extend(slot.map(|slot| (slot, index)));
             let common_dir = PathBuf::from("/r/.git");
             reservations.holders.push(Holder {
                 entry: Entry {
@@ -39,8 +37,8 @@ impl Reservations<'static> {
                 clone: None,
                 port_file: PlainFile::Missing,
                 is_gone: false,
+                ports: ports.len(),
                 slot_of_main: if *is_main { ports } else { Vec::new() },
-                ports: named,
             });
         }
         reservations
