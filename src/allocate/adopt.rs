@@ -21,51 +21,39 @@ pub fn bundle(
     probe: &Probe<'_>,
 ) -> Result<Bundle> {
     let path = quoted(&worktree.root.path_of(port_file::NAME));
+    let reallocate = format!("run `{} --reallocate`", worktree.by_hand());
     let config = choice.config();
-    let named = named_ports(bytes, config);
-    if named.is_empty() {
+    let mut ports = named_ports(bytes, config);
+    if ports.is_empty() {
         let services = config.services.iter().map(|service| service.name.as_str());
-        return Err(error!("{path} names no port of a service")
-            .remedy(format!(
-                "give the services in the config the names that it has (now: {}), or run `{} --reallocate`",
-                services.collect::<Vec<_>>().join(", "),
-                worktree.by_hand()
-            )));
+        let services = services.collect::<Vec<_>>().join(", ");
+        return Err(error!("{path} names no port of a service").remedy(format!(
+            "give the services in the config the names that it has (now: {services}), or {reallocate}"
+        )));
     }
-    let slot = slot_of(&named, choice, worktree.is_main())?;
-    for (i, (service, port)) in named.iter().enumerate() {
-        if let Some((other, _)) = named[..i].iter().find(|(_, other)| other == port) {
-            return Err(
-                error!("{path} names port {port} for both {other} and {service}").remedy(format!(
-                    "correct it, or run `{} --reallocate`",
-                    worktree.by_hand()
-                )),
-            );
+    let slot = slot_of(&ports, choice, worktree.is_main())?;
+    for (i, (service, port)) in ports.iter().enumerate() {
+        if let Some((other, _)) = ports[..i].iter().find(|(_, other)| other == port) {
+            let error = error!("{path} names port {port} for both {other} and {service}");
+            return Err(error.remedy(format!("correct it, or {reallocate}")));
         }
         if !choice.is_port_clear(slot, *port) {
-            let holder = choice.holder_of(*port).map_or_else(
-                || "the main worktree, by the config".to_owned(),
-                |holder| format!("{} ({})", holder.name(), quoted(&holder.path())),
-            );
-            return Err(
-                error!("port {port} ({service}) in {path} is also reserved by {holder}").remedy(
-                    format!(
-                        "run `{} --reallocate` for the one of the two that is to move",
-                        worktree.by_hand()
-                    ),
-                ),
-            );
+            let holder = match choice.holder_of(*port) {
+                Some(holder) => format!("{} ({})", holder.name(), quoted(&holder.path())),
+                None => "the main worktree, by the config".to_owned(),
+            };
+            let error = error!("port {port} ({service}) in {path} is also reserved by {holder}");
+            let remedy = format!("{reallocate} for the one of the two that is to move");
+            return Err(error.remedy(remedy));
         }
     }
-    let mut ports = named;
     for service in &config.services {
         if ports.iter().all(|(name, _)| *name != service.name) {
             let port = port_beside(&ports, service, slot, choice, probe)?;
             ports.push((service.name.clone(), port));
         }
     }
-    let place = |name: &ServiceName| config.services.iter().position(|it| it.name == *name);
-    ports.sort_by_key(|(name, _)| place(name));
+    ports.sort_by_key(|(name, _)| config.services.iter().position(|it| it.name == *name));
     Ok(Bundle { slot, ports })
 }
 
@@ -77,16 +65,14 @@ fn port_beside(
     choice: &Choice<'_>,
     probe: &Probe<'_>,
 ) -> Result<Port> {
-    for slot in [slot].into_iter().chain((0..).map(Slot)) {
+    let slots = [slot].into_iter().chain((0..).map(Slot));
+    for slot in slots {
         let Some(port) = choice.config().port(service, slot) else {
             break;
         };
         let is_taken = ports.iter().any(|(_, other)| *other == port);
-        if is_usable(service, slot, port)
-            && !is_taken
-            && choice.is_port_clear(slot, port)
-            && probe.is_free(port)?
-        {
+        let is_candidate = is_usable(service, slot, port) && choice.is_port_clear(slot, port);
+        if is_candidate && !is_taken && probe.is_free(port)? {
             return Ok(port);
         }
     }
@@ -104,28 +90,21 @@ pub fn other_names(bytes: &[u8], config: &Config) -> Vec<String> {
     let ports = object.get("ports").and_then(Value::as_object);
     let members = object.iter().chain(ports.into_iter().flatten());
     let is_service = |name: &str| config.services.iter().any(|it| it.name.as_str() == name);
-    members
-        .filter(|(name, value)| port_in(value).is_some() && !is_service(name))
-        .map(|(name, _)| name.clone())
-        .collect()
+    let others = members.filter(|(name, value)| port_in(value).is_some() && !is_service(name));
+    others.map(|(name, _)| name.clone()).collect()
 }
 
 /// The ports at `ports.<service>` or `<service>`.
 fn named_ports(bytes: &[u8], config: &Config) -> Vec<(ServiceName, Port)> {
-    let Some(object) = object(bytes) else {
-        return Vec::new();
+    let object = object(bytes).unwrap_or_default();
+    let nested = object.get("ports").and_then(Value::as_object);
+    let port = |service: &Service| {
+        let name = service.name.as_str();
+        let places = [nested.and_then(|ports| ports.get(name)), object.get(name)];
+        let port = places.into_iter().flatten().find_map(port_in)?;
+        Some((service.name.clone(), port))
     };
-    let services = config.services.iter();
-    let port = |name: &ServiceName| {
-        let nested = object
-            .get("ports")
-            .and_then(|ports| ports.get(name.as_str()));
-        let places = [nested, object.get(name.as_str())];
-        places.into_iter().flatten().find_map(port_in)
-    };
-    services
-        .filter_map(|service| Some((service.name.clone(), port(&service.name)?)))
-        .collect()
+    config.services.iter().filter_map(port).collect()
 }
 
 fn object(bytes: &[u8]) -> Option<Map<String, Value>> {
@@ -158,10 +137,7 @@ fn slot_of(named: &[(ServiceName, Port)], choice: &Choice<'_>, is_main: bool) ->
 
 fn common_slot(named: &[(ServiceName, Port)], config: &Config) -> Option<Slot> {
     let slot = |(name, port): &(ServiceName, Port)| {
-        let service = config
-            .services
-            .iter()
-            .find(|service| service.name == *name)?;
+        let service = config.service(name)?;
         let offset = u32::from(port.number()).checked_sub(u32::from(service.base.number()))?;
         (offset % config.step == 0).then(|| Slot(offset / config.step))
     };

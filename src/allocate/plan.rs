@@ -1,9 +1,7 @@
 //! The plan for a worktree: which bundle it is to have, and where that comes from.
 
-use std::fmt::Write as _;
-
 use crate::allocate::adopt;
-use crate::allocate::choose::Choice;
+use crate::allocate::choose::{Candidates, Choice};
 use crate::allocate::probe::Probe;
 use crate::error::{Error, Result, error, quoted};
 use crate::git::worktree::Worktree;
@@ -70,38 +68,27 @@ pub fn plan(
     probe: &Probe<'_>,
     request: Request,
 ) -> Result<Plan> {
-    match (request, before) {
-        (Request::Reallocate, _) => {}
+    let (bundle, source) = match (request, before) {
         (Request::Adopt, FileState::Foreign(bytes)) => {
             let bundle = adopt::bundle(worktree, bytes, choice, probe)?;
-            let source = Source::Adopted;
-            return Ok(Plan { bundle, source });
+            (bundle, Source::Adopted)
         }
-        (_, FileState::Own(own)) => {
-            let bundle = choice.update(&own.bundle);
-            if bundle.ports.is_empty() {
-                return Err(cannot_join(worktree, &bundle, choice));
-            }
-            let source = Source::Own;
-            return Ok(Plan { bundle, source });
-        }
-        // Not probed: its servers may be on its ports.
+        (Request::Reallocate, _) => (choose(choice, probe)?, Source::Chosen),
+        (_, FileState::Own(own)) => (choice.update(&own.bundle), Source::Own),
         _ => {
-            if let Some(record) = recorded.record()
-                && choice.is_clear(&record.reservation.bundle)
-            {
-                let bundle = choice.update(&record.reservation.bundle);
-                if !bundle.ports.is_empty() {
-                    let source = Source::Record;
-                    return Ok(Plan { bundle, source });
-                }
+            // Not probed: its servers may be on its ports.
+            let record = recorded.record().map(|record| record.reservation.bundle);
+            let record = record.filter(|bundle| choice.is_clear(bundle));
+            match record.map(|bundle| choice.update(&bundle)) {
+                Some(bundle) if !bundle.ports.is_empty() => (bundle, Source::Record),
+                _ => (choose(choice, probe)?, Source::Chosen),
             }
         }
+    };
+    if bundle.ports.is_empty() {
+        return Err(cannot_join(worktree, &bundle, choice));
     }
-    Ok(Plan {
-        bundle: choose(choice, probe)?,
-        source: Source::Chosen,
-    })
+    Ok(Plan { bundle, source })
 }
 
 /// The first candidate that passes the probe.
@@ -114,14 +101,17 @@ fn choose(choice: &Choice<'_>, probe: &Probe<'_>) -> Result<Bundle> {
         }
         in_use += 1;
     }
-    let mut crowded = String::new();
-    for (holder, ports) in choice.others().crowded() {
-        let _ = write!(crowded, "; {} names {ports} ports", quoted(&holder.path()));
-    }
+    let crowded = choice.others().crowded().map(|(holder, ports)| {
+        let path = quoted(&holder.path());
+        format!("; {path} names {ports} ports")
+    });
+    let crowded: String = crowded.collect();
+    let Candidates {
+        tried, reserved, ..
+    } = candidates;
     let end = candidates.end();
     Err(error!(
-        "no free slot: {} tried, {} reserved, {in_use} in use{crowded}; {end}",
-        candidates.tried, candidates.reserved
+        "no free slot: {tried} tried, {reserved} reserved, {in_use} in use{crowded}; {end}"
     )
     .remedy(
         "set a smaller `step` or lower base ports in the config, stop what listens, or remove worktrees",
@@ -131,8 +121,7 @@ fn choose(choice: &Choice<'_>, probe: &Probe<'_>) -> Result<Bundle> {
 impl Plan {
     /// A warning about the services of the config that have no port in the bundle.
     pub fn left_out(&self, worktree: &Worktree, choice: &Choice<'_>) -> Option<Error> {
-        let mut missing = choice.missing(&self.bundle);
-        let is_missing = missing.next().is_some();
+        let is_missing = choice.missing(&self.bundle).next().is_some();
         is_missing.then(|| cannot_join(worktree, &self.bundle, choice))
     }
 
@@ -159,16 +148,12 @@ impl Plan {
 /// Services that are new in the config, and whose ports in the slot of `bundle` are not to be had.
 fn cannot_join(worktree: &Worktree, bundle: &Bundle, choice: &Choice<'_>) -> Error {
     let missing: Vec<&str> = choice.missing(bundle).map(ServiceName::as_str).collect();
+    let (missing, slot) = (missing.join(", "), bundle.slot);
+    let (path, by_hand) = (quoted(worktree.path()), worktree.by_hand());
     error!(
-        "no port for {} in {}: another worktree has the one of slot {}, or the other ports are not those of that slot",
-        missing.join(", "),
-        quoted(worktree.path()),
-        bundle.slot
+        "no port for {missing} in {path}: another worktree has the one of slot {slot}, or the other ports are not those of that slot"
     )
-    .remedy(format!(
-        "run `{} --reallocate` to choose all its ports anew",
-        worktree.by_hand()
-    ))
+    .remedy(format!("run `{by_hand} --reallocate` to choose all its ports anew"))
 }
 
 #[cfg(test)]
