@@ -67,21 +67,37 @@ impl<'a> Choice<'a> {
         self.others
     }
 
-    /// The candidates, from the lowest slot up.
-    pub fn candidates(&self) -> Candidates<'_> {
-        Candidates {
-            choice: self,
-            next: Slot::MAIN,
-            tried: 0,
-            reserved: 0,
-        }
+    /// The slots whose ports are all usable, from the lowest up, each with its ports.
+    pub fn slots(&self) -> impl Iterator<Item = (Slot, Vec<Port>)> {
+        let config = self.config;
+        let slots = (0..)
+            .map(Slot)
+            .map_while(|slot| Some((slot, config.ports(slot)?)));
+        slots.filter(|(slot, ports)| {
+            let mut services = config.services.iter().zip(ports);
+            services.all(|(service, port)| is_usable(service, *slot, *port))
+        })
+    }
+
+    /// Where the slots end, in words: the service that runs out of ports first, and why.
+    pub fn end_of_slots(&self) -> String {
+        let Config { services, step, .. } = self.config;
+        let slots = |service: &&Service| u32::from(limit(service) - service.base.number()) / step;
+        let first = services.iter().min_by_key(slots);
+        first.map_or_else(String::new, |service| {
+            let (Service { name, base }, limit) = (service, limit(service));
+            format!("the slots end where `{name}`, at {base} + slot × {step}, passes {limit}")
+        })
     }
 
     /// Whether no other worktree has the slot of `bundle` or reserves a port of it.
     pub fn is_clear(&self, bundle: &Bundle) -> bool {
-        let mut ports = bundle.ports.iter();
-        self.is_slot_clear(bundle.slot)
-            && ports.all(|(_, port)| self.is_port_clear(bundle.slot, *port))
+        self.are_clear(bundle.slot, bundle.ports.iter().map(|(_, port)| *port))
+    }
+
+    /// Whether no other worktree has `slot` or reserves one of its `ports`.
+    pub fn are_clear(&self, slot: Slot, mut ports: impl Iterator<Item = Port>) -> bool {
+        self.is_slot_clear(slot) && ports.all(|port| self.is_port_clear(slot, port))
     }
 
     /// Whether no other worktree has `slot`.
@@ -136,58 +152,6 @@ impl<'a> Choice<'a> {
     pub fn missing<'b>(&'b self, bundle: &'b Bundle) -> impl Iterator<Item = &'b ServiceName> {
         let names = self.config.services.iter().map(|service| &service.name);
         names.filter(|name| bundle.port(name).is_none())
-    }
-}
-
-/// Walks the slots 0, 1, 2, … and yields the candidates: the bundles whose ports are all usable,
-/// and that no other worktree has a part of. Counts what it passes over.
-pub struct Candidates<'a> {
-    choice: &'a Choice<'a>,
-    next: Slot,
-    /// How many slots with usable ports were looked at.
-    pub tried: u32,
-    /// How many of these another worktree has, or a port of them.
-    pub reserved: u32,
-}
-
-impl Candidates<'_> {
-    /// Where the slots end, in words: the service that runs out of ports first, and why.
-    pub fn end(&self) -> String {
-        let Config { services, step, .. } = self.choice.config;
-        let slots = |service: &&Service| u32::from(limit(service) - service.base.number()) / step;
-        let first = services.iter().min_by_key(slots);
-        first.map_or_else(String::new, |service| {
-            format!(
-                "the slots end where `{}`, at {} + slot × {step}, passes {}",
-                service.name,
-                service.base,
-                limit(service)
-            )
-        })
-    }
-}
-
-impl Iterator for Candidates<'_> {
-    type Item = Bundle;
-
-    fn next(&mut self) -> Option<Bundle> {
-        loop {
-            let slot = self.next;
-            let ports = self.choice.config.ports(slot)?;
-            self.next = Slot(slot.0 + 1);
-            let mut services = self.choice.config.services.iter().zip(&ports);
-            if !services.all(|(service, port)| is_usable(service, slot, *port)) {
-                continue;
-            }
-            self.tried += 1;
-            let mut ports = ports.iter();
-            if self.choice.is_slot_clear(slot)
-                && ports.all(|port| self.choice.is_port_clear(slot, *port))
-            {
-                return self.choice.config.bundle(slot);
-            }
-            self.reserved += 1;
-        }
     }
 }
 

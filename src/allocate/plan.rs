@@ -1,7 +1,7 @@
 //! The plan for a worktree: which bundle it is to have, and where that comes from.
 
 use crate::allocate::adopt;
-use crate::allocate::choose::{Candidates, Choice};
+use crate::allocate::choose::Choice;
 use crate::allocate::probe::Probe;
 use crate::error::{Error, Result, error, quoted};
 use crate::git::worktree::Worktree;
@@ -93,23 +93,24 @@ pub fn plan(
 
 /// The first candidate that passes the probe.
 fn choose(choice: &Choice<'_>, probe: &Probe<'_>) -> Result<Bundle> {
-    let mut candidates = choice.candidates();
-    let mut in_use = 0;
-    for bundle in candidates.by_ref() {
-        if choice.is_by_right(bundle.slot) || probe.are_free(&bundle)? {
+    let (mut tried, mut reserved) = (0, 0);
+    for (slot, ports) in choice.slots() {
+        tried += 1;
+        if !choice.are_clear(slot, ports.into_iter()) {
+            reserved += 1;
+        } else if let Some(bundle) = choice.config().bundle(slot)
+            && (choice.is_by_right(slot) || probe.are_free(&bundle)?)
+        {
             return Ok(bundle);
         }
-        in_use += 1;
     }
+    let in_use = tried - reserved;
     let crowded = choice.others().crowded().map(|(holder, ports)| {
         let path = quoted(&holder.path());
         format!("; {path} names {ports} ports")
     });
     let crowded: String = crowded.collect();
-    let Candidates {
-        tried, reserved, ..
-    } = candidates;
-    let end = candidates.end();
+    let end = choice.end_of_slots();
     Err(error!(
         "no free slot: {tried} tried, {reserved} reserved, {in_use} in use{crowded}; {end}"
     )
