@@ -194,67 +194,61 @@ impl Claims {
     /// ports of a file of exactly our shape; of anything else that can be read, every number that
     /// could be a port.
     pub fn of(found: &PlainFile, id: Option<&str>, kind: FileKind) -> Claims {
-        let doubtful = |ports, doubt| Claims {
-            ports,
-            doubt: Some(doubt),
+        let unreadable = |why: String| Claims {
+            doubt: Some(Doubt::Unreadable(why)),
+            ..Claims::default()
+        };
+        let partial = |bytes: &[u8], why: String| Claims {
+            ports: numbers(bytes),
+            doubt: Some(Doubt::Partial(why)),
             ..Claims::default()
         };
         match found {
             PlainFile::Missing => Claims::default(),
-            PlainFile::NotRegular(kind) => doubtful(
-                Vec::new(),
-                Doubt::Partial(format!("is {kind}, so it is not read")),
-            ),
-            PlainFile::Unreadable(error) => doubtful(
-                Vec::new(),
-                Doubt::Unreadable(format!("cannot be read ({error})")),
-            ),
+            PlainFile::NotRegular(kind) => partial(&[], format!("is {kind}, so it is not read")),
+            PlainFile::Unreadable(error) => unreadable(format!("cannot be read ({error})")),
             PlainFile::Read(bytes) | PlainFile::TooLarge(bytes)
                 if bytes.iter().all(|&byte| byte == 0) =>
             {
-                doubtful(Vec::new(), Doubt::Unreadable("is empty".to_owned()))
+                unreadable("is empty".to_owned())
             }
-            PlainFile::TooLarge(bytes) => doubtful(
-                numbers(bytes),
-                Doubt::Partial(format!(
-                    "is larger than {} KiB: only the ports named up to there count",
-                    LIMIT / 1024
-                )),
-            ),
+            PlainFile::TooLarge(bytes) => {
+                let kib = LIMIT / 1024;
+                let why =
+                    format!("is larger than {kib} KiB: only the ports named up to there count");
+                partial(bytes, why)
+            }
             PlainFile::Read(bytes) => match Document::parse(bytes) {
                 Document::Ours(ours) => Claims::of_shape(&ours, bytes, id, kind),
                 Document::OtherJson => Claims {
                     ports: numbers(bytes),
                     ..Claims::default()
                 },
-                Document::NotJson => doubtful(
-                    numbers(bytes),
-                    Doubt::Partial(
-                        "is not JSON: every number in it that could be a port counts".to_owned(),
-                    ),
-                ),
+                Document::NotJson => {
+                    let why = "is not JSON: every number in it that could be a port counts";
+                    partial(bytes, why.to_owned())
+                }
             },
         }
     }
 
     fn of_shape(ours: &OurShape<'_>, bytes: &[u8], id: Option<&str>, kind: FileKind) -> Claims {
-        match ours.reservation() {
-            Some(reservation) if ours.is_exact(kind) => Claims {
-                is_intact: reservation.worktree.as_deref() == id,
-                ports: reservation
-                    .bundle
-                    .ports
-                    .iter()
-                    .map(|(_, port)| *port)
-                    .collect(),
-                slot: Some(reservation.bundle.slot),
-                doubt: None,
-            },
-            _ => Claims {
+        let exact = ours.reservation().filter(|_| ours.is_exact(kind));
+        let Some(Reservation {
+            worktree, bundle, ..
+        }) = exact
+        else {
+            return Claims {
                 ports: numbers(bytes),
                 slot: ours.member("slot").map(Slot),
                 ..Claims::default()
-            },
+            };
+        };
+        Claims {
+            is_intact: worktree.as_deref() == id,
+            ports: bundle.ports.into_iter().map(|(_, port)| port).collect(),
+            slot: Some(bundle.slot),
+            doubt: None,
         }
     }
 }
@@ -262,15 +256,13 @@ impl Claims {
 /// Every run of four or five digits from 1024 to 65535, wherever it stands. Text that its byte
 /// order mark says is UTF-16 is read as that.
 fn numbers(bytes: &[u8]) -> Vec<Port> {
+    let digit_of = |unit: &[u8], low: usize| match unit {
+        [_, _] if unit[1 - low] == 0 => unit[low],
+        _ => b' ',
+    };
     match bytes {
-        [0xff, 0xfe, text @ ..] => runs(text.chunks(2).map(|unit| match unit {
-            [digit, 0] => *digit,
-            _ => b' ',
-        })),
-        [0xfe, 0xff, text @ ..] => runs(text.chunks(2).map(|unit| match unit {
-            [0, digit] => *digit,
-            _ => b' ',
-        })),
+        [0xff, 0xfe, text @ ..] => runs(text.chunks(2).map(|unit| digit_of(unit, 0))),
+        [0xfe, 0xff, text @ ..] => runs(text.chunks(2).map(|unit| digit_of(unit, 1))),
         _ => runs(bytes.iter().copied()),
     }
 }
