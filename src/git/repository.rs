@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 
 use git2::{ErrorClass, ErrorCode, ObjectFormat, ObjectType, RepositoryOpenFlags};
 
-use crate::error::{Error, ErrorKind, Result, error, quoted, shell_word};
+use crate::error::{Error, ErrorKind, Result, error, if_there, quoted, shell_word};
 use crate::files::dir::{Dir, Kind, is_same_directory};
+use crate::git::command::ask;
+use crate::git::config;
 use crate::git::entries::{self, Place};
 use crate::git::worktree::{Entry, Worktree, leads_to, misplaced};
-use crate::git::{command, config};
 
 /// This program's directory in the common dir.
 pub const DIRECTORY: &str = "worktree-ports";
@@ -72,12 +73,8 @@ impl Repository {
         let absent =
             |what: &str| error!("{} {what}", quoted(common_dir)).of_kind(ErrorKind::Absent);
         let could_not = || Error::could_not("read", common_dir);
-        let dir = match Dir::open(common_dir) {
-            Err(error) if ErrorKind::of(&error) == ErrorKind::Absent => {
-                return Err(absent("is not there"));
-            }
-            dir => dir.map_err(could_not())?,
-        };
+        let dir = if_there(Dir::open(common_dir)).map_err(could_not())?;
+        let dir = dir.ok_or_else(|| absent("is not there"))?;
         let (owner, _) = dir.stat().map_err(could_not())?.owner;
         let own = Dir::open(own).and_then(|own| own.stat());
         if !is_this_user(owner) && own.is_ok_and(|own| own.owner.0 != owner) {
@@ -91,15 +88,10 @@ impl Repository {
             return Err(absent("is not a git repository"));
         }
         let path = dir.path_of("config");
-        match dir
-            .look("config")
-            .map_err(Error::could_not("read", &path))?
-        {
-            Some(stat) if stat.kind != Kind::Regular => {
-                let what = format!("it is {}", stat.kind.word());
-                return Err(Error::at("read", &path, what));
-            }
-            _ => {}
+        let config = dir.look("config").map_err(could_not())?;
+        if let Some(stat) = config.filter(|stat| stat.kind != Kind::Regular) {
+            let what = format!("it is {}", stat.kind.word());
+            return Err(Error::at("read", &path, what));
         }
         let config = git2::Config::open(&path)
             .and_then(|mut config| config.snapshot())
@@ -204,7 +196,7 @@ pub struct Found {
 /// Finds the repository and the worktree around `directory`.
 pub fn find(directory: &Path) -> Result<Found> {
     let directory =
-        dunce::canonicalize(directory).map_err(|error| Error::at("change to", directory, error))?;
+        dunce::canonicalize(directory).map_err(Error::could_not("change to", directory))?;
     if !directory.is_dir() {
         return Err(Error::at("change to", &directory, "not a directory"));
     }
@@ -212,7 +204,7 @@ pub fn find(directory: &Path) -> Result<Found> {
         leads_nowhere(&directory).unwrap_or_else(|| cannot_open(&directory, &error))
     })?;
     let common_dir = dunce::canonicalize(git.commondir())
-        .map_err(|error| Error::at("find the repository at", git.commondir(), error))?;
+        .map_err(Error::could_not("find the repository at", git.commondir()))?;
     let mut repository = Repository::open(&common_dir)?;
     let worktree = worktree_around(&directory, &git, &common_dir)?;
     // Its linked worktrees may not be able to tell where it is.
@@ -248,9 +240,8 @@ fn worktree_around(
         return Ok(None);
     };
     let git_dir = dunce::canonicalize(git.path()).unwrap_or_else(|_| git.path().to_owned());
-    let root = directory
-        .ancestors()
-        .find(|ancestor| is_same_directory(ancestor, workdir));
+    let mut ancestors = directory.ancestors();
+    let root = ancestors.find(|ancestor| is_same_directory(ancestor, workdir));
     let is_in_git_dir = |inside: &Path| {
         directory.starts_with(inside) && root.is_none_or(|root| inside.starts_with(root))
     };
@@ -258,23 +249,15 @@ fn worktree_around(
         return Ok(None);
     }
     // A copy of a worktree may lie in the worktree that it is a copy of.
-    let mut ancestors = directory.ancestors();
-    let nearest = ancestors.find(|ancestor| ancestor.join(".git").symlink_metadata().is_ok());
+    let nearest = nearest_with_dot_git(directory);
     match root {
-        Some(root) if git.is_worktree() && nearest == Some(root) => {
-            Worktree::open(root, &git_dir, common_dir).map(Some)
+        Some(root) if !git.is_worktree() => Worktree::open(root, common_dir, common_dir).map(Some),
+        Some(root) if nearest == Some(root) => Worktree::open(root, &git_dir, common_dir).map(Some),
+        _ => {
+            let copy = nearest.filter(|_| git.is_worktree()).unwrap_or(directory);
+            let registered = Place::At(workdir.components().collect());
+            Err(misplaced(copy, &git_dir, &registered))
         }
-        _ if git.is_worktree() => Err(misplaced(
-            nearest.unwrap_or(directory),
-            &git_dir,
-            &Place::At(workdir.components().collect()),
-        )),
-        Some(root) => Worktree::open(root, common_dir, common_dir).map(Some),
-        None => Err(misplaced(
-            directory,
-            &git_dir,
-            &Place::At(workdir.to_owned()),
-        )),
     }
 }
 
@@ -284,10 +267,8 @@ fn worktree_around(
 /// The repository around cannot be read, and `root` has a `.git` file, as a submodule has: a clone
 /// that merely lies in another repository has nothing to do with that.
 fn superproject_of(root: &Path) -> Result<Option<PathBuf>> {
-    let found = root
-        .parent()
-        .map_or(Ok(None), |above| superproject_above(root, above));
-    match found {
+    let above = root.parent();
+    match above.map_or(Ok(None), |above| superproject_above(root, above)) {
         Err(error) if root.join(".git").is_file() => {
             Err(error.within("could not tell whether this is a submodule"))
         }
@@ -309,15 +290,8 @@ fn superproject_above(root: &Path, above: &Path) -> Result<Option<PathBuf>> {
     let Some(path) = root.strip_prefix(&workdir).ok().and_then(Path::to_str) else {
         return Ok(None);
     };
-    let arguments = [
-        "--literal-pathspecs",
-        "ls-files",
-        "--stage",
-        "-z",
-        "--",
-        path,
-    ];
-    let listed = command::ask(&workdir, &arguments)?;
+    let path = format!(":(literal){path}");
+    let listed = ask(&workdir, &["ls-files", "--stage", "-z", "--", &path])?;
     // `160000 <object id> 0<tab><path>` is another repository's commit.
     let is_submodule = listed.starts_with(b"160000 ");
     Ok(is_submodule.then_some(workdir))
@@ -402,8 +376,7 @@ fn forget_user_config() {
 
 /// The error of a directory in a worktree whose `.git` file leads nowhere.
 fn leads_nowhere(directory: &Path) -> Option<Error> {
-    let mut ancestors = directory.ancestors();
-    let root = ancestors.find(|root| root.join(".git").symlink_metadata().is_ok())?;
+    let root = nearest_with_dot_git(directory)?;
     let named = entries::git_dir_named_by(&Dir::open(root).ok()?).ok()??;
     if named.exists() {
         return None;
@@ -427,15 +400,14 @@ fn cannot_open(path: &Path, error: &git2::Error) -> Error {
         ErrorCode::Owner => Error::at("open the repository at", path, "it belongs to another user")
             .remedy(format!(
                 "`git config --global --add safe.directory {}` trusts it",
-                shell_word(owned_root(path))
+                shell_word(nearest_with_dot_git(path).unwrap_or(path))
             )),
         _ => Error::at("open the repository at", path, error.message()),
     }
 }
 
-/// The directory whose name git asks for in `safe.directory`: the root of the worktree around
-/// `path`, and `path` where there is none.
-fn owned_root(path: &Path) -> &Path {
+/// The nearest directory from `path` up that has a `.git`.
+fn nearest_with_dot_git(path: &Path) -> Option<&Path> {
     let has_dot_git = |directory: &&Path| directory.join(".git").symlink_metadata().is_ok();
-    path.ancestors().find(has_dot_git).unwrap_or(path)
+    path.ancestors().find(has_dot_git)
 }
