@@ -1,7 +1,6 @@
 //! The transaction: take the lock, look again, gather what others have, choose, write. Read this
 //! file first.
 
-use std::fmt::Write as _;
 use std::io;
 
 use crate::allocate::adopt;
@@ -47,52 +46,41 @@ pub struct Summary {
 impl Summary {
     /// `cloud 8100 (.worktree-ports.json, .env)`, and what else there is to say about it.
     pub fn of_allocation(&self, assigned: &Assigned) -> String {
-        let mut files = vec![port_file::NAME];
-        files.extend(self.files.told.iter().map(String::as_str));
-        let mut summary = format!("{} ({})", assigned.reservation.bundle, files.join(", "));
-        if self.gone_below > 0 {
-            let worktrees = match self.gone_below {
-                1 => "1 worktree that is gone holds a lower slot; if it is gone".to_owned(),
-                n => format!("{n} worktrees that are gone hold lower slots; if they are gone"),
-            };
-            let they = if self.gone_below == 1 { "it" } else { "them" };
-            let _ = write!(
-                summary,
-                " ({worktrees} for good, git worktree prune frees {they})"
-            );
-        }
-        summary
+        let files = [port_file::NAME].into_iter();
+        let files = files.chain(self.files.told.iter().map(String::as_str));
+        let files = files.collect::<Vec<_>>().join(", ");
+        let gone = match self.gone_below {
+            0 => String::new(),
+            1 => " (1 worktree that is gone holds a lower slot; if it is gone for good, git worktree prune frees it)".to_owned(),
+            n => format!(" ({n} worktrees that are gone hold lower slots; if they are gone for good, git worktree prune frees them)"),
+        };
+        format!("{} ({files}){gone}", assigned.reservation.bundle)
     }
 
     /// `updated .worktree-ports.json, .env; removed config.toml`; `None` if there is nothing to tell.
     pub fn of_update(&self) -> Option<String> {
-        let mut files = Vec::from_iter(self.wrote_port_file.then(|| port_file::NAME.to_owned()));
-        files.extend(self.files.told.iter().cloned());
-        let parts = [("updated", files), ("removed", self.files.removed.clone())];
-        let parts = parts.iter().filter(|(_, files)| !files.is_empty());
-        let parts: Vec<String> = parts
-            .map(|(what, files)| format!("{what} {}", files.join(", ")))
-            .collect();
-        (!parts.is_empty()).then(|| parts.join("; "))
+        let mut updated = Vec::from_iter(self.wrote_port_file.then_some(port_file::NAME));
+        updated.extend(self.files.told.iter().map(String::as_str));
+        let removed: Vec<&str> = self.files.removed.iter().map(String::as_str).collect();
+        let parts = [("updated", updated), ("removed", removed)].into_iter();
+        let parts = parts.filter(|(_, files)| !files.is_empty());
+        let parts = parts.map(|(what, files)| format!("{what} {}", files.join(", ")));
+        Some(parts.collect::<Vec<_>>().join("; ")).filter(|parts| !parts.is_empty())
     }
 }
 
 /// The error of a worktree whose port file is left alone, and that has no ports for that reason.
 pub fn left_alone(worktree: &Worktree, state: &FileState) -> Error {
     let path = quoted(&worktree.root.path_of(port_file::NAME));
-    let by_hand = worktree.by_hand();
+    let (root, by_hand) = (shell_word(worktree.path()), worktree.by_hand());
+    let name = port_file::NAME;
     match state {
-        FileState::Tracked => error!(
-            "git tracks {path}, so all worktrees would share it"
-        )
-        .remedy(format!(
-            "run `git -C {} rm --cached {}`, commit, and run `{by_hand}`",
-            shell_word(worktree.path()),
-            port_file::NAME
-        )),
-        FileState::Unreadable(error) => error!("could not read {path}: {error}").remedy(
-            format!("make it readable, or run `{by_hand} --reallocate` to replace it"),
+        FileState::Tracked => error!("git tracks {path}, so all worktrees would share it").remedy(
+            format!("run `git -C {root} rm --cached {name}`, commit, and run `{by_hand}`"),
         ),
+        FileState::Unreadable(error) => error!("could not read {path}: {error}").remedy(format!(
+            "make it readable, or run `{by_hand} --reallocate` to replace it"
+        )),
         _ => error!(
             "{path} belongs to another tool: it lacks `worktree`, `slot` or `ports`, or is larger than 256 KiB"
         )

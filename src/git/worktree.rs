@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, Result, error, quoted, shell_word};
-use crate::files::dir::{Dir, Identity, Kind, PlainFile, identity_at, is_same_directory};
+use crate::files::dir::{Dir, Kind, PlainFile, identity_at, is_same_directory};
 use crate::git::entries::{self, Place};
 
 /// A worktree as git registers it, wherever its directory is.
@@ -142,10 +142,8 @@ impl Worktree {
     /// would be written into a directory that was copied or moved by hand, no other worktree would
     /// find; and git is asked by the path.
     pub fn check_registered(&self) -> Result<()> {
-        let root = self
-            .root
-            .identity()
-            .map_err(Error::could_not("read", self.path()))?;
+        let root = self.root.identity();
+        let root = root.map_err(Error::could_not("read", self.path()))?;
         let is_there = identity_at(self.path()).is_ok_and(|it| it == root);
         // Another worktree may have taken its place.
         if !is_there || !self.is_in_place()? {
@@ -167,9 +165,8 @@ impl Worktree {
 
     /// Whether a commit is checked out rather than a branch, as in a rebase or a bisect.
     pub fn is_detached(&self) -> Result<bool> {
-        const LIMIT: usize = 8 * 1024;
-        let head = self.git_dir.read("HEAD", LIMIT);
-        let head = head.map_err(Error::could_not("read", &self.git_dir.path_of("HEAD")))?;
+        let head = self.git_dir.read_of_git("HEAD", 8 * 1024);
+        let head = head.map_err(Error::could_not("read", self.git_dir.path_of("HEAD")))?;
         Ok(matches!(head, PlainFile::Read(bytes) if !bytes.starts_with(b"ref:")))
     }
 }
@@ -182,50 +179,44 @@ pub fn by_hand(root: &Path) -> String {
 /// Whether the `.git` in `root` is `git_dir`, or a file that names it.
 pub fn leads_to(root: &Dir, git_dir: &Path) -> Result<bool> {
     let dot_git = root.path_of(".git");
-    let wanted = |identity: std::io::Result<Identity>| matches!((identity, identity_at(git_dir)), (Ok(one), Ok(other)) if one == other);
-    match root
+    let named = match root
         .look(".git")
         .map_err(Error::could_not("read", &dot_git))?
     {
-        None => Ok(false),
+        None => None,
+        Some(stat) if stat.kind == Kind::Regular => entries::git_dir_named_by(root)?,
         // A link to it counts: git follows it too.
-        Some(stat) if stat.kind != Kind::Regular => Ok(wanted(identity_at(&dot_git))),
-        Some(_) => {
-            let named = entries::git_dir_named_by(root)?;
-            Ok(named.is_some_and(|named| wanted(identity_at(&named))))
-        }
-    }
+        Some(_) => Some(dot_git),
+    };
+    let named = named.and_then(|named| identity_at(&named).ok());
+    Ok(named.is_some() && named == identity_at(git_dir).ok())
 }
 
 /// The error of a directory whose `.git` file names the entry of another place.
 pub fn misplaced(directory: &Path, git_dir: &Path, registered: &Place) -> Error {
     let leads_back =
         |root: &Path| Dir::open(root).is_ok_and(|it| leads_to(&it, git_dir).unwrap_or(true));
+    let (found, here) = (quoted(directory), shell_word(directory));
     let error = match registered {
         // `git worktree repair` in a copy would take the entry away from the original.
-        Place::At(root) if leads_back(root) => error!(
-            "{} is a copy of the worktree at {}, not a worktree of its own",
-            quoted(directory),
-            quoted(root)
-        )
-        .remedy(format!(
-            "remove it and make a worktree with `git -C {} worktree add <path>`",
-            shell_word(root)
-        )),
-        Place::At(root) => error!(
-            "{} is registered as the worktree at {}, but is no longer there",
-            quoted(directory),
-            quoted(root)
-        )
-        .remedy(format!(
-            "if you moved it, run `git -C {} worktree repair`",
-            shell_word(directory)
-        )),
-        Place::Unknown => error!(
-            "{} is no longer a worktree of the repository: it was moved or removed",
-            quoted(directory)
-        )
-        .remedy("run `worktree-ports-hook -C <path>` with the path that it has now"),
+        Place::At(root) if leads_back(root) => {
+            let (original, there) = (quoted(root), shell_word(root));
+            let what = "is a copy of the worktree at";
+            error!("{found} {what} {original}, not a worktree of its own").remedy(format!(
+                "remove it and make a worktree with `git -C {there} worktree add <path>`"
+            ))
+        }
+        Place::At(root) => {
+            let registered = quoted(root);
+            error!("{found} is registered as the worktree at {registered}, but is no longer there")
+                .remedy(format!(
+                    "if you moved it, run `git -C {here} worktree repair`"
+                ))
+        }
+        Place::Unknown => {
+            error!("{found} is no longer a worktree of the repository: it was moved or removed")
+                .remedy("run `worktree-ports-hook -C <path>` with the path that it has now")
+        }
         Place::Unreadable(error) => error.clone(),
     };
     error.of_kind(ErrorKind::Misplaced)
@@ -237,11 +228,9 @@ pub fn is_anothers(entry: &Entry, found: &Worktree) -> bool {
     let Ok(Some(named)) = entries::git_dir_named_by(&found.root) else {
         return false;
     };
+    let parents = named.parent().zip(entry.git_dir.parent());
     named.file_name() != entry.git_dir.file_name()
-        && named
-            .parent()
-            .zip(entry.git_dir.parent())
-            .is_some_and(|(one, other)| is_same_directory(one, other))
+        && parents.is_some_and(|(one, other)| is_same_directory(one, other))
 }
 
 #[cfg(test)]
