@@ -7,26 +7,25 @@ use std::path::Path;
 /// `Result` with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What an error says of this process and of what it asked for.
+/// What kind of failure an error is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// This process lacked descriptors, memory or processes: nothing can be said of what it asked for.
+    /// This process ran out of descriptors, memory or processes, so nothing is known of what it asked for.
     Shortage,
-    /// It may not do this there: EROFS, EACCES or EPERM.
+    /// It is not allowed: EROFS, EACCES or EPERM.
     Refused,
-    /// Nothing is there, or nothing can be.
+    /// Nothing is there, or nothing can have that name.
     Absent,
     /// A directory is not the worktree that its `.git` names: it was copied or moved.
     Misplaced,
-    /// Anything else.
     Other,
 }
 
 impl ErrorKind {
-    /// The kind of an error of the system.
+    /// The kind of an I/O error.
     pub fn of(error: &io::Error) -> ErrorKind {
         use io::ErrorKind as Io;
-        // What macOS says of a name that is not UTF-8.
+        // macOS reports this for a name that is not UTF-8.
         let is_illegal_name = cfg!(unix) && error.raw_os_error() == Some(libc::EILSEQ);
         match error.kind() {
             _ if is_shortage(error) => ErrorKind::Shortage,
@@ -52,7 +51,7 @@ fn is_shortage(error: &io::Error) -> bool {
     is_shortage || error.kind() == io::ErrorKind::OutOfMemory
 }
 
-/// Something that could not be done, as one line for a person.
+/// What could not be done, in one line for a person.
 #[derive(Clone, Debug)]
 pub struct Error {
     text: String,
@@ -67,7 +66,7 @@ macro_rules! error {
 pub(crate) use error;
 
 impl Error {
-    /// An error whose `text` says all: what, which path, why.
+    /// An error with the whole `text`: what, which path, why.
     pub fn new(text: impl Into<String>) -> Self {
         Error {
             text: text.into(),
@@ -81,7 +80,7 @@ impl Error {
         error!("could not {what} {}: {cause}", quoted(path))
     }
 
-    /// The same for an error of the system, whose kind is kept; for `map_err`.
+    /// The same from an I/O error, whose kind is kept; for `map_err`.
     pub fn could_not<P: AsRef<Path>>(what: &str, path: P) -> impl FnOnce(io::Error) -> Error {
         move |error| Error {
             kind: ErrorKind::of(&error),
@@ -93,13 +92,13 @@ impl Error {
         self.kind
     }
 
-    /// The same error, of another kind.
+    /// The same error with another kind.
     #[must_use]
     pub fn of_kind(self, kind: ErrorKind) -> Self {
         Error { kind, ..self }
     }
 
-    /// Says first what this error means: `<what>: <this error>`.
+    /// Puts a text in front: `<what>: <this error>`.
     #[must_use]
     pub fn within(mut self, what: &str) -> Self {
         self.text = format!("{what}: {}", self.text);
@@ -113,7 +112,7 @@ impl Error {
         self
     }
 
-    /// Adds what the reader can run or do, if nothing better is known.
+    /// Adds a remedy if there is none yet.
     #[must_use]
     pub fn remedy_or(self, remedy: &str) -> Self {
         match self.remedy {
@@ -122,7 +121,7 @@ impl Error {
         }
     }
 
-    /// Says to run `command` after what there is to do, unless that names a command of ours already.
+    /// Ends the remedy with running `command`, unless it names one of our commands already.
     #[must_use]
     pub fn then_run(self, command: &str) -> Self {
         let remedy = match &self.remedy {
@@ -169,7 +168,7 @@ pub fn shell_word(path: &Path) -> String {
     let bytes = path.as_os_str().as_encoded_bytes();
     let is_text = str::from_utf8(bytes).is_ok_and(|text| !text.contains(drives_terminal));
     if !is_text && !cfg!(windows) {
-        // What bash, zsh and ksh read; a plain word would be another path.
+        // bash, zsh and ksh read this; a plain word would be another path.
         return format!("$'{}'", bytes.escape_ascii());
     }
     let path = path.display().to_string();
@@ -177,15 +176,15 @@ pub fn shell_word(path: &Path) -> String {
     if path.chars().all(is_plain) {
         path
     } else if cfg!(windows) {
-        // No other quotes are known to cmd.exe, and no path has these in it.
+        // cmd.exe knows no other quotes, and no path contains them.
         format!("\"{path}\"")
     } else {
         format!("'{}'", path.replace('\'', r"'\''"))
     }
 }
 
-/// `text` on one line and harmless to a terminal: what drives one is written as Rust writes it in a
-/// string.
+/// `text` on one line and harmless to a terminal: characters that would drive it are escaped as in a
+/// Rust string.
 pub fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
@@ -198,8 +197,7 @@ pub fn printable(text: &str) -> String {
     shown
 }
 
-/// Whether `c` is a control character, or one that is not seen: it reorders the text around it,
-/// joins or breaks it, or hides in it.
+/// Whether `c` is a control character, or an invisible one that reorders, joins, breaks or hides text.
 pub fn drives_terminal(c: char) -> bool {
     let is_unseen = matches!(c,
         '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{3164}'
@@ -209,8 +207,7 @@ pub fn drives_terminal(c: char) -> bool {
     c.is_control() || is_unseen
 }
 
-/// Whether `error` is EPERM, which Rust's `ErrorKind` does not tell from EACCES. Windows has no such
-/// error.
+/// Whether `error` is EPERM: Rust's `ErrorKind` is the same for EACCES. Windows has no such error.
 pub fn is_not_permitted(error: &io::Error) -> bool {
     cfg!(unix) && error.raw_os_error() == Some(libc::EPERM)
 }

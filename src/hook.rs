@@ -1,4 +1,4 @@
-//! git's post-checkout hook: whether a checkout is ours to serve, and serving it.
+//! git's post-checkout hook: which checkouts it serves, and how.
 
 use std::path::Path;
 
@@ -14,18 +14,18 @@ use crate::state::reservation::Reservation;
 use crate::writes::assigned::Assigned;
 use crate::writes::files::{Files, Occasion};
 
-/// Serves a checkout of a branch or a commit in `here`, the current directory: a linked worktree
-/// without ports gets some, and one that has ports is brought up to date. Any other checkout ends
-/// here, after a few small files, without libgit2.
+/// Serves the checkout of a branch or a commit in `here`, the current directory: a linked worktree
+/// without ports gets some, and a worktree that has ports is brought up to date. Otherwise, it reads a
+/// few small files and returns, without libgit2.
 ///
 /// # Errors
-/// The worktree has no ports of its own, or what was written for it could not be brought up to date.
+/// The worktree got no ports, or its files could not be brought up to date.
 pub fn run(here: &Path, is_first: bool, session: &Session) -> Result<()> {
     let Some(worktree) = Worktree::at(here)? else {
         return Ok(());
     };
     let state = worktree.port_file()?;
-    // A fresh worktree can only have it from its branch, or from a tool that copies files.
+    // In a fresh worktree, the file comes from the branch or from a tool that copies files.
     let is_fresh = is_first && !worktree.is_main() && !matches!(state, FileState::Missing);
     if is_fresh && worktree.tracks(port_file::NAME)? {
         return Err(reserve::left_alone(&worktree, &FileState::Tracked));
@@ -58,7 +58,7 @@ fn allocate(worktree: &Worktree, session: &Session) -> Result<()> {
     Ok(())
 }
 
-/// Brings up to date what is written for a worktree, by its own config alone.
+/// Brings the files of a worktree up to date with its own config.
 fn update(worktree: &Worktree, own: &Reservation, session: &Session) -> Result<()> {
     let is_detached = worktree.is_detached()?;
     let Some(config) = config_file::load(worktree)? else {
@@ -72,7 +72,7 @@ fn update(worktree: &Worktree, own: &Reservation, session: &Session) -> Result<(
     if assigned.is_in(own) && reserve::is_written(worktree, &assigned, Occasion::Update, session)? {
         return Ok(());
     }
-    // A rebase or a bisect passes commits that lack what the branch has.
+    // A rebase or a bisect checks out commits that lack what the branch has.
     if is_detached && would_take_away(worktree, own, &assigned, session)? {
         return Ok(());
     }
@@ -85,7 +85,7 @@ fn update(worktree: &Worktree, own: &Reservation, session: &Session) -> Result<(
     Ok(())
 }
 
-/// Whether the config of `assigned` lacks a service, a URL, a variable or a file that is written here.
+/// Whether the config lacks a service, a URL, a variable or a file that is written in this worktree.
 fn would_take_away(
     worktree: &Worktree,
     own: &Reservation,
@@ -102,8 +102,8 @@ fn would_take_away(
     Ok(lacks_service || lacks_url || files.look().would_take_away())
 }
 
-/// A branch without a config keeps what is written, except for files that were made from templates
-/// of another branch.
+/// A branch without a config keeps everything that is written, except for files made from another
+/// branch's templates.
 fn remove_stale_templates(worktree: &Worktree, session: &Session) -> Result<()> {
     let written = worktree.record()?.written();
     if written.templates.is_empty() {

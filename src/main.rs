@@ -1,4 +1,4 @@
-//! The program; the library beside it does the work.
+//! The program. The library does the work.
 
 use std::process::ExitCode;
 

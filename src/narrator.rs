@@ -1,5 +1,4 @@
-//! What is told on stderr: each line once, and harmless to a terminal whatever a path or a file
-//! says.
+//! Messages on stderr: each once, and harmless to a terminal whatever a path or a file contains.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -11,10 +10,10 @@ use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, printable, shell_word};
 
-/// How long something may take before it is told.
+/// How long something may take before a message says so.
 pub const SILENCE: Duration = Duration::from_secs(1);
 
-/// Tells a person what happens, a line each. Nothing is told twice.
+/// Prints messages on stderr, none of them twice.
 #[derive(Default)]
 pub struct Narrator {
     told: RefCell<Vec<String>>,
@@ -22,7 +21,7 @@ pub struct Narrator {
 }
 
 impl Narrator {
-    /// Tells a person who need not be in `directory`: commands of ours are told with its path.
+    /// For a reader who may be in another directory: our commands in messages get `-C <directory>`.
     pub fn from_elsewhere(directory: &Path) -> Narrator {
         Narrator {
             elsewhere: Some(directory.to_owned()),
@@ -30,7 +29,6 @@ impl Narrator {
         }
     }
 
-    /// Tells `line`.
     pub fn tell(&self, line: impl fmt::Display) {
         let mut line = printable(&line.to_string());
         if let Some(directory) = &self.elsewhere {
@@ -48,17 +46,15 @@ impl Narrator {
         }
     }
 
-    /// Tells what went wrong without keeping the work from being done.
     pub fn warn(&self, warning: impl fmt::Display) {
         self.tell(format_args!("warning: {warning}"));
     }
 
-    /// Tells what could not be done.
     pub fn error(&self, error: &Error) {
         self.tell(format_args!("error: {error}"));
     }
 
-    /// The value, or a warning in its place; a shortage of our own stays an error.
+    /// The value, or a warning instead; a shortage stays an error.
     pub fn tolerate<T>(&self, outcome: Result<T, Error>) -> Result<Option<T>, Error> {
         match outcome {
             Err(error) if error.kind() == ErrorKind::Shortage => Err(error),
@@ -66,17 +62,17 @@ impl Narrator {
         }
     }
 
-    /// The value, or a warning in its place.
+    /// The value, or a warning instead.
     pub fn or_warn<T>(&self, outcome: Result<T, Error>) -> Option<T> {
         outcome.inspect_err(|error| self.warn(error)).ok()
     }
 }
 
-/// Does `work`, and tells `line` if it takes longer than a second.
+/// Does `work`, and prints `line` if it takes longer than a second.
 pub fn while_slow<T>(line: &str, work: impl FnOnce() -> T) -> T {
     let (done, waiting) = mpsc::channel::<()>();
     let line = printable(line);
-    // Without a thread to spare, the work is done in silence.
+    // If no thread can be started, nothing is printed.
     let _ = thread::Builder::new().spawn(move || {
         if waiting.recv_timeout(SILENCE) == Err(RecvTimeoutError::Timeout) {
             let _ = writeln!(io::stderr(), "worktree-ports: {line}");

@@ -1,4 +1,4 @@
-//! The data: ports, slots, services, and the bundle that they make.
+//! Ports, slots, services, and the bundle that they make.
 
 use std::fmt;
 
@@ -12,7 +12,6 @@ impl Port {
     /// The lowest port that needs no privilege to bind.
     pub const MIN: u16 = 1024;
 
-    /// The port of that number, if it can be reserved.
     pub fn new(number: u64) -> Option<Port> {
         u16::try_from(number)
             .ok()
@@ -20,7 +19,6 @@ impl Port {
             .map(Port)
     }
 
-    /// The number, 1024 to 65535.
     pub fn number(self) -> u16 {
         self.0
     }
@@ -47,17 +45,16 @@ impl fmt::Display for Slot {
     }
 }
 
-/// The name of a service, as a config declares it or a port file spells it.
+/// The name of a service, from a config or a port file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct ServiceName(String);
 
 impl ServiceName {
-    /// The service of that name. What a config allows as a name, the config checks.
+    /// The service of that name. The config checks which names are allowed.
     pub fn new(name: impl Into<String>) -> ServiceName {
         ServiceName(name.into())
     }
 
-    /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -83,7 +80,6 @@ pub struct Bundle {
 }
 
 impl Bundle {
-    /// The port of `service`.
     pub fn port(&self, service: &ServiceName) -> Option<Port> {
         let (_, port) = self.ports.iter().find(|(name, _)| name == service)?;
         Some(*port)

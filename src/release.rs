@@ -1,4 +1,4 @@
-//! Giving ports back: what was written for a worktree is taken away again.
+//! Giving ports back: what was written for a worktree is removed.
 
 use std::collections::BTreeSet;
 
@@ -17,18 +17,18 @@ use crate::writes::files::{Files, Occasion, Wanted};
 
 /// The result of a release.
 pub enum Released {
-    /// The worktree has no ports any more. The message to print.
+    /// The worktree has no ports any more; with the message to print.
     Done(String),
-    /// Nothing was done: the file that is there is not the worktree's.
+    /// Nothing was done, because the port file is not the worktree's own.
     LeftAlone(FileState),
 }
 
-/// Gives the ports of `worktree` back: takes the blocks out of its env files and removes what was made
-/// from templates, then the port file, then the record.
+/// Gives the ports of `worktree` back: removes our blocks from its env files, the files made from
+/// templates, then the port file, then the record.
 ///
 /// # Errors
-/// One of them cannot be taken away. Then nothing is changed, as far as that could be known: what it
-/// names is still reserved.
+/// One of them cannot be removed. If this was known in advance, nothing was changed; in any case, the
+/// ports are still reserved.
 pub fn release(
     repository: &Repository,
     worktree: &Worktree,
@@ -51,7 +51,7 @@ pub fn release(
         (_, None) => None,
     };
     if !recorded.is_missing() {
-        // It would go on reserving.
+        // A record that stays would still reserve the ports.
         let could_not = Error::could_not("remove", worktree.record_path());
         let is_removable = worktree.check_record_removable().map_err(could_not);
         is_removable.map_err(|error| error.within("nothing was released"))?;
@@ -79,8 +79,8 @@ pub fn release(
     }))
 }
 
-/// All files in which our block may be, and all that may have been made from templates. If the record
-/// could not be written, the config says where a block may be.
+/// All files that may contain our block, and all that may have been made from templates. The config
+/// counts too, because the record may be missing where it could not be written.
 fn all_written(worktree: &Worktree, repository: &Repository, recorded: &Recorded) -> WrittenFiles {
     let mut written = recorded.written();
     if let Ok(in_force) = config_file::of(worktree, repository) {
@@ -91,11 +91,11 @@ fn all_written(worktree: &Worktree, repository: &Repository, recorded: &Recorded
     written
 }
 
-/// Takes the blocks out of every worktree's env files, removes what was made from templates and every
-/// record, so that nothing but port files is left. Tells what could not be removed.
+/// Removes our blocks, the files made from templates, and the record of every worktree, so that only
+/// port files are left. Warns about what could not be removed.
 pub fn forget_all(held: &Held, repository: &Repository, session: &Session) -> Result<()> {
     let narrator = &session.narrator;
-    // What is left in worktrees that are out of sight must stay hidden.
+    // Files in worktrees that are not there must stay hidden.
     let mut out_of_sight = BTreeSet::new();
     for entry in repository.worktrees()? {
         let recorded = Recorded::of(&entry)?;

@@ -23,28 +23,26 @@ use crate::writes::files::{Done, Files, Occasion, Wanted};
 /// The result of a request.
 #[derive(Debug)]
 pub enum Outcome {
-    /// All was as it should be, and nothing was written.
+    /// Everything was up to date, and nothing was written.
     Kept(Assigned),
     /// Files were written.
     Written(Assigned, Summary),
-    /// Nothing was written: the file that is there must not be touched.
+    /// Nothing was written, because the port file must not be touched.
     LeftAlone(FileState),
 }
 
-/// What was written, and instead of what.
+/// What was written, and what was there before.
 #[derive(Debug)]
 pub struct Summary {
-    /// What was at the port file's path before.
     pub before: FileState,
     pub wrote_port_file: bool,
-    /// What was done about the env files and templates.
     pub files: Done,
-    /// How many worktrees that are gone but registered have a lower slot.
+    /// How many worktrees that are gone, but still registered, have a lower slot.
     pub gone_below: usize,
 }
 
 impl Summary {
-    /// `cloud 8100 (.worktree-ports.json, .env)`, and what else there is to say about it.
+    /// `cloud 8100 (.worktree-ports.json, .env)`, and how many worktrees that are gone hold lower slots.
     pub fn of_allocation(&self, assigned: &Assigned) -> String {
         let files = [port_file::NAME].into_iter();
         let files = files.chain(self.files.told.iter().map(String::as_str));
@@ -57,7 +55,7 @@ impl Summary {
         format!("{} ({files}){gone}", assigned.reservation.bundle)
     }
 
-    /// `updated .worktree-ports.json, .env; removed config.toml`; `None` if there is nothing to tell.
+    /// `updated .worktree-ports.json, .env; removed config.toml`; `None` if nothing changed.
     pub fn of_update(&self) -> Option<String> {
         let mut updated = Vec::from_iter(self.wrote_port_file.then_some(port_file::NAME));
         updated.extend(self.files.told.iter().map(String::as_str));
@@ -69,7 +67,7 @@ impl Summary {
     }
 }
 
-/// The error of a worktree whose port file is left alone, and that has no ports for that reason.
+/// Why a worktree has no ports if its port file was left alone.
 pub fn left_alone(worktree: &Worktree, state: &FileState) -> Error {
     let path = quoted(&worktree.root.path_of(port_file::NAME));
     let (root, by_hand) = (shell_word(worktree.path()), worktree.by_hand());
@@ -90,8 +88,8 @@ pub fn left_alone(worktree: &Worktree, state: &FileState) -> Error {
     }
 }
 
-/// Makes sure that `worktree` has a bundle, and that all that is written from it is up to date. One
-/// that needs no change is answered without the lock.
+/// Makes sure that `worktree` has a bundle, and that its files are up to date. If nothing has to change,
+/// no lock is taken.
 pub fn ensure(repository: &Repository, worktree: &Worktree, session: &Session) -> Result<Outcome> {
     let mut answer = None;
     if let FileState::Own(own) = worktree.port_file()? {
@@ -100,20 +98,20 @@ pub fn ensure(repository: &Repository, worktree: &Worktree, session: &Session) -
         if assigned.is_in(&own) && is_written(worktree, &assigned, Occasion::Assign, session)? {
             return Ok(Outcome::Kept(assigned));
         }
-        // A config whose services all lack a port has nothing to answer with.
+        // If no service of the config has a port, there is no answer.
         let mut services = assigned.config.services.iter();
         let has_any = services.any(|service| own.bundle.port(&service.name).is_some());
         answer = has_any.then_some(assigned);
     }
     request(repository, worktree, Request::Ensure, session).or_else(|error| {
-        // Its ports are its own, whatever keeps the rest from being brought up to date.
+        // The ports stand, even if other files could not be brought up to date.
         let assigned = answer.ok_or_else(|| error.clone())?;
         session.narrator.warn(error);
         Ok(Outcome::Kept(assigned))
     })
 }
 
-/// Does what is asked for `worktree` under the lock.
+/// Carries out a request for `worktree` under the lock.
 pub fn request(
     repository: &Repository,
     worktree: &Worktree,
@@ -130,8 +128,8 @@ pub fn request(
     transaction.run()
 }
 
-/// Whether the record, the env files and the templates are as they should be, and no kill has left a
-/// temporary file.
+/// Whether the record, the env files and the files from templates are up to date, and no interrupted run
+/// has left a temporary file.
 pub fn is_written(
     worktree: &Worktree,
     assigned: &Assigned,
@@ -144,7 +142,7 @@ pub fn is_written(
     }
     let (wanted, written) = (assigned.wanted(), recorded.written());
     let files = Files::new(worktree, &wanted, &written, occasion, session).look();
-    // The hook does not try again at each checkout what cannot be done.
+    // What cannot be done is not tried again at each checkout.
     let is_outdated = |why: Option<&Error>| why.is_none() || occasion != Occasion::Update;
     Ok(!files.outdated().any(|(_, why)| is_outdated(why)) && !files.has_leftovers())
 }
@@ -160,7 +158,7 @@ pub fn is_to_be_left_alone(state: &FileState, request: Request) -> bool {
     }
 }
 
-/// What is asked for one worktree, under the lock.
+/// A request for one worktree, under the lock.
 struct Transaction<'a> {
     locked: &'a Locked,
     repository: &'a Repository,
@@ -174,7 +172,7 @@ impl Transaction<'_> {
     fn run(&self) -> Result<Outcome> {
         let (repository, worktree, request) = (self.repository, self.worktree, self.request);
         let narrator = &self.session.narrator;
-        // It may have been moved or removed meanwhile, and another may have taken its place.
+        // It may have been moved or removed in the meantime, and another may be in its place.
         worktree.check_registered()?;
         let before = worktree.port_file()?;
         if is_to_be_left_alone(&before, request) {
@@ -218,7 +216,7 @@ impl Transaction<'_> {
         })
     }
 
-    /// What a person should know of the ports in `plan`.
+    /// What a person should know about the ports in `plan`.
     fn warnings(
         &self,
         plan: &Plan,
@@ -236,7 +234,7 @@ impl Transaction<'_> {
                     "something listens on the port of the new service {service}: if it is not its own server, stop it"
                 ));
             }
-            // A port file that has no record was put back by hand.
+            // A port file without a record was put back by hand.
             if recorded.record().is_none() && !choice.is_clear(&own.bundle) {
                 let slot = own.bundle.slot;
                 let warning = error!("another worktree has slot {slot} or a port of {path} by now");
@@ -254,11 +252,11 @@ impl Transaction<'_> {
         Ok(warnings)
     }
 
-    /// Whether git tracks the port file. The hook asks only if there is one: a fresh worktree has what
-    /// its branch has.
+    /// Whether git tracks the port file. In a fresh worktree, git is only asked if the file exists: a
+    /// tracked one would have been checked out.
     ///
     /// # Errors
-    /// git tracks the name under which it is written first.
+    /// git tracks the temporary name of the port file.
     fn is_port_file_tracked(&self, before: &FileState) -> Result<bool> {
         let worktree = self.worktree;
         let temporary = temporary(port_file::NAME);
@@ -282,8 +280,8 @@ impl Transaction<'_> {
     }
 
     /// Writes what has changed: the record under its temporary name, the env files and templates, the
-    /// port file, and last the record's own name. So a kill at any point leaves nothing unreserved.
-    /// `None` if nothing was written.
+    /// port file, and last renames the record, so that a kill at any point leaves nothing unreserved.
+    /// `None` if nothing had to be written.
     fn write(
         &self,
         assigned: &Assigned,
@@ -304,7 +302,7 @@ impl Transaction<'_> {
         let files = Files::new(worktree, &wanted, &written, occasion, session);
         let planned = files.plan(held, repository)?;
         session.narrator.tolerate(planned.hide(held, repository))?;
-        // Until it is known what could be written, the record names all that may have been.
+        // Until it is known which files could be written, the record names all of them.
         let both = assigned.record(planned.expected(repository));
         let pending = worktree.stage_record(held, &both);
         let pending = pending
@@ -326,7 +324,7 @@ impl Transaction<'_> {
         }
         let done = planned.commit(staged, repository);
         if let Some(Err(error)) = port_file.map(Staged::commit) {
-            // The env files name these ports by now.
+            // The env files already name these ports.
             if let Some(pending) = pending.filter(|_| !done.told.is_empty()) {
                 pending.leave();
             }
@@ -355,8 +353,8 @@ impl Transaction<'_> {
     }
 }
 
-/// Gives the record its name. If a file that has our block keeps other ports, the old record stays
-/// beside it, and both count.
+/// Renames the record. If a file with our block still has other ports, the old record stays beside it,
+/// and both count.
 fn settle_record(
     pending: Staged<'_>,
     assigned: &Assigned,
@@ -366,7 +364,7 @@ fn settle_record(
 ) -> io::Result<()> {
     let record = assigned.record(done.written.clone());
     if record != *prepared {
-        // Whatever fails, what has the temporary name reserves the same.
+        // If this fails, the file under the temporary name still reserves the same ports.
         if let Err(error) = pending.rewrite(&record.to_json()) {
             pending.leave();
             return Err(error);
@@ -381,8 +379,8 @@ fn settle_record(
     pending.commit_or_leave()
 }
 
-/// Removes the unchanged files that were made from templates and are not among `kept`. All else stays
-/// as it is. Returns what was removed.
+/// Removes unchanged files made from templates that are not among `kept`, and returns their paths.
+/// Everything else stays as it is.
 pub fn remove_stale_templates(
     repository: &Repository,
     worktree: &Worktree,

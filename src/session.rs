@@ -1,21 +1,20 @@
-//! What lasts for one command: whom it tells, and how long it waits.
+//! What one command uses throughout: where messages go, and how long it waits.
 
 use std::time::{Duration, Instant};
 
 use crate::files::staged::Patience;
 use crate::narrator::Narrator;
 
-/// One command.
 pub struct Session {
     pub narrator: Narrator,
     /// For all locks together.
     pub deadline: Deadline,
-    /// For programs that are writing a file that this one is to change.
+    /// For programs that are writing a file that this command wants to change.
     pub patience: Patience,
 }
 
 impl Session {
-    /// A command that waits for locks no longer than `timeout` from now on.
+    /// Waits for locks no longer than `timeout` from now.
     pub fn new(narrator: Narrator, timeout: Duration) -> Session {
         Session {
             narrator,
@@ -36,7 +35,7 @@ impl Deadline {
     /// The deadline of a wait that starts now.
     pub fn after(timeout: Duration) -> Deadline {
         let now = Instant::now();
-        // Later than the clock can say is a year, the longest that anybody waits.
+        // The clock may not be able to represent it; a year is enough for anybody.
         let year = Duration::from_secs(365 * 24 * 60 * 60);
         Deadline {
             timeout,

@@ -1,5 +1,5 @@
-//! An opened directory. Names are relative to it, so that neither a move nor a link that is swapped
-//! in leads elsewhere; and what a hostile branch may have put there is read without waiting.
+//! An opened directory. Names are relative to it, so neither a move nor a link that is swapped in leads
+//! elsewhere, and reading what a hostile branch may have put there never blocks.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -12,32 +12,30 @@ use crate::error::{ErrorKind, if_there};
 
 pub use super::system::{give_owner, identity_at, is_open_for_writing, keep_access, share};
 
-/// How large most of git's one-line files are, in bytes.
+/// The usual size of git's one-line files, in bytes, rounded up.
 const USUAL_SIZE: usize = 255;
 
-/// A directory that was opened, and the path by which it was.
+/// An opened directory, and its path at that time.
 pub struct Dir {
     pub(super) handle: system::Handle,
     path: PathBuf,
 }
 
-/// What tells one file from all others: device and inode; on Windows, the serial number of the
-/// volume and the index of the file.
+/// Identifies a file: device and inode; on Windows, the volume's serial number and the file's index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Identity(pub u64, pub u64);
 
-/// What lies under a name.
+/// The type of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Regular,
     Directory,
     Link,
-    /// The word for it: a FIFO, a socket, a device.
+    /// A FIFO, a socket or a device, in words.
     Special(&'static str),
 }
 
 impl Kind {
-    /// The word for it.
     pub fn word(self) -> &'static str {
         match self {
             Kind::Regular => "a regular file",
@@ -48,7 +46,7 @@ impl Kind {
     }
 }
 
-/// What the system says of a file.
+/// The metadata of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stat {
     pub kind: Kind,
@@ -61,23 +59,23 @@ pub struct Stat {
     pub owner: (u32, u32),
 }
 
-/// What could be read under a name.
+/// The result of reading a file.
 #[derive(Debug)]
 pub enum PlainFile {
-    /// Nothing is there, nor can be: the directory may be gone too.
+    /// There is no such file, and perhaps no such directory.
     Missing,
-    /// Not a regular file, and not opened. The word for what it is.
+    /// It is not a regular file, and was not opened; with what it is, in words.
     NotRegular(&'static str),
-    /// There, but it cannot be read.
+    /// It exists but cannot be read.
     Unreadable(io::Error),
     /// The content of a regular file.
     Read(Vec<u8>),
-    /// The start of a regular file that is larger than what was asked for.
+    /// The start of a regular file that is larger than the limit.
     TooLarge(Vec<u8>),
 }
 
 impl Dir {
-    /// Opens the directory at `path`, through whatever links lead there.
+    /// Opens the directory at `path`, following links.
     pub fn open(path: &Path) -> io::Result<Dir> {
         Ok(Dir {
             handle: system::open_dir(path)?,
@@ -85,7 +83,7 @@ impl Dir {
         })
     }
 
-    /// Opens the directory of the file at `path`; with the file's name in it.
+    /// Opens the directory of the file at `path`; also returns the file's name.
     pub fn of_file(path: &Path) -> io::Result<(Dir, &str)> {
         let name = path.file_name().and_then(OsStr::to_str);
         let (directory, name) = path
@@ -95,7 +93,7 @@ impl Dir {
         Ok((Dir::open(directory)?, name))
     }
 
-    /// Opens the directory `name` in this one, which must not be a link; `.` is this one again.
+    /// Opens the directory `name` in this one, which must not be a link; `.` opens this one again.
     pub fn enter(&self, name: &str) -> io::Result<Dir> {
         Ok(Dir {
             handle: system::enter(&self.handle, name)?,
@@ -121,12 +119,12 @@ impl Dir {
         self.stat().map(|stat| stat.identity)
     }
 
-    /// What lies under `name`, without following a link; `None` if nothing does.
+    /// The metadata of `name`, without following a link; `None` if there is no such file.
     pub fn look(&self, name: &str) -> io::Result<Option<Stat>> {
         if_there(system::stat(&self.handle, name))
     }
 
-    /// Whether anything lies under `name`, as far as this can be known.
+    /// Whether `name` exists, as far as can be known.
     pub fn has(&self, name: &str) -> bool {
         self.look(name).is_ok_and(|stat| stat.is_some())
     }
@@ -134,9 +132,9 @@ impl Dir {
     /// Reads at most `limit` bytes of the regular file `name`.
     ///
     /// # Errors
-    /// A shortage of our own: nothing can be said of the file then.
+    /// A shortage of descriptors or memory: nothing is known of the file then.
     pub fn read(&self, name: &str, limit: usize) -> io::Result<PlainFile> {
-        // Looked at before it is opened: to open a FIFO or a device has effects on others.
+        // Checked before it is opened, because opening a FIFO or a device affects others.
         match system::stat(&self.handle, name) {
             Ok(stat) if stat.kind == Kind::Regular => self.read_opened(name, stat.size, limit),
             Ok(stat) => Ok(PlainFile::NotRegular(stat.kind.word())),
@@ -144,8 +142,8 @@ impl Dir {
         }
     }
 
-    /// As [`Dir::read`], for the small files in git's own directories, which no branch can put there
-    /// and of which every worktree has some.
+    /// As [`Dir::read`], for the small files in git's own directories: no branch can put anything there,
+    /// so the type is not checked first.
     pub fn read_of_git(&self, name: &str, limit: usize) -> io::Result<PlainFile> {
         self.read_opened(name, USUAL_SIZE as u64, limit)
     }
@@ -168,11 +166,11 @@ impl Dir {
         Ok(file)
     }
 
-    /// Removes the file or link `name`; whether there was one.
+    /// Removes the file or link `name`; returns whether there was one.
     pub fn remove(&self, name: &str) -> io::Result<bool> {
         match self.unlink(name) {
             Ok(()) => Ok(true),
-            // On a read-only file system, removing what is not there fails too.
+            // On a read-only file system, removing a missing file fails too.
             Err(_) if matches!(self.look(name), Ok(None)) => Ok(false),
             Err(error) => Err(error),
         }
@@ -198,7 +196,7 @@ pub fn identity_of(file: &File) -> io::Result<Identity> {
     system::stat_file(file).map(|stat| stat.identity)
 }
 
-/// Whether both paths lead to one directory, by whatever mounts and links.
+/// Whether both paths lead to the same directory, through any mounts and links.
 pub fn is_same_directory(one: &Path, other: &Path) -> bool {
     one == other
         || matches!((identity_at(one), identity_at(other)), (Ok(one), Ok(other)) if one == other)
