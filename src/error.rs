@@ -10,7 +10,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// What kind of failure an error is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// This process ran out of descriptors, memory or processes, so nothing is known of what it asked for.
+    /// This process ran out of descriptors, memory or processes, so nothing is known of what it
+    /// asked for.
     Shortage,
     /// It is not allowed: EROFS, EACCES or EPERM.
     Refused,
@@ -197,7 +198,8 @@ pub fn printable(text: &str) -> String {
     shown
 }
 
-/// Whether `c` is a control character, or an invisible one that reorders, joins, breaks or hides text.
+/// Whether `c` is a control character, or an invisible one that reorders, joins, breaks or hides
+/// text.
 pub fn drives_terminal(c: char) -> bool {
     let is_unseen = matches!(c,
         '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{3164}'

@@ -15,8 +15,8 @@ use crate::writes::assigned::Assigned;
 use crate::writes::files::{Files, Occasion};
 
 /// Serves the checkout of a branch or a commit in `here`, the current directory: a linked worktree
-/// without ports gets some, and a worktree that has ports is brought up to date. Otherwise, it reads a
-/// few small files and returns, without libgit2.
+/// without ports gets some, and a worktree that has ports is brought up to date. Otherwise, it
+/// reads a few small files and returns, without libgit2.
 ///
 /// # Errors
 /// The worktree got no ports, or its files could not be brought up to date.

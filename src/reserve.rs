@@ -42,7 +42,8 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// `cloud 8100 (.worktree-ports.json, .env)`, and how many worktrees that are gone hold lower slots.
+    /// `cloud 8100 (.worktree-ports.json, .env)`, and how many worktrees that are gone hold lower
+    /// slots.
     pub fn of_allocation(&self, assigned: &Assigned) -> String {
         let files = [port_file::NAME].into_iter();
         let files = files.chain(self.files.told.iter().map(String::as_str));
@@ -88,8 +89,8 @@ pub fn left_alone(worktree: &Worktree, state: &FileState) -> Error {
     }
 }
 
-/// Makes sure that `worktree` has a bundle, and that its files are up to date. If nothing has to change,
-/// no lock is taken.
+/// Makes sure that `worktree` has a bundle, and that its files are up to date. If nothing has to
+/// change, no lock is taken.
 pub fn ensure(repository: &Repository, worktree: &Worktree, session: &Session) -> Result<Outcome> {
     let mut answer = None;
     if let FileState::Own(own) = worktree.port_file()? {
@@ -128,8 +129,8 @@ pub fn request(
     transaction.run()
 }
 
-/// Whether the record, the env files and the files from templates are up to date, and no interrupted run
-/// has left a temporary file.
+/// Whether the record, the env files and the files from templates are up to date, and no
+/// interrupted run has left a temporary file.
 pub fn is_written(
     worktree: &Worktree,
     assigned: &Assigned,
@@ -353,8 +354,8 @@ impl Transaction<'_> {
     }
 }
 
-/// Renames the record. If a file with our block still has other ports, the old record stays beside it,
-/// and both count.
+/// Renames the record. If a file with our block still has other ports, the old record stays beside
+/// it, and both count.
 fn settle_record(
     pending: Staged<'_>,
     assigned: &Assigned,

@@ -1,4 +1,4 @@
-//! Taking over the ports that another tool's file names, so that servers which run on them keep them.
+//! Taking over the ports in another tool's file, so that running servers keep them.
 
 use serde_json::{Map, Value};
 
@@ -10,10 +10,10 @@ use crate::git::worktree::Worktree;
 use crate::ports::{Bundle, Port, ServiceName, Slot};
 use crate::state::port_file;
 
-/// The bundle of `worktree` with the ports that its port file, another tool's, names.
+/// The bundle of `worktree` with the ports in the other tool's file `bytes`.
 ///
 /// # Errors
-/// It names no port of a service, or one that another worktree has.
+/// The file names no port of a service, or one that another worktree has.
 pub fn bundle(
     worktree: &Worktree,
     bytes: &[u8],
@@ -57,7 +57,7 @@ pub fn bundle(
     Ok(Bundle { slot, ports })
 }
 
-/// A port for a service that the file does not name: that of the slot, else the lowest free one.
+/// A port for a service that the file does not name: the slot's port, or else the lowest free one.
 fn port_beside(
     ports: &[(ServiceName, Port)],
     service: &Service,
@@ -79,12 +79,12 @@ fn port_beside(
     Err(error!("no free port for {}", service.name))
 }
 
-/// Whether the ports that a file of another tool names are those of one slot.
+/// Whether the ports in another tool's file are those of one slot.
 pub fn stands_at_a_slot(bytes: &[u8], config: &Config) -> bool {
     common_slot(&named_ports(bytes, config), config).is_some()
 }
 
-/// The numbers in another tool's file that are under other names than the config's services.
+/// The names in another tool's file that have a port but are not services of the config.
 pub fn other_names(bytes: &[u8], config: &Config) -> Vec<String> {
     let object = object(bytes).unwrap_or_default();
     let ports = object.get("ports").and_then(Value::as_object);
@@ -116,8 +116,8 @@ fn port_in(value: &Value) -> Option<Port> {
     Port::new(value.as_u64()?)
 }
 
-/// The slot of the bundle: the main worktree's, else the one that the ports stand at if it is free,
-/// else the lowest free one.
+/// The slot of the bundle: 0 in the main worktree; elsewhere, the slot of the ports if it is free,
+/// or else the lowest free slot.
 fn slot_of(named: &[(ServiceName, Port)], choice: &Choice<'_>, is_main: bool) -> Result<Slot> {
     if is_main && !choice.is_slot_clear(Slot::MAIN) {
         let what = "another worktree has slot 0, which is the main worktree's";

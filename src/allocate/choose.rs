@@ -1,5 +1,5 @@
-//! Which bundle a worktree gets: the slots in order, what may be restored, what may join, and the
-//! rights of the main worktree. Pure.
+//! Which bundle a worktree may have: the slots in order, what may be restored, which services may
+//! join, and what belongs to the main worktree. Pure.
 
 use crate::allocate::reservations::{Holder, Others};
 use crate::config::{Config, Service};
@@ -16,16 +16,15 @@ const BLOCKED_BY_BROWSERS: [u16; 19] = [
     6679, 6697, 10080,
 ];
 
-/// What slot 0 is to the worktree that chooses.
+/// Whose slot 0 is, from the point of view of the worktree that chooses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum SlotZero {
-    /// Its own by right: it is the main worktree, and what listens there is most likely its own
-    /// stack.
+    /// Its own: it is the main worktree, and whatever listens there is most likely its own stack.
     Mine,
-    /// The main worktree's, with these ports by the config of the one that chooses. Whatever the
-    /// main worktree's own config says is among what others have reserved.
+    /// The main worktree's, with these ports by the config of the worktree that chooses. The ports
+    /// by the main worktree's own config are among the reservations of others.
     MainWorktrees(Vec<Port>),
-    /// Like any other: a bare repository has no main worktree.
+    /// Anyone's, because a bare repository has no main worktree.
     Anyones,
 }
 
@@ -37,7 +36,6 @@ pub struct Choice<'a> {
 }
 
 impl<'a> Choice<'a> {
-    /// The choice of a worktree with that config, the main one or not, beside the others.
     pub fn new(config: &'a Config, others: Others<'a>, is_main: bool) -> Choice<'a> {
         let slot_zero = if is_main {
             SlotZero::Mine
@@ -57,12 +55,11 @@ impl<'a> Choice<'a> {
         self.config
     }
 
-    /// Another worktree that keeps this one from `port`.
+    /// Another worktree that has reserved `port`.
     pub fn holder_of(&self, port: Port) -> Option<&'a Holder> {
         self.others.holding(port)
     }
 
-    /// The others, among whom it chooses.
     pub fn others(&self) -> Others<'a> {
         self.others
     }
@@ -79,7 +76,7 @@ impl<'a> Choice<'a> {
         })
     }
 
-    /// Where the slots end, in words: the service that runs out of ports first, and why.
+    /// Where the slots end, in words: which service runs out of ports first, and why.
     pub fn end_of_slots(&self) -> String {
         let Config { services, step, .. } = self.config;
         let slots = |service: &&Service| u32::from(limit(service) - service.base.number()) / step;
@@ -116,14 +113,15 @@ impl<'a> Choice<'a> {
         }
     }
 
-    /// Whether `slot` is the worktree's own by right, so that its ports are not probed.
+    /// Whether `slot` belongs to this worktree anyway, so that its ports are not probed.
     pub fn is_by_right(&self, slot: Slot) -> bool {
         self.slot_zero == SlotZero::Mine && slot == Slot::MAIN
     }
 
-    /// The bundle `own` as the config has it now. No port of it moves: a service that the config has
-    /// lost is dropped, and one that it has gained joins in the same slot if all the others are
-    /// there and its port is clear; else it is left out. It is not probed: its own server may run.
+    /// The bundle `own` with the services that the config has now. No port moves. A service that is
+    /// not in the config any more is dropped. A new one joins in the same slot if all others are at
+    /// that slot and its port is clear; otherwise it is left out. It is not probed, because its own
+    /// server may be running.
     pub fn update(&self, own: &Bundle) -> Bundle {
         let is_there = |service: &Service| {
             let port = own.port(&service.name);
@@ -155,15 +153,15 @@ impl<'a> Choice<'a> {
     }
 }
 
-/// Whether `service` can use `port`, its own in `slot`: up to its limit and, but for a base port,
-/// which is the user's own choice, open to browsers.
+/// Whether `service` can use `port`, its port in `slot`: not above its limit and, except for a base
+/// port, which the user chose, not blocked by browsers.
 pub fn is_usable(service: &Service, slot: Slot, port: Port) -> bool {
     port.number() <= limit(service)
         && (slot == Slot::MAIN || !BLOCKED_BY_BROWSERS.contains(&port.number()))
 }
 
-/// The highest port that `service` can use: low enough that the kernel does not hand it to an outgoing
-/// connection, unless the base port is not either.
+/// The highest port that `service` can use: below the kernel's ephemeral range, unless the base
+/// port is above that already.
 fn limit(service: &Service) -> u16 {
     if service.base.number() > BELOW_EPHEMERAL {
         u16::MAX

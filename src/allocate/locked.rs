@@ -1,5 +1,5 @@
-//! The locks that an allocation takes: that of its repository, and where the ports are shared, those
-//! of all clones on the user's list.
+//! The locks that an allocation takes: its repository's lock and, if the clone is shared, those of
+//! all clones on the user's list.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use crate::git::repository::Repository;
 use crate::git::worktree::Worktree;
 use crate::session::Session;
 
-/// The locks that an allocation takes, and the other clones that they are for.
+/// The locks, and the other clones that they cover.
 pub struct Locked {
     /// Proves that they are held.
     pub held: Held,
@@ -19,8 +19,8 @@ pub struct Locked {
 }
 
 impl Locked {
-    /// What is reserved for the worktrees of `repository`, but for `own`, and for those of the clones
-    /// that it shares its ports with.
+    /// What is reserved for the worktrees of `repository`, except for `own`, and of the clones that
+    /// share its ports.
     pub fn gather(
         &self,
         repository: &Repository,
@@ -29,7 +29,7 @@ impl Locked {
         Reservations::gather(&self.held, repository, own, &self.clones)
     }
 
-    /// Lets go of the locks; the clones that they were for.
+    /// Unlocks; returns the clones that the locks covered.
     pub fn release(self) -> Vec<Repository> {
         self.clones
     }
@@ -40,16 +40,15 @@ impl Locked {
 pub enum Purpose {
     /// To write; a lock file that is missing is made.
     Write,
-    /// To look only. Where there is no lock file there is no writer to wait for.
+    /// To read. If there is no lock file, there is no writer to wait for.
     Look,
 }
 
-/// Takes the lock of the repository and, if its ports are shared, those of all clones on the user's
-/// list.
+/// Takes the lock of the repository and, if it is shared, those of all clones on the user's list.
 ///
 /// # Errors
-/// The list or a clone on it cannot be read, or a lock cannot be had. A clone that is not there, is
-/// not a repository, or is another user's is only a warning.
+/// The list or a clone on it cannot be read, or a lock cannot be taken. A clone that is not there,
+/// is not a repository, or belongs to another user is only a warning.
 pub fn acquire(repository: &Repository, purpose: Purpose, session: &Session) -> Result<Locked> {
     let own = repository.common_dir.as_path();
     let mut listed: Vec<PathBuf> = Vec::new();
@@ -66,8 +65,8 @@ pub fn acquire(repository: &Repository, purpose: Purpose, session: &Session) -> 
         let is_wanted = |clone: &&Path| purpose == Purpose::Write || lock::path(clone).exists();
         let wanted: Vec<&Path> = wanted.filter(is_wanted).collect();
         let held = lock::acquire_all(&wanted, session)?;
-        // Under its lock the clone cannot come to be shared, and no clone on the list allocates without
-        // this lock, including one that joins now.
+        // While its lock is held, the clone cannot become shared, and no clone on the list,
+        // including one that joins now, allocates without this lock.
         let now = if repository.is_shared()? {
             clones::others(own, &session.narrator)?
         } else {
@@ -76,7 +75,7 @@ pub fn acquire(repository: &Repository, purpose: Purpose, session: &Session) -> 
         if now == listed {
             return Ok(Locked { held, clones });
         }
-        // Let go, to take all of them in one order: two processes never wait for each other.
+        // Unlock, and take all of them in one order, so that two processes never wait for each other.
         listed = now;
     }
 }

@@ -1,5 +1,5 @@
-//! What an allocation is made of: the locks, what others have reserved, the candidates, the probe,
-//! the plan.
+//! The parts of an allocation: the locks, the reservations of others, the choice, the probe, the
+//! plan.
 
 pub mod adopt;
 pub mod choose;

@@ -1,4 +1,4 @@
-//! The plan for a worktree: which bundle it is to have, and where that comes from.
+//! The plan for a worktree: which bundle it gets, and where that comes from.
 
 use crate::allocate::adopt;
 use crate::allocate::choose::Choice;
@@ -10,18 +10,18 @@ use crate::state::port_file::FileState;
 use crate::state::record::Recorded;
 use crate::writes::files::Occasion;
 
-/// What is asked for a worktree.
+/// What is requested for a worktree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request {
-    /// The hook, in a worktree without ports: a bundle.
+    /// By the hook in a worktree without ports: a bundle.
     Allocate,
-    /// The hook, in a worktree with ports: all that is written is brought up to date.
+    /// By the hook in a worktree with ports: its files are brought up to date.
     Update,
-    /// A call by hand: both.
+    /// By hand: both.
     Ensure,
-    /// A bundle chosen as though it had none.
+    /// By hand: a bundle chosen anew.
     Reallocate,
-    /// The ports that another tool's file names.
+    /// By hand: the ports in another tool's file.
     Adopt,
 }
 
@@ -35,7 +35,7 @@ impl Request {
     }
 }
 
-/// The bundle that a worktree is to have.
+/// The bundle that a worktree gets.
 #[derive(Debug)]
 pub struct Plan {
     pub bundle: Bundle,
@@ -47,7 +47,7 @@ pub struct Plan {
 pub enum Source {
     /// The worktree's own port file.
     Own,
-    /// The worktree's record: what it had before.
+    /// The worktree's record, because the port file is not its own.
     Record,
     /// The lowest free slot.
     Chosen,
@@ -55,11 +55,11 @@ pub enum Source {
     Adopted,
 }
 
-/// Decides which bundle `worktree` is to have.
+/// Decides which bundle `worktree` gets.
 ///
 /// # Errors
-/// No slot is left, the config has no service of its bundle, or a file that is to be adopted names
-/// ports of others.
+/// No slot is left, no service of the config can have a port, or a file to be adopted names ports of
+/// others.
 pub fn plan(
     worktree: &Worktree,
     before: &FileState,
@@ -76,7 +76,7 @@ pub fn plan(
         (Request::Reallocate, _) => (choose(choice, probe)?, Source::Chosen),
         (_, FileState::Own(own)) => (choice.update(&own.bundle), Source::Own),
         _ => {
-            // Not probed: its servers may be on its ports.
+            // Not probed, because its own servers may be running.
             let record = recorded.record().map(|record| record.reservation.bundle);
             let record = record.filter(|bundle| choice.is_clear(bundle));
             match record.map(|bundle| choice.update(&bundle)) {
@@ -120,13 +120,13 @@ fn choose(choice: &Choice<'_>, probe: &Probe<'_>) -> Result<Bundle> {
 }
 
 impl Plan {
-    /// A warning about the services of the config that have no port in the bundle.
+    /// A warning about services of the config that have no port in the bundle.
     pub fn left_out(&self, worktree: &Worktree, choice: &Choice<'_>) -> Option<Error> {
         let is_missing = choice.missing(&self.bundle).next().is_some();
         is_missing.then(|| cannot_join(worktree, &self.bundle, choice))
     }
 
-    /// The services that have joined, and on whose port something listens already.
+    /// The services that have joined although something listens on their port already.
     pub fn joined_in_use(&self, before: &Bundle, probe: &Probe<'_>) -> Result<Vec<&ServiceName>> {
         let mut in_use = Vec::new();
         for (service, port) in &self.bundle.ports {
@@ -137,7 +137,7 @@ impl Plan {
         Ok(in_use)
     }
 
-    /// How many worktrees that are gone but registered have a slot below the chosen one.
+    /// How many worktrees that are gone, but still registered, have a lower slot than the chosen one.
     pub fn gone_below(&self, choice: &Choice<'_>) -> usize {
         match self.source {
             Source::Chosen => choice.others().gone_below(self.bundle.slot),
@@ -146,7 +146,7 @@ impl Plan {
     }
 }
 
-/// Services that are new in the config, and whose ports in the slot of `bundle` are not to be had.
+/// The error for services of the config whose ports in the slot of `bundle` are not available.
 fn cannot_join(worktree: &Worktree, bundle: &Bundle, choice: &Choice<'_>) -> Error {
     let missing: Vec<&str> = choice.missing(bundle).map(ServiceName::as_str).collect();
     let (missing, slot) = (missing.join(", "), bundle.slot);

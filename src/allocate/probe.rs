@@ -1,4 +1,4 @@
-//! Can this port be bound?
+//! The probe: whether a port can be bound now.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -10,7 +10,7 @@ use crate::error::{ErrorKind, Result, error, is_not_permitted};
 use crate::narrator::Narrator;
 use crate::ports::{Bundle, Port};
 
-/// A listener on one of these can leave the others free, so each is asked.
+/// A listener on one of these may leave the others free, so each is tried.
 const ADDRESSES: [IpAddr; 4] = [
     IpAddr::V4(Ipv4Addr::LOCALHOST),
     IpAddr::V4(Ipv4Addr::UNSPECIFIED),
@@ -18,30 +18,28 @@ const ADDRESSES: [IpAddr; 4] = [
     IpAddr::V6(Ipv6Addr::UNSPECIFIED),
 ];
 
-/// Asks the kernel whether ports can be bound right now. An answer is advice: the port can be
-/// taken the moment after.
+/// Asks the kernel whether ports can be bound now. The answer may be outdated a moment later.
 pub struct Probe<'a> {
     narrator: &'a Narrator,
-    /// Whether a sandbox refuses sockets, so that nothing can be asked.
+    /// Whether a sandbox refuses sockets, so that no port can be probed.
     is_refused: Cell<bool>,
-    /// The addresses that gave an error of an unknown kind, each told once.
+    /// The addresses with an unknown error, which is reported once.
     doubted: RefCell<Vec<IpAddr>>,
 }
 
-/// What became of binding a port on one address.
+/// The result of binding a port on one address.
 enum Answer {
     Free,
     Taken,
     /// The process may not use sockets at all.
     Refused,
-    /// A shortage of our own: nothing can be said of the port.
+    /// A shortage of descriptors or memory: nothing is known of the port.
     Shortage(io::Error),
     /// Anything else.
     Unknown(io::Error),
 }
 
 impl<'a> Probe<'a> {
-    /// A probe that tells `narrator` of what it cannot ask.
     pub fn new(narrator: &'a Narrator) -> Self {
         Probe {
             narrator,
@@ -63,11 +61,11 @@ impl<'a> Probe<'a> {
         Ok(true)
     }
 
-    /// Whether `port` can be bound on every address of [`ADDRESSES`] that exists here. Where a
-    /// sandbox allows no sockets, every port counts as free.
+    /// Whether `port` can be bound on all of [`ADDRESSES`] that exist here. If a sandbox refuses
+    /// sockets, every port counts as free.
     ///
     /// # Errors
-    /// A shortage of our own: nothing can be said of the port then.
+    /// A shortage of descriptors or memory: nothing is known of the port then.
     pub fn is_free(&self, port: Port) -> Result<bool> {
         for address in ADDRESSES {
             if self.is_refused.get() {
@@ -105,16 +103,16 @@ impl<'a> Probe<'a> {
     }
 }
 
-/// Binds and lets go, without listening: a socket that listens is busy to another prober and
-/// accepts strangers.
+/// Binds without listening, and closes: a listening socket would be in use for other probes, and
+/// accept connections.
 fn ask(address: SocketAddr) -> Answer {
     let socket = match Socket::new(Domain::for_address(address), Type::STREAM, None) {
         Err(error) => return Answer::of_socket(error),
         Ok(socket) => socket,
     };
     let bind = || -> io::Result<()> {
-        // What a server leaves in TIME_WAIT is no holder. On Windows the option means another thing:
-        // a bind beside a listener succeeds.
+        // A port in TIME_WAIT counts as free. On Windows, the option would allow binding a port that
+        // is in use.
         #[cfg(not(windows))]
         socket.set_reuse_address(true)?;
         socket.bind(&address.into())
@@ -123,8 +121,8 @@ fn ask(address: SocketAddr) -> Answer {
 }
 
 impl Answer {
-    /// What an error of socket(2) says. EACCES is a sandbox's answer there; from bind(2) it would be the
-    /// port's.
+    /// For an error from socket(2), where EACCES comes from a sandbox; from bind(2), it is about
+    /// the port.
     fn of_socket(error: io::Error) -> Answer {
         match error.kind() {
             io::ErrorKind::PermissionDenied => Answer::Refused,

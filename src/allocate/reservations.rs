@@ -1,4 +1,4 @@
-//! What every worktree has reserved, and which worktree that is.
+//! What every worktree has reserved.
 
 use std::collections::BTreeSet;
 use std::marker::PhantomData;
@@ -17,20 +17,20 @@ use crate::state::port_file;
 use crate::state::record::Recorded;
 use crate::state::reservation::{Claims, Doubt, FileKind};
 
-/// How many ports one file names before a message about a lack of ports names the file.
+/// If no slot is left, the error names files with more ports than this.
 const MANY: usize = 100;
 
-/// A worktree that git registers, and what is reserved for it.
+/// A registered worktree, and what is reserved for it.
 #[derive(Debug)]
 pub struct Holder {
     pub entry: Entry,
     /// The common dir of its repository, if that is another shared clone.
     pub clone: Option<PathBuf>,
-    /// What is at the port file's path; nothing if the root is not known, or is another worktree's.
+    /// The file at the port file's path; missing if the root is unknown or another worktree's.
     pub port_file: PlainFile,
-    /// Whether nothing is at the root.
+    /// Whether there is nothing at the root.
     pub is_gone: bool,
-    /// The ports of slot 0, which are a main worktree's by right; none for a linked one.
+    /// The ports of slot 0, which belong to a main worktree; none for a linked one.
     pub slot_of_main: Vec<Port>,
     /// How many ports are reserved for it.
     pub ports: usize,
@@ -46,34 +46,34 @@ impl Holder {
         }
     }
 
-    /// The path of the port file, where the root is known.
+    /// The path of the port file, if the root is known.
     pub fn path(&self) -> PathBuf {
         let root = self.entry.root().unwrap_or(&self.entry.git_dir);
         root.join(port_file::NAME)
     }
 }
 
-/// What is reserved, gathered while the lock is held, and true as long as it is.
+/// What is reserved, gathered under the lock, and valid as long as it is held.
 pub struct Reservations<'held> {
     holders: Vec<Holder>,
     /// The ports, each with the index of a worktree that has it.
     ports: BTreeSet<(Port, usize)>,
-    /// The slots likewise; they are each repository's own, so those of other clones are not among
-    /// them.
+    /// The slots likewise; without those of other clones, because slots are each repository's own.
     slots: BTreeSet<(Slot, usize)>,
     has_main: bool,
-    /// What of the repository itself could not be read, or not all of it.
+    /// What could not be read, or only in part, in the repository itself.
     doubts: Vec<Error>,
     held: PhantomData<&'held Held>,
 }
 
 impl<'held> Reservations<'held> {
-    /// Gathers what is reserved for the worktrees of `repository`, but for `own`, and for those of the
-    /// `clones` that it shares its ports with. What cannot be read in the repository itself is among the
+    /// Gathers what is reserved for the worktrees of `repository`, except for `own`, and of the
+    /// `clones` that share its ports. What cannot be read in the repository itself is among the
     /// [doubts](Reservations::doubts).
     ///
     /// # Errors
-    /// The worktrees cannot be listed, a shortage of our own, or a shared clone that cannot be read.
+    /// The worktrees cannot be listed, a shared clone cannot be read, or a shortage of descriptors
+    /// or memory.
     pub fn gather(
         _held: &'held Held,
         repository: &Repository,
@@ -104,12 +104,12 @@ impl<'held> Reservations<'held> {
         Ok(reservations)
     }
 
-    /// Reads the files of a worktree. A port file stands alone if it is intact and the worktree is the
-    /// one that the entry describes; otherwise the record counts too.
+    /// Reads the files of a worktree. The port file counts alone if it is intact and belongs to the
+    /// worktree that the entry describes; otherwise the record counts too.
     fn add(&mut self, entry: Entry, repository: &Repository, clone: Option<PathBuf>) -> Result<()> {
         let index = self.holders.len();
-        // What cannot be read is a doubt in the repository itself, whose user can see to it. Another
-        // clone's ports must be known.
+        // In the repository itself, what cannot be read is a doubt that its user can resolve. The
+        // ports of another clone must be known.
         let mut doubts = Vec::new();
         let mut tolerate = |error: Error| match error.kind() {
             ErrorKind::Shortage => Err(error),
@@ -132,7 +132,7 @@ impl<'held> Reservations<'held> {
             let in_place = opened.as_ref().map(Worktree::is_in_place);
             in_place.is_some_and(|it| it.unwrap_or(false))
         };
-        // If the two agree, there is nothing to ask.
+        // If the record agrees, the `.git` file need not be read.
         let is_alone = claims.is_intact
             && (recorded.agrees_with(&port_file) || !recorded.is_pending() && is_in_place());
         let mut all = Vec::new();
@@ -183,7 +183,7 @@ impl<'held> Reservations<'held> {
         Ok(())
     }
 
-    /// What was true while the lock was held, to report from once it is not.
+    /// The same without the lock, for reports.
     pub fn past(self) -> Reservations<'static> {
         Reservations {
             held: PhantomData,
@@ -191,12 +191,12 @@ impl<'held> Reservations<'held> {
         }
     }
 
-    /// What of the repository itself could not be read, or not all of it.
+    /// What could not be read, or only in part, in the repository itself.
     pub fn doubts(&self) -> &[Error] {
         &self.doubts
     }
 
-    /// What was at the port file's path of each holder; it is not there any more afterwards.
+    /// Takes the port file out of each holder.
     pub fn take_port_files(&mut self) -> Vec<PlainFile> {
         let holders = self.holders.iter_mut();
         holders
@@ -204,19 +204,19 @@ impl<'held> Reservations<'held> {
             .collect()
     }
 
-    /// Every worktree that was looked at, the main one first.
+    /// Every worktree, the main one first.
     pub fn holders(&self) -> &[Holder] {
         &self.holders
     }
 
     /// What is reserved for others than the worktree at that index of [`Reservations::holders`];
-    /// `None` stands for the worktree that was left out of the gathering.
+    /// `None` is the worktree that was left out when gathering.
     pub fn others_than(&self, own: Option<usize>) -> Others<'_> {
         Others { all: self, own }
     }
 }
 
-/// The error of a worktree of which no file says what is reserved for it.
+/// The error for a worktree whose reserved ports are unknown.
 fn unknown_ports(entry: &Entry, claims: &Claims) -> Option<Error> {
     match (&entry.place, &claims.doubt) {
         (Place::Unreadable(error), _) => {
@@ -230,7 +230,7 @@ fn unknown_ports(entry: &Entry, claims: &Claims) -> Option<Error> {
     }
 }
 
-/// The ports of slot 0 by the main worktree's own config; none if nobody knows where it is.
+/// The ports of slot 0 by the main worktree's own config; none if it is unknown where that is.
 pub fn ports_of_main(repository: &Repository) -> Result<Vec<Port>> {
     let Some(main) = repository.main_worktree()? else {
         return Ok(Vec::new());
@@ -286,19 +286,19 @@ impl<'a> Others<'a> {
         self.having_port(port).next().is_some()
     }
 
-    /// Whether another worktree keeps the main worktree from `port` of its slot 0. Not a main
-    /// worktree of another clone that has the same port in its own slot 0: both have it by right.
+    /// Whether another worktree keeps the main worktree from using `port` in its slot 0. A main
+    /// worktree of another clone with the same port in its slot 0 does not: both keep it.
     pub fn has_port_of_main(&self, port: Port) -> bool {
         let mut having = self.having_port(port);
         having.any(|index| !self.all.holders[index].slot_of_main.contains(&port))
     }
 
-    /// Whether the repository has a main worktree, whose slot 0 is.
+    /// Whether the repository has a main worktree, to which slot 0 belongs.
     pub fn has_main(&self) -> bool {
         self.all.has_main
     }
 
-    /// How many worktrees that are gone, but registered still, have a slot below `slot`.
+    /// How many worktrees that are gone, but still registered, have a slot below `slot`.
     pub fn gone_below(&self, slot: Slot) -> usize {
         let below = self.all.slots.range(..(slot, 0)).map(|(_, index)| *index);
         let is_gone = |index: &usize| {

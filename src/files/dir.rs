@@ -1,5 +1,5 @@
-//! An opened directory. Names are relative to it, so neither a move nor a link that is swapped in leads
-//! elsewhere, and reading what a hostile branch may have put there never blocks.
+//! An opened directory. Names are relative to it, so neither a move nor a link that is swapped in
+//! leads elsewhere, and reading what a hostile branch may have put there never blocks.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -142,8 +142,8 @@ impl Dir {
         }
     }
 
-    /// As [`Dir::read`], for the small files in git's own directories: no branch can put anything there,
-    /// so the type is not checked first.
+    /// As [`Dir::read`], for the small files in git's own directories: no branch can put anything
+    /// there, so the type is not checked first.
     pub fn read_of_git(&self, name: &str, limit: usize) -> io::Result<PlainFile> {
         self.read_opened(name, USUAL_SIZE as u64, limit)
     }

@@ -1,4 +1,4 @@
-//! A JSON object as it was written: in order, and with the keys that stand twice.
+//! A JSON object as it was written: in order, with duplicate keys.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -8,12 +8,11 @@ use std::marker::PhantomData;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// A JSON object: its members in order, each value still as text, or of the one type that all are to
-/// have.
+/// A JSON object: its members in order, each value still as text, or of one type for all.
 pub struct JsonObject<'a, V = &'a RawValue>(pub Vec<(Cow<'a, str>, V)>);
 
-/// A JSON string, borrowed from the document unless something in it is escaped: one is read for
-/// each key of each worktree's port file.
+/// A JSON string, borrowed from the document unless it contains an escape: each key of each
+/// worktree's port file is one.
 #[derive(serde::Deserialize)]
 pub struct Text<'a>(#[serde(borrow)] pub Cow<'a, str>);
 
@@ -26,9 +25,9 @@ impl<'a> JsonObject<'a> {
 }
 
 impl<V> JsonObject<'_, V> {
-    /// A key that stands a second time.
+    /// A duplicate key.
     pub fn repeated(&self) -> Option<&str> {
-        // The usual few are compared with each other, which a hostile file's thousands must not be.
+        // A few keys are compared with each other; thousands, as in a hostile file, need a set.
         const FEW: usize = 16;
         let keys = || self.0.iter().map(|(name, _)| &**name);
         if self.0.len() > FEW {

@@ -1,4 +1,5 @@
-//! Files and directories, whoever wrote them: opened once, read without waiting, replaced by a rename.
+//! Files and directories that anybody may have written: opened once, read without blocking,
+//! replaced by a rename.
 
 pub mod dir;
 pub mod json_object;

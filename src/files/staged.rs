@@ -1,5 +1,5 @@
 //! A file that is written under a temporary name and then renamed over the one that it replaces: a
-//! reader meets the old content or the new, and a kill leaves one of them whole.
+//! reader sees the old content or the new, and a kill leaves one of them whole.
 
 use std::cell::Cell;
 use std::fs::File;
@@ -10,17 +10,17 @@ use std::time::Duration;
 
 use super::dir::{self, Dir, Kind, PlainFile, Stat, read_at_most};
 
-/// What a file's name ends in until the file is whole.
+/// The suffix of a file's temporary name.
 pub const SUFFIX: &str = ".worktree-ports.tmp";
 
 /// Who may read and write a new file.
 #[derive(Clone, Copy)]
 pub enum Access<'a> {
-    /// Whoever the umask lets, as any new file; it belongs to the owner of its directory.
+    /// As any new file, by the umask; it belongs to the owner of its directory.
     New,
     /// The same as for this file, which it replaces or is a copy of.
     Like(&'a File),
-    /// The owner and group of a directory that is shared like this one, with this mode.
+    /// The owner and group of this shared directory, with this mode.
     Shared(Stat, u32),
 }
 
@@ -33,7 +33,7 @@ pub struct Staged<'a> {
 }
 
 impl Access<'static> {
-    /// The access to a file of mode `mode` in the common dir: whoever shares that shares the file.
+    /// The owner and group of the common dir, and its mode limited to `mode`.
     pub fn shared(common_dir: &Path, mode: u32) -> io::Result<Access<'static>> {
         let common = Dir::open(common_dir)?.stat()?;
         Ok(Access::Shared(common, common.mode & mode))
@@ -44,10 +44,10 @@ impl<'a> Staged<'a> {
     /// Writes what is to be the file `name` in `dir`.
     ///
     /// Only the holder of the lock writes under temporary names, so whatever is there was left by a
-    /// kill and is removed.
+    /// kill, and is removed.
     ///
     /// # Errors
-    /// Those of the system calls; nothing is left then.
+    /// A system call failed; nothing is left behind.
     pub fn prepare(
         dir: &'a Dir,
         name: &str,
@@ -77,19 +77,19 @@ impl<'a> Staged<'a> {
         Ok(staged)
     }
 
-    /// Replaces the content, by a rename too.
+    /// Replaces the content, also by a rename.
     pub fn rewrite(&self, content: &[u8]) -> io::Result<()> {
         Staged::prepare(self.dir, &temporary(&self.name), content, self.access)?.commit()
     }
 
-    /// Renames it over whatever file is there.
+    /// Renames it, replacing the file that is there.
     pub fn commit(mut self) -> io::Result<()> {
         self.dir.rename(&temporary(&self.name), &self.name)?;
         self.is_settled = true;
         Ok(())
     }
 
-    /// Renames it; `false` if something has come to be there.
+    /// Renames it; `false` if a file has appeared there.
     pub fn commit_new(mut self) -> io::Result<bool> {
         match self.dir.rename_new(&temporary(&self.name), &self.name) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
@@ -101,7 +101,7 @@ impl<'a> Staged<'a> {
         }
     }
 
-    /// Renames it over whatever file is there, or leaves it under its temporary name.
+    /// Renames it, or leaves it under its temporary name if that fails.
     pub fn commit_or_leave(mut self) -> io::Result<()> {
         self.is_settled = true;
         self.dir.rename(&temporary(&self.name), &self.name)
@@ -116,25 +116,25 @@ impl<'a> Staged<'a> {
 impl Drop for Staged<'_> {
     fn drop(&mut self) {
         if !self.is_settled {
-            // What stays is removed by the next writer.
+            // The next writer removes what stays.
             let _ = self.dir.remove(&temporary(&self.name));
         }
     }
 }
 
-/// The name of `name` until it is whole.
+/// The temporary name of the file `name`.
 pub fn temporary(name: &str) -> String {
     format!("{name}{SUFFIX}")
 }
 
-/// Removes what a kill has left of the file `name`; whether there was anything.
+/// Removes what a kill has left of the file `name`; returns whether there was anything.
 pub fn remove_leftover(dir: &Dir, name: &str) -> io::Result<bool> {
     let temporary = temporary(name);
     Ok(clear(dir, &self::temporary(&temporary))? | clear(dir, &temporary)?)
 }
 
-/// Removes the empty directory `name`, which a container engine makes of a file that it is to mount and
-/// that is missing. What is in a full one is not ours to remove.
+/// Removes `name` if it is an empty directory: container engines make one when the file to be
+/// mounted is missing. Fails if the directory is not empty.
 pub fn remove_empty_dir(dir: &Dir, name: &str) -> io::Result<()> {
     match dir.look(name)? {
         Some(stat) if stat.kind == Kind::Directory => dir.remove_dir(name),
@@ -149,7 +149,7 @@ pub fn remove(dir: &Dir, name: &str) -> io::Result<()> {
     dir.remove(name).map(drop)
 }
 
-/// Makes the temporary name free; whether anything had it. A directory is nothing of ours.
+/// Frees a temporary name; returns whether there was anything. A directory is not ours.
 fn clear(dir: &Dir, temporary: &str) -> io::Result<bool> {
     match dir.look(temporary)? {
         Some(stat) if stat.kind == Kind::Directory => Err(io::Error::other(format!(
@@ -172,7 +172,7 @@ impl Patience {
     /// Waits until no other process has `file` open for writing.
     ///
     /// # Errors
-    /// One still has it.
+    /// Another process still has it open.
     fn wait_for(&self, file: &File) -> io::Result<()> {
         const PAUSE: Duration = Duration::from_millis(10);
         while dir::is_open_for_writing(file) {
@@ -189,17 +189,17 @@ impl Patience {
     }
 }
 
-/// A file that other programs write too, as it was when it was read.
+/// A file that other programs write too, as it was read.
 pub struct Original {
-    /// What has the access to give to another. Not on Windows, which renames nothing over an open file.
+    /// Open, to copy its access. Not on Windows, where an open file cannot be replaced.
     file: Option<File>,
     stat: Stat,
     pub bytes: Vec<u8>,
 }
 
 impl Original {
-    /// Reads the regular file `name`, of at most `limit` bytes; with `patience`, to be changed, and so
-    /// while nobody writes it.
+    /// Reads the regular file `name`, of at most `limit` bytes. With `patience`, waits until no other
+    /// program is writing it, in order to change it.
     pub fn read(
         dir: &Dir,
         name: &str,
@@ -219,12 +219,12 @@ impl Original {
         Ok(Original { file, stat, bytes })
     }
 
-    /// Writes what is to replace it.
+    /// Writes its replacement under the temporary name.
     pub fn stage<'a>(&'a self, dir: &'a Dir, name: &str, new: &[u8]) -> io::Result<Staged<'a>> {
         Staged::prepare(dir, name, new, self.access())
     }
 
-    /// Gives the file another content, or removes it if there is none; `false` if it has changed.
+    /// Replaces the content, or removes the file if there is none; `false` if the file has changed.
     pub fn replace(
         &self,
         dir: &Dir,
@@ -239,13 +239,13 @@ impl Original {
         staged.map_or_else(|| dir.remove(name), |staged| staged.commit().map(|()| true))
     }
 
-    /// Whether the same file with the same content still has that name, and nobody writes it.
+    /// Whether it is still the same file with the same content, and nobody is writing it.
     pub fn is_unchanged(&self, dir: &Dir, name: &str, patience: &Patience) -> bool {
         let now = Original::read(dir, name, self.bytes.len(), Some(patience));
         now.is_ok_and(|now| now.stat.identity == self.stat.identity && now.bytes == self.bytes)
     }
 
-    /// The access of a file that replaces it or is a copy of it.
+    /// The access for a file that replaces or copies it.
     pub fn access(&self) -> Access<'_> {
         self.file.as_ref().map_or(Access::New, Access::Like)
     }

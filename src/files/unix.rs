@@ -11,13 +11,13 @@ use super::dir::{Dir, Identity, Kind, Stat};
 
 pub type Handle = OwnedFd;
 
-/// A link is not followed, a FIFO not waited for.
+/// Does not follow a link, nor wait for a FIFO.
 const SAFELY: OFlags = OFlags::NOFOLLOW
     .union(OFlags::NONBLOCK)
     .union(OFlags::NOCTTY)
     .union(OFlags::CLOEXEC);
 
-/// A directory that need not be listed can be opened without the right to.
+/// Opens a directory without the right to list it.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -100,8 +100,8 @@ impl Dir {
         Ok(rustix::fs::renameat(&self.handle, from, &self.handle, to)?)
     }
 
-    /// Renames `from` to `to`; fails with `AlreadyExists` if something has that name. Done by a second
-    /// link, which fails if the name is taken. A file system without links gets a look and a
+    /// Renames `from` to `to`; fails with `AlreadyExists` if something has that name. Done by a
+    /// second link, which fails if the name is taken. A file system without links gets a look and a
     /// rename.
     pub fn rename_new(&self, from: &str, to: &str) -> io::Result<()> {
         match rustix::fs::linkat(&self.handle, from, &self.handle, to, AtFlags::empty()) {
@@ -124,11 +124,11 @@ impl Dir {
     }
 }
 
-/// Gives `file` that owner and group, as far as this process may: what root makes for a user must stay
-/// the user's.
+/// Gives `file` that owner and group, as far as this process may: what root makes for a user must
+/// stay the user's.
 pub fn give_owner(file: &File, (owner, group): (u32, u32)) {
     let Ok(now) = stat_file(file) else { return };
-    // One by one: a member of the group may change that alone.
+    // One by one: a member of the group may only change the group.
     if now.owner.1 != group {
         let _ = rustix::fs::fchown(file, None, Some(Gid::from_raw(group)));
     }
@@ -137,8 +137,8 @@ pub fn give_owner(file: &File, (owner, group): (u32, u32)) {
     }
 }
 
-/// Gives `file`, in a directory that is shared as `common` says, the owner and group of that and the mode
-/// `mode`, whatever the umask, as far as this process may.
+/// Gives `file`, in a directory that is shared as `common` says, the owner and group of that and
+/// the mode `mode`, whatever the umask, as far as this process may.
 pub fn share(file: &File, common: &Stat, mode: u32) {
     give_owner(file, common.owner);
     if stat_file(file).is_ok_and(|now| now.mode != mode) {
@@ -155,7 +155,7 @@ pub fn keep_access(new: &File, old: &File) -> io::Result<()> {
     give_owner(new, wanted.owner);
     let is_of_group = stat_file(new)?.owner.1 == wanted.owner.1;
     if copy_access_list(new, old)? {
-        // The list has the permission bits in it, those of the group too.
+        // The list includes the permission bits, also those of the group.
         return if is_of_group {
             Ok(())
         } else {
@@ -164,7 +164,7 @@ pub fn keep_access(new: &File, old: &File) -> io::Result<()> {
             ))
         };
     }
-    // What one group could read is nothing for another.
+    // Another group must not get the old group's rights.
     let mode = if is_of_group {
         wanted.mode
     } else {
@@ -173,7 +173,7 @@ pub fn keep_access(new: &File, old: &File) -> io::Result<()> {
     Ok(rustix::fs::fchmod(new, Mode::from_raw_mode(raw(mode)))?)
 }
 
-/// The mode in the type that the system has for it.
+/// The mode in the system's own type.
 #[allow(
     clippy::useless_conversion,
     reason = "the type has 16 bits on macOS and 32 on Linux"
@@ -182,14 +182,14 @@ fn raw(mode: u32) -> rustix::fs::RawMode {
     rustix::fs::RawMode::try_from(mode).expect("a mode has 12 bits")
 }
 
-/// Makes the access control list of `old` that of `new`; whether `old` has one. What `new` has from
-/// its directory's default list goes.
+/// Copies the access control list of `old` to `new`; returns whether `old` has one. If not, removes
+/// the one that `new` got from its directory's default list.
 #[cfg(target_os = "linux")]
 fn copy_access_list(new: &File, old: &File) -> io::Result<bool> {
     use rustix::fs::{XattrFlags, fgetxattr, fremovexattr, fsetxattr};
     use rustix::io::Errno;
     const LIST: &str = "system.posix_acl_access";
-    // The most that a list can take.
+    // The largest size of a list.
     let mut list = vec![0; 64 * 1024];
     match fgetxattr(old, LIST, &mut list[..]) {
         Ok(length) => {
@@ -204,15 +204,15 @@ fn copy_access_list(new: &File, old: &File) -> io::Result<bool> {
     }
 }
 
-/// Lists of other systems are not copied (see `docs/platforms.md`).
+/// On other systems, lists are not copied (see `docs/platforms.md`).
 #[cfg(not(target_os = "linux"))]
 fn copy_access_list(_new: &File, _old: &File) -> io::Result<bool> {
     Ok(false)
 }
 
-/// Whether another process has `file`, opened to be read, open for writing. A read lease is refused
-/// with EAGAIN exactly then. It is given back at once: while it is held, whoever opens the file for
-/// writing has to wait.
+/// Whether another process has `file`, opened for reading, open for writing. Exactly then, a read
+/// lease is refused with EAGAIN. The lease is given back at once, because while it is held, whoever
+/// opens the file for writing has to wait.
 #[cfg(target_os = "linux")]
 pub fn is_open_for_writing(file: &File) -> bool {
     use std::os::fd::AsRawFd;
@@ -222,8 +222,8 @@ pub fn is_open_for_writing(file: &File) -> bool {
     let control = |command, argument: libc::c_int| unsafe {
         libc::fcntl(file.as_raw_fd(), command, argument)
     };
-    // Whoever opens the file in that moment has the kernel send a signal. The usual one, SIGIO, would
-    // kill this process; this one is ignored.
+    // If somebody opens the file at that moment, the kernel sends a signal. SIGIO, the default,
+    // would kill this process; SIGURG is ignored.
     control(F_SETSIG, libc::SIGURG);
     if control(libc::F_SETLEASE, libc::c_int::from(libc::F_RDLCK)) == 0 {
         control(libc::F_SETLEASE, libc::c_int::from(libc::F_UNLCK));
@@ -232,7 +232,7 @@ pub fn is_open_for_writing(file: &File) -> bool {
     io::Error::last_os_error().kind() == io::ErrorKind::WouldBlock
 }
 
-/// Other systems do not tell.
+/// Other systems cannot say.
 #[cfg(not(target_os = "linux"))]
 pub fn is_open_for_writing(_file: &File) -> bool {
     false

@@ -1,5 +1,5 @@
-//! The same by paths on Windows, where std has no handle for a directory. Files inherit the access of
-//! their directory there.
+//! The same by paths on Windows, where std has no directory handles. Files inherit the access
+//! rights of their directory.
 #![expect(
     clippy::disallowed_methods,
     reason = "this is the module that the rest of the program is told to use"

@@ -1,4 +1,4 @@
-//! Reading a file of a working tree that git may be exchanging at this moment.
+//! Reading a file of a working tree that git may be replacing at this moment.
 
 use std::fs::File;
 use std::io;
@@ -10,17 +10,17 @@ use crate::git::command::ask;
 use crate::git::config;
 use crate::git::worktree::Worktree;
 
-/// Reads at most `limit` bytes of the file `name` at the root of `worktree`, and has them parsed:
-/// `parse` gets what is there, and returns `None` if nothing is.
+/// Reads at most `limit` bytes of the file `name` at the root of `worktree`, and parses them: `parse`
+/// gets the result of reading, and returns `None` if there is no file.
 ///
-/// git replaces a file by unlinking it and writing it anew: for a moment it is missing, then it is
-/// empty. So a file that is missing or invalid counts only if git was not at work meanwhile; else
-/// what git has recorded counts, the state before or after. At work means that `index.lock` is there
-/// (git holds it while it writes the tree) or that the index was replaced (git ends with that).
-/// Commands that change files without the index, such as `git apply`, are like an editor: what they
-/// leave for a moment counts. A file that a sparse checkout leaves out counts as recorded, too.
+/// git replaces a file by unlinking it and writing it anew: for a moment it is missing, then empty.
+/// So a missing or invalid file only counts if git was not at work in the meantime; otherwise the
+/// index or HEAD counts. git is at work if there is an `index.lock` (git holds it while it writes
+/// the tree) or if the index was replaced (git does that last). Commands that change files without
+/// the index, such as `git apply`, are like an editor: what they leave for a moment counts. If a
+/// sparse checkout leaves the file out, the index counts too.
 ///
-/// `parse` must refuse what is not whole.
+/// `parse` must refuse a truncated file.
 pub fn read_settled<T>(
     worktree: &Worktree,
     name: &str,
@@ -38,7 +38,7 @@ pub fn read_settled<T>(
     let found = in_tree();
     match (&found, &before.index) {
         (Ok(Some(_)), _) => return found,
-        // Without an index nothing has been checked out yet: `git worktree add` is about to.
+        // Without an index, nothing is checked out yet: `git worktree add` is about to do it.
         (Ok(None), None) => {}
         (Ok(None), Some(_)) if is_sparse(worktree)? => {}
         _ if before.is_still_that_of(&worktree.git_dir)? => return found,
@@ -56,14 +56,14 @@ pub fn read_settled<T>(
 
 /// Whether git leaves files out of the tree.
 fn is_sparse(worktree: &Worktree) -> Result<bool> {
-    // Without its patterns, git is not asked.
+    // If there are no patterns, git need not be asked.
     let patterns = worktree.git_dir.path().join("info").join("sparse-checkout");
     Ok(patterns.exists() && config::is_true(worktree.path(), "core.sparseCheckout")?)
 }
 
 /// Which index a worktree has, and whether git is about to replace it.
 struct IndexState {
-    /// Held open, so that no later index gets its inode.
+    /// Kept open, so that no later index gets its inode.
     index: Option<File>,
     is_locked: bool,
 }
@@ -90,7 +90,7 @@ impl IndexState {
     }
 }
 
-/// The index, if there is one. git replaces it by a rename: what is open stays whole.
+/// The index, if there is one. git replaces it by a rename, so an open one stays whole.
 fn open_index(git_dir: &Dir) -> Result<Option<File>> {
     let index = if_there(git_dir.open_file("index"));
     let index = index.map_err(Error::could_not("read", git_dir.path_of("index")))?;
@@ -106,7 +106,7 @@ fn staged(root: &Path, name: &str, limit: usize) -> Result<Option<PlainFile>> {
     let listed = String::from_utf8_lossy(&listed);
     let mut words = listed.split([' ', '\t']);
     match (words.next(), words.next(), words.next()) {
-        // In the tree, or left out of it.
+        // In the tree, or left out by a sparse checkout.
         (Some("H" | "S"), Some(mode), Some(id)) => object(root, mode, id, limit).map(Some),
         (Some("M"), ..) => {
             let conflict = io::Error::other("it has a merge conflict");
@@ -133,7 +133,7 @@ fn committed(root: &Path, name: &str, limit: usize) -> Result<Option<PlainFile>>
     }
 }
 
-/// The object with that id as the file that git makes of it.
+/// The object with that id, as the file that git would check out.
 fn object(root: &Path, mode: &str, id: &str, limit: usize) -> Result<PlainFile> {
     match mode {
         "120000" => return Ok(PlainFile::NotRegular("a symbolic link")),

@@ -1,4 +1,4 @@
-//! The clones whose ports are kept apart: a list in the user's own git config.
+//! The clones that share one space of ports: a list in the user's own git config.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -30,8 +30,8 @@ pub fn listed(directory: &Path) -> Result<Vec<PathBuf>> {
 /// Opens a clone of the list, for the one at `own`.
 ///
 /// # Errors
-/// Of the kind `Absent` if it does not count: see [`Repository::open_to_read`]. With the command that
-/// takes it off the list.
+/// Of the kind `Absent` if it does not count, see [`Repository::open_to_read`]; with the command
+/// that takes it off the list.
 pub fn open(common_dir: &Path, own: &Path) -> Result<Repository> {
     Repository::open_to_read(common_dir, own).map_err(|error| {
         let what = match error.kind() {
@@ -45,9 +45,8 @@ pub fn open(common_dir: &Path, own: &Path) -> Result<Repository> {
     })
 }
 
-/// The common dirs of the other clones on the list, for the shared clone with that one. A list that
-/// lacks this clone, as after it was moved, counts all the same, with a warning: the others do not
-/// count this clone.
+/// The common dirs of the other clones on the list. If this clone is not on it, for example because
+/// it was moved, the list still counts, with a warning that the others do not count this clone.
 ///
 /// # Errors
 /// The list cannot be read.
@@ -67,14 +66,14 @@ pub fn others(common_dir: &Path, narrator: &Narrator) -> Result<Vec<PathBuf>> {
     Ok(others)
 }
 
-/// Puts the clone on the list; says whether it was not. The clone counts the others before they
-/// count it, so a kill in between leaves at worst a clone that says that they do not.
+/// Puts the clone on the list; returns whether it was not there. The clone counts the others before
+/// they count it, so a kill in between leaves at worst a clone that warns about that.
 pub fn share(common_dir: &Path) -> Result<bool> {
     let before = config::values(common_dir, Scope::Local, SHARE)?;
     let asked = config::set(common_dir, Scope::Local, SHARE, OsStr::new("true"))?;
     match config::add(common_dir, Scope::Global, LIST, common_dir.as_os_str()) {
         Err(error) if asked => {
-            // As it was. An error here would hide the one that explains it.
+            // An error while undoing would hide the one that explains it.
             let _ = match before.last() {
                 Some(value) => config::set(common_dir, Scope::Local, SHARE, value),
                 None => config::unset(common_dir, Scope::Local, SHARE),
@@ -85,10 +84,10 @@ pub fn share(common_dir: &Path) -> Result<bool> {
     }
 }
 
-/// Takes the clone off the list; says whether it was on it. A kill in between leaves a clone that
-/// still counts the others.
+/// Takes the clone off the list; returns whether it was there. A kill in between leaves a clone
+/// that still counts the others.
 pub fn unshare(common_dir: &Path) -> Result<bool> {
-    // Without this look a user's config that cannot be written would have to be.
+    // Checked first, so that the user's config is only written if needed: it may be read-only.
     let is_listed = is_listed(common_dir)?;
     if is_listed {
         config::remove(common_dir, Scope::Global, LIST, &pattern(common_dir))?;
@@ -102,7 +101,7 @@ pub fn unshare(common_dir: &Path) -> Result<bool> {
     }
 }
 
-/// Whether the user wants every clone to be shared: `worktreePorts.share` in their own config.
+/// Whether the user's config shares every clone: `worktreePorts.share`.
 pub fn are_all_shared(common_dir: &Path) -> Result<bool> {
     let wishes = config::matching(common_dir, Scope::Global, r"^worktreeports\.share$")?;
     Ok(wishes
@@ -110,13 +109,13 @@ pub fn are_all_shared(common_dir: &Path) -> Result<bool> {
         .is_some_and(|(_, value)| !config::is_false(value)))
 }
 
-/// Whether the clone is on the list, whatever its own config says.
+/// Whether the clone is on the list.
 pub fn is_listed(common_dir: &Path) -> Result<bool> {
     let listed = config::values(common_dir, Scope::Global, LIST)?;
     Ok(listed.iter().any(|clone| clone == common_dir))
 }
 
-/// The command that takes a clone off the list, whether it is there or not.
+/// The command that takes a clone off the list.
 pub fn removal(common_dir: &Path) -> String {
     let pattern = PathBuf::from(pattern(common_dir));
     format!(
@@ -125,8 +124,7 @@ pub fn removal(common_dir: &Path) -> String {
     )
 }
 
-/// The extended regular expression that matches that path alone: `--fixed-value` came with git
-/// 2.30.
+/// The extended regular expression that matches only this path: git has `--fixed-value` since 2.30.
 fn pattern(path: &Path) -> OsString {
     let mut pattern = Vec::from(b"^");
     for &byte in path.as_os_str().as_encoded_bytes() {

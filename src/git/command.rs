@@ -1,4 +1,4 @@
-//! Running git, for what git has a command for. Only this module does.
+//! Running git. Only this module does.
 
 use std::ffi::OsStr;
 use std::io;
@@ -7,12 +7,12 @@ use std::process::Command;
 
 use crate::error::{ErrorKind, Result, error};
 
-/// git, to be asked about `directory` and nothing else: no `GIT_*` variable of ours reaches it, and
-/// it does not fetch what a partial clone lacks.
+/// git, run in `directory` without our `GIT_*` variables; it does not fetch what a partial clone
+/// lacks.
 pub fn git(directory: &Path) -> Command {
     let mut command = Command::new("git");
     command.arg("-C").arg(directory);
-    // With `safe.bareRepository=explicit`, git finds a git directory only if it is named.
+    // With `safe.bareRepository=explicit`, git only accepts a git directory that is named.
     if directory.join("HEAD").is_file() && directory.join(".git").symlink_metadata().is_err() {
         command.arg("--git-dir").arg(directory);
     }
@@ -26,11 +26,11 @@ pub fn git(directory: &Path) -> Command {
     command
 }
 
-/// What `git <arguments>` prints, run for `directory`: nothing if git finds nothing, which it says by
-/// exiting with 1 and without a message.
+/// What `git <arguments>` prints in `directory`. If git finds nothing, it exits with 1 without a
+/// message, and the result is empty.
 ///
 /// # Errors
-/// git is not on the PATH, or fails: with what it says.
+/// git is not on the PATH, or fails; with git's message.
 pub fn ask<S: AsRef<OsStr>>(directory: &Path, arguments: &[S]) -> Result<Vec<u8>> {
     let words = arguments.iter().map(|word| word.as_ref().to_string_lossy());
     let words = words.collect::<Vec<_>>().join(" ");
@@ -38,7 +38,7 @@ pub fn ask<S: AsRef<OsStr>>(directory: &Path, arguments: &[S]) -> Result<Vec<u8>
     let output = git(directory).args(arguments).output();
     let output = output.map_err(|error| match (error.kind(), ErrorKind::of(&error)) {
         (io::ErrorKind::NotFound, _) => failed("git is not on the PATH"),
-        // The program is absent, and not what it was to be asked about.
+        // git is absent, not what it was asked about.
         (_, ErrorKind::Absent) => failed(&error.to_string()),
         (_, kind) => failed(&error.to_string()).of_kind(kind),
     })?;

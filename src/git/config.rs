@@ -14,9 +14,9 @@ pub enum Scope {
     Local,
     /// The user's own.
     Global,
-    /// The one of a worktree alone.
+    /// That of one worktree.
     Worktree,
-    /// All that git reads for a worktree; not to be edited.
+    /// All that git reads for a worktree; only for reading.
     Effective,
 }
 
@@ -31,8 +31,8 @@ impl Scope {
     }
 }
 
-/// The values of `key`, in order. `directory` is the common dir, or the root of a worktree if its config
-/// is meant.
+/// The values of `key`, in order. `directory` is the common dir, or the root of a worktree for its
+/// config.
 pub fn values(directory: &Path, scope: Scope, key: &str) -> Result<Vec<OsString>> {
     let output = ask(directory, &["config", scope.flag(), "-z", "--get-all", key])?;
     let values = output.split_inclusive(|&byte| byte == 0);
@@ -53,7 +53,7 @@ pub fn matching(directory: &Path, scope: Scope, pattern: &str) -> Result<Vec<(St
     ];
     let output = ask(directory, &arguments)?;
     let text = String::from_utf8_lossy(&output);
-    // A key without a value is a flag that is set.
+    // A key without a value is a flag that is true.
     let pair = |entry: &str| {
         let (key, value) = entry.split_once('\n').unwrap_or((entry, "true"));
         (key.to_owned(), value.to_owned())
@@ -61,17 +61,17 @@ pub fn matching(directory: &Path, scope: Scope, pattern: &str) -> Result<Vec<(St
     Ok(text.split_terminator('\0').map(pair).collect())
 }
 
-/// Whether git takes the flag `key` for true in `directory`.
+/// Whether the flag `key` is true for git in `directory`.
 pub fn is_true(directory: &Path, key: &str) -> Result<bool> {
     Ok(ask(directory, &["config", "--type=bool", "--get", key])?.starts_with(b"true"))
 }
 
-/// Whether git takes the value of a flag for false. It ignores a word that it does not know.
+/// Whether git reads the value of a flag as false. It ignores a word that it does not know.
 pub fn is_false(value: &str) -> bool {
     ["", "0", "false", "no", "off"].contains(&value.to_ascii_lowercase().as_str())
 }
 
-/// Makes `value` the only one of `key`; says whether it was not.
+/// Makes `value` the only value of `key`; returns whether something changed.
 pub fn set(common_dir: &Path, scope: Scope, key: &str, value: &OsStr) -> Result<bool> {
     let is_set = values(common_dir, scope, key)? == [value];
     edit(
@@ -82,7 +82,7 @@ pub fn set(common_dir: &Path, scope: Scope, key: &str, value: &OsStr) -> Result<
     )
 }
 
-/// Adds `value` to those of `key`; says whether it was not one of them.
+/// Adds `value` to the values of `key`; returns whether it was missing.
 pub fn add(common_dir: &Path, scope: Scope, key: &str, value: &OsStr) -> Result<bool> {
     let is_there = values(common_dir, scope, key)?
         .iter()
@@ -95,13 +95,13 @@ pub fn add(common_dir: &Path, scope: Scope, key: &str, value: &OsStr) -> Result<
     )
 }
 
-/// Removes `key`; says whether it was there.
+/// Removes `key`; returns whether it was there.
 pub fn unset(common_dir: &Path, scope: Scope, key: &str) -> Result<bool> {
     remove(common_dir, scope, key, "".as_ref())
 }
 
-/// Removes the values of `key` that match the extended regular expression `pattern`; says whether
-/// `key` was there.
+/// Removes the values of `key` that match the extended regular expression `pattern`; returns whether
+/// there were any values.
 pub fn remove(common_dir: &Path, scope: Scope, key: &str, pattern: &OsStr) -> Result<bool> {
     let is_there = !values(common_dir, scope, key)?.is_empty();
     edit(
@@ -141,7 +141,7 @@ fn edit(is_needed: bool, common_dir: &Path, scope: Scope, change: [&OsStr; 3]) -
 pub fn os_string(bytes: Vec<u8>) -> OsString {
     #[cfg(unix)]
     return std::os::unix::ffi::OsStringExt::from_vec(bytes);
-    // git speaks UTF-8 there.
+    // git uses UTF-8 there.
     #[cfg(not(unix))]
     return String::from_utf8_lossy(&bytes).into_owned().into();
 }

@@ -1,4 +1,4 @@
-//! The small files in which git keeps where the worktrees are, read without libgit2.
+//! The small files in which git records where the worktrees are, read without libgit2.
 
 use std::borrow::Cow;
 use std::fs;
@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind, Result, if_there};
 use crate::files::dir::{Dir, PlainFile};
 use crate::git::config::os_string;
 
-/// How much of a file that holds one path is read, in bytes: twice the longest path of Linux.
+/// How much of a file that contains one path is read, in bytes: twice the longest path on Linux.
 const PATH_LIMIT: usize = 8 * 1024;
 
 /// The git directory that the `.git` file in `root` names; `None` if there is no such file.
@@ -17,15 +17,14 @@ pub fn git_dir_named_by(root: &Dir) -> Result<Option<PathBuf>> {
     Ok(named.map(|path| absolute(root.path(), path)))
 }
 
-/// The directory of all worktrees that the `commondir` file in `git_dir` names; `None` if there is
-/// none, as in a repository's own git directory.
+/// The common dir that the `commondir` file in `git_dir` names; `None` if there is no such file, as
+/// in a main worktree's git directory.
 pub fn common_dir_of(git_dir: &Dir) -> Result<Option<PathBuf>> {
     let named = path_in_file(git_dir, "commondir", b"")?;
     Ok(named.map(|path| without_dots(&git_dir.path().join(path))))
 }
 
-/// The worktree id, the name of a linked worktree's own git directory; what is not UTF-8 is
-/// replaced.
+/// The worktree id: the name of a linked worktree's git directory, with invalid UTF-8 replaced.
 pub fn id_of(git_dir: &Path) -> Cow<'_, str> {
     git_dir.file_name().unwrap_or_default().to_string_lossy()
 }
@@ -33,10 +32,11 @@ pub fn id_of(git_dir: &Path) -> Cow<'_, str> {
 /// Where a worktree is.
 #[derive(Clone, Debug)]
 pub enum Place {
-    /// At that root, whether something is there or not.
+    /// At this root, whether something is there or not.
     At(PathBuf),
-    /// Its entry does not say: it is being made, moved or removed, or is no entry. A main worktree that
-    /// its linked worktrees cannot find, as in a clone that was made with `--separate-git-dir`.
+    /// Its entry does not say, because it is being created, moved or removed, or is no entry at
+    /// all. Also a main worktree that cannot be found from its repository, as after `git clone
+    /// --separate-git-dir`.
     Unknown,
     /// Its entry cannot be read.
     Unreadable(Error),
@@ -55,7 +55,7 @@ impl Place {
 /// Where the worktree with that git directory is.
 ///
 /// # Errors
-/// A shortage of our own.
+/// A shortage of descriptors or memory.
 pub fn locate(git_dir: &Path) -> Result<Place> {
     let could_not = || Error::could_not("read", git_dir.join("gitdir"));
     let found = Dir::open(git_dir).and_then(|dir| dir.read_of_git("gitdir", PATH_LIMIT));
@@ -71,7 +71,7 @@ pub fn locate(git_dir: &Path) -> Result<Place> {
     }
 }
 
-/// The root that the content of `<git dir>/gitdir` names: that of a worktree's `.git` file,
+/// The root that the content of `<git dir>/gitdir` names: the path of a worktree's `.git` file,
 /// absolute or relative to the git directory.
 fn root_named_by(git_dir: &Path, mut content: Vec<u8>) -> Place {
     let line = content.trim_ascii_end();
@@ -83,16 +83,15 @@ fn root_named_by(git_dir: &Path, mut content: Vec<u8>) -> Place {
     let Some(length) = root.map(<[u8]>::len) else {
         return Place::Unknown;
     };
-    // Of `/.git`, the root directory is left.
+    // `/.git` leaves the root directory.
     content.truncate(length.max(1));
     Place::At(absolute(git_dir, PathBuf::from(os_string(content))))
 }
 
-/// The git directories of the linked worktrees that are registered in the repository with that
-/// common dir, in no order.
+/// The git directories of the registered linked worktrees, in no order.
 ///
-/// Read from the directory itself: libgit2's own listing drops ids that are not UTF-8, takes an
-/// empty `gitdir` for the current directory, and costs three times as much.
+/// Read from the directory itself: libgit2's list drops ids that are not UTF-8, reads an empty
+/// `gitdir` as the current directory, and costs three times as much.
 pub fn list(common_dir: &Path) -> Result<Vec<PathBuf>> {
     let directory = common_dir.join("worktrees");
     let could_not = || Error::could_not("list the worktrees in", &directory);
@@ -103,8 +102,8 @@ pub fn list(common_dir: &Path) -> Result<Vec<PathBuf>> {
         .collect()
 }
 
-/// The path that stands alone in the small file `name`, behind `prefix`; `None` if there is no such
-/// file or it holds other text.
+/// The path in the small file `name`, after `prefix`; `None` if there is no such file, or if it
+/// contains something else.
 fn path_in_file(dir: &Dir, name: &str, prefix: &[u8]) -> Result<Option<PathBuf>> {
     let could_not = || Error::could_not("read", dir.path_of(name));
     match dir.read(name, PATH_LIMIT).map_err(could_not())? {
@@ -116,7 +115,7 @@ fn path_in_file(dir: &Dir, name: &str, prefix: &[u8]) -> Result<Option<PathBuf>>
     }
 }
 
-/// `path`, if it is relative, as seen from `directory`.
+/// `path`; if it is relative, then to `directory`.
 fn absolute(directory: &Path, path: PathBuf) -> PathBuf {
     if path.is_absolute() {
         path
@@ -125,14 +124,14 @@ fn absolute(directory: &Path, path: PathBuf) -> PathBuf {
     }
 }
 
-/// The path in `line`, less the white space at its end.
+/// The path in `line`, without white space at its end.
 pub fn path_from(mut line: Vec<u8>) -> PathBuf {
     line.truncate(line.trim_ascii_end().len());
     PathBuf::from(os_string(line))
 }
 
-/// `path` with each `..` resolved by name: git writes them into relative entries, and the directories
-/// that they lead through are real ones.
+/// `path` with each `..` resolved by name: git writes them into relative entries, and no directory
+/// on the way is a link.
 fn without_dots(path: &Path) -> PathBuf {
     use std::path::Component::{CurDir, ParentDir};
     let mut clean = PathBuf::new();

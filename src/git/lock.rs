@@ -20,12 +20,12 @@ use crate::session::Session;
 /// The name of the lock file in this program's directory.
 const NAME: &str = "lock";
 
-/// The lock file of the repository with that common dir.
+/// The path of the lock file.
 pub fn path(common_dir: &Path) -> PathBuf {
     common_dir.join(DIRECTORY).join(NAME)
 }
 
-/// The lock is held: functions that need it take this guard. Dropping it lets go.
+/// Proof that the lock is held: functions that need the lock take this guard. Dropping it unlocks.
 pub struct Held {
     #[cfg_attr(
         not(test),
@@ -34,32 +34,31 @@ pub struct Held {
     files: Vec<File>,
 }
 
-/// Takes the lock of the repository with that common dir; a holder that dies frees it. Tells when
-/// the wait is long.
+/// Takes the lock of a repository; if a holder dies, the lock is free. A long wait is reported.
 ///
 /// # Errors
-/// The deadline has passed, or the lock cannot be had at all.
+/// The deadline has passed, or the lock file cannot be opened or locked.
 pub fn acquire(common_dir: &Path, session: &Session) -> Result<Held> {
     acquire_all(&[common_dir], session)
 }
 
-/// Takes the locks of these clones, in the order of the lock files' device and inode, so that two
-/// processes that take several never wait for each other.
+/// Takes the locks of several clones, in the order of the lock files' device and inode, so that two
+/// processes never wait for each other.
 ///
 /// # Errors
-/// As [`acquire`], for any of them: whoever holds one is about to write ports that would not be seen.
+/// As [`acquire`], for each of them: whoever holds one is about to write ports that would be missed.
 pub fn acquire_all(common_dirs: &[&Path], session: &Session) -> Result<Held> {
     let mut wanted = BTreeMap::new();
     for &clone in common_dirs {
         let identity = open(clone).and_then(|file| identity_of(&file));
-        // A second path to one file would wait for the first.
+        // A second path to the same file would wait for the first.
         wanted.insert(identity.map_err(cannot_lock(clone))?, clone);
     }
     let (mut files, mut held_by_others) = (Vec::new(), Vec::new());
     for clone in wanted.into_values() {
         match acquire_one(clone, session)? {
             Some(file) => files.push(file),
-            // The others are tried all the same, for the error to name whoever holds them.
+            // The others are still tried, so that the error names all holders.
             None => held_by_others.push(shown(clone)),
         }
     }
@@ -87,21 +86,22 @@ fn acquire_one(common_dir: &Path, session: &Session) -> Result<Option<File>> {
             file => Some(file.map_err(cannot())?),
         };
         let Some(file) = file else { return Ok(None) };
-        // Whoever removed the file while it was held let the next one lock a new file.
+        // If somebody removed the file while it was held, the next process locks a new one.
         if is_current(common_dir, &file).map_err(cannot())? {
             return Ok(Some(file));
         }
     }
 }
 
-/// Waits for the lock in the kernel; `None` if the deadline passes.
+/// Waits for the lock, blocked in the kernel; `None` if the deadline passes.
 fn wait(common_dir: &Path, session: &Session) -> io::Result<Option<File>> {
     let deadline = session.deadline;
     if deadline.left().is_zero() {
         return Ok(None);
     }
-    // flock(2) has no timeout, so another thread blocks in it while this one watches the clock.
-    // Given up, that thread ends with the process, or closes the file that it gets too late.
+    // flock(2) has no timeout, so another thread blocks in it while this one watches the clock. If
+    // this one gives up, that thread ends with the process, or closes the file that it gets too
+    // late.
     let (sender, receiver) = mpsc::channel();
     let place = common_dir.to_owned();
     thread::Builder::new().spawn(move || sender.send(lock(&place, RwLock::write)))?;
@@ -126,7 +126,7 @@ fn lock(
     let mut lock = RwLock::new(open(common_dir)?);
     loop {
         match method(&mut lock) {
-            // The guard borrows the lock and would let go of it here.
+            // Dropping the guard would unlock.
             Ok(guard) => mem::forget(guard),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(error),
@@ -135,8 +135,8 @@ fn lock(
     }
 }
 
-/// Opens the lock file, and makes it if it is missing. It is never removed or renamed: two files
-/// of that name, one after the other, are two locks.
+/// Opens the lock file, and creates it if it is missing. It is never removed or renamed: a second
+/// file of that name would be a second lock.
 fn open(common_dir: &Path) -> io::Result<File> {
     let common = Dir::open(common_dir)?;
     let is_missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
@@ -151,7 +151,7 @@ fn open(common_dir: &Path) -> io::Result<File> {
         Err(error) if is_missing(&error) => {}
         file => return file,
     }
-    // If a kill comes before the mode is right, a group that may read it can lock it all the same.
+    // If a kill comes before the mode is set, a group that may read the file can still lock it.
     match ours.create(NAME, 0o660) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => ours.open_lock(NAME),
         file => {
@@ -163,9 +163,9 @@ fn open(common_dir: &Path) -> io::Result<File> {
     }
 }
 
-/// Removes that directory again, unless it holds the lock or anything else.
+/// Removes our directory, unless the lock or anything else is in it.
 pub fn remove_directory_if_empty(common_dir: &Path) {
-    // Refused where it is not empty.
+    // This fails if it is not empty.
     let _ = fs::remove_dir(common_dir.join(DIRECTORY));
 }
 
@@ -174,7 +174,7 @@ fn is_current(common_dir: &Path, file: &File) -> io::Result<bool> {
     Ok(identity_of(&open(common_dir)?)? == identity_of(file)?)
 }
 
-/// The error of a lock that cannot be had, for `map_err`.
+/// Why a lock cannot be taken; for `map_err`.
 fn cannot_lock(common_dir: &Path) -> impl FnOnce(io::Error) -> Error {
     let path = path(common_dir);
     move |error| {
@@ -194,7 +194,7 @@ fn cannot_lock(common_dir: &Path) -> impl FnOnce(io::Error) -> Error {
     }
 }
 
-/// ENOLCK: what NFS answers where no lock daemon runs.
+/// ENOLCK: NFS without a lock daemon.
 fn is_lockless(error: &io::Error) -> bool {
     #[cfg(unix)]
     let enolck = Some(libc::ENOLCK);
@@ -203,7 +203,7 @@ fn is_lockless(error: &io::Error) -> bool {
     enolck.is_some() && error.raw_os_error() == enolck
 }
 
-/// The lock file and, where the system tells, who holds it: `…`, held by process 4711 (…).
+/// The lock file and, if the system can say, who holds it: `…`, held by process 4711 (…).
 #[expect(clippy::disallowed_methods, reason = "a file of the kernel's")]
 fn shown(common_dir: &Path) -> String {
     let path = path(common_dir);

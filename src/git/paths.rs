@@ -1,5 +1,6 @@
-//! What git says of paths in a worktree: whether it tracks, ignores or shows them. Paths are relative
-//! to the root, with `/` on every system, and without characters that mean anything in a pathspec.
+//! What git knows about paths in a worktree: whether it tracks, ignores or shows them. Paths are
+//! relative to the root, use `/` on every system, and contain no characters that are special in a
+//! pathspec.
 
 use std::collections::BTreeSet;
 
@@ -8,14 +9,14 @@ use crate::git::command::ask;
 use crate::git::config;
 use crate::git::worktree::Worktree;
 
-/// Which rule decides whether git ignores a path.
+/// The rule that decides whether git ignores a path.
 #[derive(Debug, PartialEq, Eq)]
 pub enum IgnoreRule {
-    /// One that ignores it.
+    /// A rule that ignores it.
     Ignores,
-    /// None.
+    /// No rule.
     Nothing,
-    /// One that says not to ignore it: `<file>:<line>: <pattern>`.
+    /// A rule that re-includes it: `<file>:<line>: <pattern>`.
     Reincludes(String),
 }
 
@@ -28,7 +29,7 @@ impl Worktree {
         if paths.is_empty() {
             return Ok(BTreeSet::new());
         }
-        // git does not look at `core.ignorecase` for the paths that it is asked about.
+        // git does not apply `core.ignorecase` to the paths in the arguments.
         let mut arguments = vec!["--icase-pathspecs", "ls-files", "-z", "--"];
         arguments.extend(paths);
         let listed = ask(self.path(), &arguments)?;
@@ -66,7 +67,7 @@ impl Worktree {
         Ok(!ask(self.path(), &arguments)?.is_empty())
     }
 
-    /// Which rule decides whether git ignores each of `paths`, were it not tracked.
+    /// The rule for each of `paths`, as if it were not tracked.
     pub fn ignore_rules(&self, paths: &[&str]) -> Result<Vec<IgnoreRule>> {
         if paths.is_empty() {
             return Ok(Vec::new());

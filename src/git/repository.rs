@@ -1,4 +1,4 @@
-//! The worktrees of a repository; the only place that knows git2.
+//! A repository and its worktrees; the only module that knows git2.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -18,8 +18,8 @@ pub const DIRECTORY: &str = "worktree-ports";
 /// The main worktree's record, in the common dir.
 pub const MAIN_RECORD: &str = "worktree-ports/main.json";
 
-/// The key in a clone's own config that says that its ports are kept apart from those of other
-/// clones: so that no other clone has to ask git for the list of them.
+/// The key in a clone's own config that says whether it is shared, so that other clones need not
+/// ask git for the list.
 pub const SHARE: &str = "worktreePorts.share";
 
 /// A repository, with what all its worktrees share.
@@ -31,8 +31,8 @@ pub struct Repository {
     object_format: ObjectFormat,
 }
 
-/// The main worktree at `root`, as a repository's config or place has it. It counts only if it leads
-/// back: a repository that a branch has may name any directory.
+/// The main worktree at `root`, which the repository's config or location names. It only counts if
+/// its `.git` leads back: a repository inside a branch may name any directory.
 fn main_at(root: PathBuf, common_dir: &Path) -> Place {
     let root = dunce::canonicalize(&root).unwrap_or(root);
     match Dir::open(&root) {
@@ -41,8 +41,8 @@ fn main_at(root: PathBuf, common_dir: &Path) -> Place {
     }
 }
 
-/// The main worktree of a repository that says it is bare. If one has a record there, it says so by
-/// accident: `git init` with a `GIT_DIR` in `worktrees/` sets `core.bare`.
+/// The main worktree of a repository that says it is bare. If there is a main worktree's record, it
+/// is bare by accident: `git init` with a `GIT_DIR` in `worktrees/` sets `core.bare`.
 fn main_of_bare(common_dir: &Path) -> Option<Place> {
     let record = common_dir.join(MAIN_RECORD);
     record.symlink_metadata().is_ok().then_some(Place::Unknown)
@@ -63,12 +63,12 @@ impl Repository {
         })
     }
 
-    /// Opens another clone of the user who owns the one at `own`, to read what is reserved there. It
-    /// takes a few looks and the clone's config, a tenth of what libgit2 needs to open it.
+    /// Opens another clone of the user who owns the one at `own`, to read what is reserved there.
+    /// Reads little more than its config, which costs a tenth of opening it with libgit2.
     ///
     /// # Errors
-    /// Of the kind `Absent` if it is not there, not a repository, or another user's; then nothing in it
-    /// was opened. Any other error means that its ports are unknown.
+    /// Of the kind `Absent` if it is not there, not a repository, or another user's, and nothing in
+    /// it was opened. Any other error means that its ports are unknown.
     pub fn open_to_read(common_dir: &Path, own: &Path) -> Result<Repository> {
         let absent =
             |what: &str| error!("{} {what}", quoted(common_dir)).of_kind(ErrorKind::Absent);
@@ -82,7 +82,7 @@ impl Repository {
         }
         let head = dir.look("HEAD").map_err(could_not())?;
         let objects = dir.look("objects").map_err(could_not())?;
-        // A link is what old versions of git made; a FIFO would block git.
+        // Old versions of git made it a link; a FIFO would block git.
         let is_head = head.is_some_and(|head| matches!(head.kind, Kind::Regular | Kind::Link));
         if !is_head || objects.is_none() {
             return Err(absent("is not a git repository"));
@@ -111,8 +111,7 @@ impl Repository {
         })
     }
 
-    /// Whether its ports are kept apart from those of the user's other shared clones, as its own
-    /// config says now.
+    /// Whether its own config says that it is shared.
     pub fn is_shared(&self) -> Result<bool> {
         let path = self.common_dir.join("config");
         match git2::Config::open(&path).and_then(|config| config.get_bool(SHARE)) {
@@ -122,8 +121,8 @@ impl Repository {
         }
     }
 
-    /// Whether `.git` has an index, as only that of a main worktree has, and yet says that it is bare:
-    /// `git init` with a `GIT_DIR` in `worktrees/` sets `core.bare`.
+    /// Whether `.git` says that it is bare, although it has an index, as only a main worktree's
+    /// has: `git init` with a `GIT_DIR` in `worktrees/` sets `core.bare`.
     pub fn is_bare_by_accident(&self) -> Result<bool> {
         let has_index = self.common_dir.ends_with(".git") && self.common_dir.join("index").exists();
         Ok(has_index && config::is_true(&self.common_dir, "core.bare")?)
@@ -142,8 +141,7 @@ impl Repository {
         })
     }
 
-    /// The worktrees that git registers in this repository: the main one first, if there is one,
-    /// the others in no order.
+    /// The registered worktrees: the main one first, if there is one, the others in no order.
     pub fn worktrees(&self) -> Result<Vec<Entry>> {
         let mut worktrees = Vec::from_iter(self.main_entry());
         for git_dir in entries::list(&self.common_dir)? {
@@ -156,7 +154,7 @@ impl Repository {
         Ok(worktrees)
     }
 
-    /// The worktrees that are there and lead back to their entries, opened one after the other: the
+    /// The worktrees that exist and lead back to their entries, opened one after the other: the
     /// main one first, the others by their ids.
     pub fn live_worktrees(&self) -> Result<impl Iterator<Item = Result<Worktree>>> {
         let mut entries = self.worktrees()?;
@@ -168,7 +166,7 @@ impl Repository {
         }))
     }
 
-    /// The id that git gives to a file with that content.
+    /// git's id for a file with that content.
     pub fn blob_id(&self, content: &[u8]) -> String {
         git2::Oid::hash_object_ext(ObjectType::Blob, content, self.object_format)
             .expect("bytes in memory have a hash")
@@ -176,7 +174,8 @@ impl Repository {
     }
 }
 
-/// Whether git gives one of these `ids` to a file with that content, in whatever object format.
+/// Whether one of `ids`, separated by spaces, is git's id for a file with that content, in any object
+/// format.
 pub fn is_blob(content: &[u8], ids: &str) -> bool {
     let formats = [ObjectFormat::Sha1, ObjectFormat::Sha256];
     formats.into_iter().any(|format| {
@@ -185,9 +184,8 @@ pub fn is_blob(content: &[u8], ids: &str) -> bool {
     })
 }
 
-/// The directory that a call by hand is about.
+/// What is around the directory of a call by hand.
 pub struct Found {
-    /// The repository.
     pub repository: Repository,
     /// The worktree around the directory; `None` in a bare repository and in a `.git` directory.
     pub worktree: Option<Worktree>,
@@ -207,7 +205,7 @@ pub fn find(directory: &Path) -> Result<Found> {
         .map_err(Error::could_not("find the repository at", git.commondir()))?;
     let mut repository = Repository::open(&common_dir)?;
     let worktree = worktree_around(&directory, &git, &common_dir)?;
-    // Its linked worktrees may not be able to tell where it is.
+    // The repository itself may not know where its main worktree is.
     if let Some(main) = worktree.as_ref().filter(|worktree| worktree.is_main()) {
         repository.main = Some(Place::At(main.path().to_owned()));
     }
@@ -264,8 +262,8 @@ fn worktree_around(
 /// The root of the worktree that has the repository at `root` as a submodule.
 ///
 /// # Errors
-/// The repository around cannot be read, and `root` has a `.git` file, as a submodule has: a clone
-/// that merely lies in another repository has nothing to do with that.
+/// The outer repository cannot be read, and `root` has a `.git` file, as a submodule has. A clone
+/// that merely lies inside another repository is independent of it.
 fn superproject_of(root: &Path) -> Result<Option<PathBuf>> {
     let above = root.parent();
     match above.map_or(Ok(None), |above| superproject_above(root, above)) {
@@ -319,18 +317,18 @@ fn is_this_user(owner: u32) -> bool {
     return owner == 0;
 }
 
-/// What this process may take for granted of a repository.
+/// Whether the owner of a repository has to be checked.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Owner {
-    /// git runs us as its hook, so it has found the owner safe.
+    /// git runs us as its hook, so it trusts the owner.
     CheckedByGit,
-    /// Whoever runs us by hand may be in another's repository.
+    /// A person may be in another user's repository.
     Unchecked,
 }
 
 /// Tells libgit2 once, before it opens anything, which repositories to open.
 pub fn set_up(owner: Owner) {
-    // What git writes there, and libgit2 would refuse, changes nothing for us.
+    // libgit2 would refuse these, although they make no difference to us.
     const EXTENSIONS: [&str; 5] = [
         "noop-v1",
         "partialclone",
@@ -349,8 +347,8 @@ pub fn set_up(owner: Owner) {
     outcome.expect("libgit2 knows these options");
 }
 
-/// Opens a repository. Where the user's own git config cannot be read, as with another user's home,
-/// it is done without: what it could say matters less than the ports.
+/// Opens a repository. If the user's own git config cannot be read, as in another user's home, it
+/// is left out: it matters less than the ports.
 fn open(path: &Path, flags: RepositoryOpenFlags) -> Result<git2::Repository, git2::Error> {
     let open = || git2::Repository::open_ext(path, flags, [] as [&OsStr; 0]);
     open().or_else(|error| {
@@ -374,7 +372,7 @@ fn forget_user_config() {
     }
 }
 
-/// The error of a directory in a worktree whose `.git` file leads nowhere.
+/// The error for a worktree whose `.git` file leads nowhere.
 fn leads_nowhere(directory: &Path) -> Option<Error> {
     let root = nearest_with_dot_git(directory)?;
     let named = entries::git_dir_named_by(&Dir::open(root).ok()?).ok()??;

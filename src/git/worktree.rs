@@ -1,4 +1,4 @@
-//! A worktree: its root and git directory, opened, and what it is called.
+//! A worktree: its root and git directory, opened, and its names.
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind, Result, error, quoted, shell_word};
 use crate::files::dir::{Dir, Kind, PlainFile, identity_at, is_same_directory};
 use crate::git::entries::{self, Place};
 
-/// A worktree as git registers it, wherever its directory is.
+/// A worktree as it is registered, wherever its directory is.
 #[derive(Debug)]
 pub struct Entry {
     /// The worktree's own directory in the common dir; the common dir for the main worktree.
@@ -27,18 +27,18 @@ impl Entry {
         (!self.is_main()).then(|| entries::id_of(&self.git_dir))
     }
 
-    /// The root that git has registered, whether something is there or not.
+    /// The registered root, whether something is there or not.
     pub fn root(&self) -> Option<&Path> {
         self.place.root()
     }
 
-    /// The name by which a person knows it.
+    /// Its name in messages.
     pub fn name(&self) -> String {
         self.id()
             .map_or_else(|| "main worktree".to_owned(), Cow::into_owned)
     }
 
-    /// Its position in a list for people: the main worktree first, the others by their ids.
+    /// The order in lists: the main worktree first, the others by their ids.
     pub fn rank(&self) -> (bool, Option<&OsStr>) {
         (!self.is_main(), self.git_dir.file_name())
     }
@@ -49,8 +49,8 @@ impl Entry {
             && self.git_dir.file_name() == worktree.git_dir.path().file_name()
     }
 
-    /// Opens what is at the registered root, whether it leads back to this entry or not; `None` if
-    /// the root is not known or no directory is there.
+    /// Opens the directory at the registered root, whether it leads back to this entry or not;
+    /// `None` if the root is unknown or there is no directory.
     ///
     /// # Errors
     /// It cannot be opened.
@@ -65,8 +65,8 @@ impl Entry {
     }
 }
 
-/// A worktree whose root was opened. Whoever writes below it does so through that handle, which
-/// leads to the same directory wherever that is moved, and whatever takes its place.
+/// A worktree with its root opened. Files in it are written through this handle, which stays with the
+/// directory if that is moved, even if another one takes its place.
 #[derive(Debug)]
 pub struct Worktree {
     /// The worktree id, with what is not UTF-8 replaced; `None` for the main worktree.
@@ -80,7 +80,6 @@ pub struct Worktree {
 }
 
 impl Worktree {
-    /// Opens the worktree with that root and directories.
     pub fn open(root: &Path, git_dir: &Path, common_dir: &Path) -> Result<Worktree> {
         let open = |path: &Path| Dir::open(path).map_err(Error::could_not("open", path));
         Ok(Worktree {
@@ -91,8 +90,7 @@ impl Worktree {
         })
     }
 
-    /// The worktree with the root `root`, found by two small files and without libgit2; `None` if
-    /// none is there.
+    /// The worktree at `root`, found by two small files and without libgit2; `None` if there is none.
     pub fn at(root: &Path) -> Result<Option<Worktree>> {
         let opened = Dir::open(root).map_err(Error::could_not("open", root))?;
         let dot_git = opened.look(".git");
@@ -107,7 +105,7 @@ impl Worktree {
             let dot_git = quoted(&opened.path_of(".git"));
             Error::could_not("open", &git_dir)(error).within(&format!("{dot_git} leads nowhere"))
         })?;
-        // The git directory of a main worktree has no such file, nor has a submodule's.
+        // A main worktree's git directory has no such file, nor has a submodule's.
         let common_dir = entries::common_dir_of(&git)?;
         Ok(Some(Worktree {
             id: common_dir
@@ -128,24 +126,24 @@ impl Worktree {
         self.root.path()
     }
 
-    /// The name by which a person knows it.
+    /// Its name in messages.
     pub fn name(&self) -> &str {
         self.id.as_deref().unwrap_or("main worktree")
     }
 
-    /// The bare call for this worktree, as a person would type it anywhere.
+    /// The bare call for this worktree, which works in any directory.
     pub fn by_hand(&self) -> String {
         by_hand(self.path())
     }
 
-    /// Fails unless git's entry for this worktree names this root, and its path still leads there. What
-    /// would be written into a directory that was copied or moved by hand, no other worktree would
-    /// find; and git is asked by the path.
+    /// Fails unless git's entry for this worktree names this root, and its path still leads here.
+    /// In a directory that was copied or moved by hand, other worktrees would not find what is
+    /// written; and git is run by the path.
     pub fn check_registered(&self) -> Result<()> {
         let root = self.root.identity();
         let root = root.map_err(Error::could_not("read", self.path()))?;
         let is_there = identity_at(self.path()).is_ok_and(|it| it == root);
-        // Another worktree may have taken its place.
+        // Another worktree may be in its place.
         if !is_there || !self.is_in_place()? {
             return Err(misplaced(self.path(), self.git_dir.path(), &Place::Unknown));
         }
@@ -171,7 +169,7 @@ impl Worktree {
     }
 }
 
-/// The bare call for the worktree at `root`, as a person would type it anywhere.
+/// The bare call for the worktree at `root`, which works in any directory.
 pub fn by_hand(root: &Path) -> String {
     format!("worktree-ports-hook -C {}", shell_word(root))
 }
@@ -185,14 +183,14 @@ pub fn leads_to(root: &Dir, git_dir: &Path) -> Result<bool> {
     {
         None => None,
         Some(stat) if stat.kind == Kind::Regular => entries::git_dir_named_by(root)?,
-        // A link to it counts: git follows it too.
+        // A link counts, because git follows it too.
         Some(_) => Some(dot_git),
     };
     let named = named.and_then(|named| identity_at(&named).ok());
     Ok(named.is_some() && named == identity_at(git_dir).ok())
 }
 
-/// The error of a directory whose `.git` file names the entry of another place.
+/// The error for a directory whose `.git` file names an entry that is registered elsewhere.
 pub fn misplaced(directory: &Path, git_dir: &Path, registered: &Place) -> Error {
     let leads_back =
         |root: &Path| Dir::open(root).is_ok_and(|it| leads_to(&it, git_dir).unwrap_or(true));
@@ -222,8 +220,9 @@ pub fn misplaced(directory: &Path, git_dir: &Path, registered: &Place) -> Error 
     error.of_kind(ErrorKind::Misplaced)
 }
 
-/// Whether another worktree of the repository is where git registers `entry`: one that was moved
-/// meanwhile, or registered twice. What is there is that one's.
+/// Whether `found`, at the place of `entry`, is another worktree of the same repository: it was
+/// moved there in the meantime, or is registered twice. Then the files there belong to that
+/// worktree.
 pub fn is_anothers(entry: &Entry, found: &Worktree) -> bool {
     let Ok(Some(named)) = entries::git_dir_named_by(&found.root) else {
         return false;

@@ -1,4 +1,4 @@
-//! `.worktree-ports.json`, at a worktree's root: who owns it, and how it is written.
+//! `.worktree-ports.json` at a worktree's root: who owns it, and how it is written.
 
 use crate::error::{Error, Result};
 use crate::files::dir::{Dir, PlainFile};
@@ -18,9 +18,9 @@ pub enum FileState {
     Missing,
     /// The worktree.
     Own(Reservation),
-    /// Another worktree: it is of our shape, with another worktree's id.
+    /// Another worktree: it has our shape and another worktree's id.
     Copied,
-    /// Nobody: it is not JSON, empty, not a regular file, or of our shape with impossible values.
+    /// Nobody: it is not JSON, empty, not a regular file, or has our shape with impossible values.
     Damaged,
     /// It cannot be read, and the worktree's servers may be on its ports.
     Unreadable(String),
@@ -31,8 +31,7 @@ pub enum FileState {
 }
 
 impl FileState {
-    /// Who owns `found`, seen from the worktree named `id` (`None`: the main worktree). git is not
-    /// asked.
+    /// Who owns `found` in the worktree with that `id` (`None`: the main worktree). git is not asked.
     pub fn of(found: PlainFile, id: Option<&str>) -> FileState {
         let bytes = match found {
             PlainFile::Missing => return FileState::Missing,
@@ -74,10 +73,10 @@ impl FileState {
     }
 }
 
-/// Reads what is at the port file's path.
+/// Reads the file at the port file's path.
 ///
 /// # Errors
-/// A shortage of our own.
+/// A shortage of descriptors or memory.
 pub fn read(root: &Dir) -> Result<PlainFile> {
     root.read(NAME, LIMIT)
         .map_err(Error::could_not("read", &root.path_of(NAME)))
@@ -87,7 +86,7 @@ impl Worktree {
     /// Who owns the port file. git is not asked.
     ///
     /// # Errors
-    /// A shortage of our own.
+    /// A shortage of descriptors or memory.
     pub fn port_file(&self) -> Result<FileState> {
         Ok(FileState::of(read(&self.root)?, self.id.as_deref()))
     }
@@ -96,7 +95,7 @@ impl Worktree {
 /// Writes the port file of `worktree` under its temporary name.
 ///
 /// # Errors
-/// It could not be written; nothing is left then.
+/// It could not be written; nothing is left behind.
 pub fn prepare<'w>(
     _held: &Held,
     worktree: &'w Worktree,

@@ -1,6 +1,6 @@
-//! The record: what a worktree has reserved and what was written for it, in git's own directory for
-//! that worktree, where it is seen when the port file is not. git never moves it, and removes it with
-//! the worktree's entry.
+//! The record: what a worktree has reserved and what was written for it. It is in git's own
+//! directory for the worktree, where it can be read when the port file cannot. git never moves it,
+//! and removes it with the worktree's entry.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -25,14 +25,14 @@ pub struct Record {
     pub written: WrittenFiles,
 }
 
-/// What was written for a worktree beside its port file. Paths are relative to its root.
+/// What was written for a worktree besides its port file. Paths are relative to its root.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WrittenFiles {
-    /// The files in which our block is, each with the git blob id of what we made it from, if we made
-    /// it.
+    /// The files that contain our block. If we created the file, with the git blob id of what it
+    /// started as.
     pub env_files: BTreeMap<String, Option<String>>,
-    /// The files that we made from templates, each with its git blob id; with two, separated by a
-    /// space, if a kill has left two records.
+    /// The files made from templates, each with its git blob id. If a kill has left two records,
+    /// there may be two ids, separated by a space.
     pub templates: BTreeMap<String, String>,
 }
 
@@ -70,8 +70,8 @@ impl Record {
     }
 }
 
-/// What is at the place of a worktree's record, and under its temporary name, where a kill or an env
-/// file that could not be updated leaves one.
+/// A worktree's record as it was read, and the one under the temporary name, which a kill or an env
+/// file that could not be updated leaves behind.
 #[derive(Debug)]
 pub struct Recorded {
     id: Option<String>,
@@ -83,7 +83,7 @@ impl Recorded {
     /// Reads the record of the worktree with this entry.
     ///
     /// # Errors
-    /// A shortage of our own.
+    /// A shortage of descriptors or memory.
     pub fn of(entry: &Entry) -> Result<Recorded> {
         let id = entry.id().map(Cow::into_owned);
         let error = match Dir::open(&entry.git_dir) {
@@ -106,7 +106,7 @@ impl Recorded {
     fn read(git_dir: &Dir, id: Option<String>) -> Result<Recorded> {
         let name = name_of(id.is_none());
         let could_not = || Error::could_not("read", git_dir.path_of(name));
-        // In this order: what has the temporary name becomes the record, which is read after it.
+        // In this order, because the file under the temporary name may become the record in between.
         let pending = git_dir.read_of_git(&temporary(name), LIMIT);
         let pending = pending.map_err(could_not())?;
         let current = git_dir.read(name, LIMIT).map_err(could_not())?;
@@ -117,8 +117,8 @@ impl Recorded {
         })
     }
 
-    /// Whether the record says what `port_file` says, and none is left under the temporary name. It
-    /// has the same members first, so that neither needs to be parsed.
+    /// Whether the record agrees with `port_file`, and there is none under the temporary name. It
+    /// starts with the same members, so neither has to be parsed.
     pub fn agrees_with(&self, port_file: &PlainFile) -> bool {
         let (PlainFile::Read(record), PlainFile::Read(own)) = (&self.current, port_file) else {
             return false;
@@ -128,15 +128,15 @@ impl Recorded {
         !self.is_pending() && more.is_some_and(|more| more.starts_with(b",\n"))
     }
 
-    /// The record; if there is none, that which was being written. One that is another worktree's or
-    /// damaged is none.
+    /// The record or, if there is none, the one under the temporary name. One that is damaged or
+    /// belongs to another worktree does not count.
     pub fn record(&self) -> Option<Record> {
         let id = self.id.as_deref();
         Record::parse(&self.current, id).or_else(|| Record::parse(&self.pending, id))
     }
 
-    /// All files in which our block may be, and all that we may have made from templates: by the
-    /// record, and by that which was being written.
+    /// All files that may contain our block or that may have been made from templates, by the
+    /// record and by the one under the temporary name.
     pub fn written(&self) -> WrittenFiles {
         let both = [&self.pending, &self.current];
         let records = both.map(|found| Record::parse(found, self.id.as_deref()));
@@ -154,13 +154,13 @@ impl Recorded {
         written
     }
 
-    /// Whether the record is this one, and none is left under the temporary name.
+    /// Whether the record is this one, and there is none under the temporary name.
     pub fn is(&self, record: &Record) -> bool {
         matches!(&self.current, PlainFile::Read(bytes) if *bytes == record.to_json())
             && !self.is_pending()
     }
 
-    /// Fails if the record is there and cannot be read: nobody knows what was written then.
+    /// Fails if the record cannot be read, because it is unknown then what was written.
     pub fn check_readable(&self) -> Result<()> {
         match &self.current {
             PlainFile::Unreadable(error) => {
@@ -171,17 +171,17 @@ impl Recorded {
         }
     }
 
-    /// Whether there is nothing.
+    /// Whether there is no record at all.
     pub fn is_missing(&self) -> bool {
         matches!(self.current, PlainFile::Missing) && !self.is_pending()
     }
 
-    /// Whether one is left under the temporary name.
+    /// Whether there is one under the temporary name.
     pub fn is_pending(&self) -> bool {
         !matches!(self.pending, PlainFile::Missing)
     }
 
-    /// What both reserve: the record, and what is under its temporary name.
+    /// What the record and the one under the temporary name reserve.
     pub fn claims(&self) -> [Claims; 2] {
         [&self.current, &self.pending]
             .map(|found| Claims::of(found, self.id.as_deref(), FileKind::Record))
@@ -201,7 +201,7 @@ impl Worktree {
     /// Reads the record.
     ///
     /// # Errors
-    /// A shortage of our own.
+    /// A shortage of descriptors or memory.
     pub fn record(&self) -> Result<Recorded> {
         Recorded::read(&self.git_dir, self.id.clone())
     }
@@ -210,15 +210,14 @@ impl Worktree {
         self.git_dir.path_of(name_of(self.is_main()))
     }
 
-    /// Whether this process may write the record, as it may not in a sandbox that mounts `.git`
-    /// read-only.
+    /// Whether this process may write the record: a sandbox may have mounted `.git` read-only.
     pub fn is_record_writable(&self) -> bool {
         let ours = self.common_dir.join(DIRECTORY);
         let is_there = self.is_main() && ours.exists();
         access::is_writable(if is_there { &ours } else { self.git_dir.path() })
     }
 
-    /// Fails if no file can be made beside the record, because then it cannot be removed either.
+    /// Fails if no file can be created beside the record: then the record cannot be removed either.
     pub fn check_record_removable(&self) -> io::Result<()> {
         let beside = temporary(name_of(self.is_main()));
         Staged::prepare(&self.git_dir, &beside, b"", Access::New).map(drop)

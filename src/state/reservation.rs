@@ -1,4 +1,4 @@
-//! What a worktree has reserved, as the port file and the record say it.
+//! What a worktree has reserved, by its port file and its record.
 
 use std::borrow::Cow;
 
@@ -16,7 +16,7 @@ pub struct Reservation {
     pub worktree: Option<String>,
     /// The slot and the ports.
     pub bundle: Bundle,
-    /// URL name and URL, ports filled in. Those that were read from a file are only compared, and shown.
+    /// Names and URLs, with ports filled in. URLs from a file are only compared and shown.
     pub urls: Vec<(String, String)>,
 }
 
@@ -63,7 +63,7 @@ impl Serialize for Ports<'_> {
     }
 }
 
-/// A file that is meant to be a port file or a record, as far as it is one.
+/// The content of a port file or a record, or what is in its place.
 pub enum Document<'a> {
     /// A JSON object with `worktree`, `slot` and `ports`.
     Ours(OurShape<'a>),
@@ -75,7 +75,7 @@ pub enum Document<'a> {
 impl<'a> Document<'a> {
     /// Parses the bytes of a file.
     pub fn parse(bytes: &'a [u8]) -> Document<'a> {
-        // People edit these files, with editors that put a byte order mark there.
+        // People edit these files, and some editors add a byte order mark.
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         let Ok(text) = str::from_utf8(bytes) else {
             return Document::NotJson;
@@ -95,11 +95,11 @@ impl<'a> Document<'a> {
     }
 }
 
-/// A JSON object with the members that make it ours, possible values or not.
+/// A JSON object with our three members, whatever their values.
 pub struct OurShape<'a>(JsonObject<'a>);
 
 impl OurShape<'_> {
-    /// What it says; `None` if a value is impossible or a key is there twice.
+    /// The reservation; `None` if a value is impossible or there is a duplicate key.
     pub fn reservation(&self) -> Option<Reservation> {
         let object = &self.0;
         if object.repeated().is_some() {
@@ -118,12 +118,12 @@ impl OurShape<'_> {
         })
     }
 
-    /// The value of a member; `None` if it is missing or of another type.
+    /// The value of a member; `None` if it is missing or has another type.
     pub fn member<'s, T: serde::Deserialize<'s>>(&'s self, key: &str) -> Option<T> {
         serde_json::from_str(self.0.get(key)?).ok()
     }
 
-    /// Whether it has no other members than those of `kind`.
+    /// Whether it only has the members of `kind`.
     fn is_exact(&self, kind: FileKind) -> bool {
         self.0.0.iter().all(|(key, value)| match &**key {
             "worktree" | "slot" | "ports" => true,
@@ -142,7 +142,7 @@ fn parse_string(json: &str) -> Option<String> {
     Some(string.into_owned())
 }
 
-/// `None` if it is no object, has a key twice, or a value that is no port.
+/// `None` if it is not an object, has a duplicate key, or a value that is not a port.
 fn parse_ports(json: &str) -> Option<Vec<(ServiceName, Port)>> {
     let object: JsonObject<'_, u64> = serde_json::from_str(json).ok()?;
     if object.repeated().is_some() {
@@ -159,28 +159,28 @@ fn parse_ports(json: &str) -> Option<Vec<(ServiceName, Port)>> {
 /// How much of a port file or a record is read, in bytes.
 pub const LIMIT: usize = 256 * 1024;
 
-/// What a file is meant to be.
+/// Which of our files it should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileKind {
     PortFile,
-    /// It says what else was written, too.
+    /// It also names other files that were written.
     Record,
 }
 
-/// What a file keeps from other worktrees.
+/// What a file reserves.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Claims {
-    /// In no order; a port can be there twice.
+    /// In no order, perhaps with duplicates.
     pub ports: Vec<Port>,
-    /// The slot, if the file is of our shape.
+    /// The slot, if the file has our shape.
     pub slot: Option<Slot>,
-    /// Whether the file is of exactly our shape and names the worktree that it was read for.
+    /// Whether the file has exactly our shape and names the worktree that it was read for.
     pub is_intact: bool,
-    /// Why there may be more ports.
+    /// Why it may reserve more.
     pub doubt: Option<Doubt>,
 }
 
-/// Why a file may reserve more than could be read from it, in words.
+/// Why a file may reserve more than was read from it, in words.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Doubt {
     /// Nothing could be read from it.
@@ -190,9 +190,9 @@ pub enum Doubt {
 }
 
 impl Claims {
-    /// What `found`, read for the worktree named `id` (`None`: the main worktree), reserves: the
-    /// ports of a file of exactly our shape; of anything else that can be read, every number that
-    /// could be a port.
+    /// What `found`, read for the worktree with that `id` (`None`: the main worktree), reserves:
+    /// the ports in a file of exactly our shape; in anything else, every number that could be a
+    /// port.
     pub fn of(found: &PlainFile, id: Option<&str>, kind: FileKind) -> Claims {
         let unreadable = |why: String| Claims {
             doubt: Some(Doubt::Unreadable(why)),
@@ -253,8 +253,8 @@ impl Claims {
     }
 }
 
-/// Every run of four or five digits from 1024 to 65535, wherever it stands. Text that its byte
-/// order mark says is UTF-16 is read as that.
+/// Every run of four or five digits from 1024 to 65535, anywhere. Text with a byte order mark of
+/// UTF-16 is read as UTF-16.
 fn numbers(bytes: &[u8]) -> Vec<Port> {
     let digit_of = |unit: &[u8], low: usize| match unit {
         [_, _] if unit[1 - low] == 0 => unit[low],

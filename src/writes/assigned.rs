@@ -1,4 +1,4 @@
-//! A worktree's ports, and all that is rendered from them.
+//! A worktree's ports, and everything that is rendered from them.
 
 use std::collections::BTreeSet;
 
@@ -11,20 +11,20 @@ use crate::state::record::{Record, Recorded, WrittenFiles};
 use crate::state::reservation::Reservation;
 use crate::writes::files::Wanted;
 
-/// A worktree's ports, and the config by which all else is rendered from them.
+/// A worktree's ports, and the config from which everything else is rendered.
 #[derive(Debug)]
 pub struct Assigned {
     pub reservation: Reservation,
     pub config: Config,
-    /// What `{worktree}` stands for.
+    /// The value of `{worktree}`.
     pub label: String,
-    /// Whether there is no config anywhere, so that what is written stays as it is.
+    /// Whether there is no config anywhere, so that everything written stays as it is.
     is_kept: bool,
 }
 
 impl Assigned {
-    /// What `worktree` has with that bundle. Without a config anywhere, what its port file says of
-    /// `before` stays as it is.
+    /// What `worktree` has with this bundle. Without a config anywhere, `before`, its port file,
+    /// stays as it is.
     pub fn new(
         worktree: &Worktree,
         in_force: ConfigInForce,
@@ -58,18 +58,17 @@ impl Assigned {
         }
     }
 
-    /// Whether the port file `own` is as the config would have it written, with all its services.
+    /// Whether the port file `own` is what the config says, with all services.
     pub fn is_in(&self, own: &Reservation) -> bool {
         *own == self.reservation && self.config.has_services_of(&own.bundle)
     }
 
-    /// Whether the record says the same, or cannot be made to.
+    /// Whether the record agrees, or cannot be written.
     pub fn is_recorded(&self, worktree: &Worktree, recorded: &Recorded) -> bool {
         let written = recorded.written();
         recorded.is(&self.record(written)) || !worktree.is_record_writable()
     }
 
-    /// The record of it, with what was written.
     pub fn record(&self, written: WrittenFiles) -> Record {
         Record {
             reservation: self.reservation.clone(),
@@ -77,7 +76,7 @@ impl Assigned {
         }
     }
 
-    /// The lines of `--env`: name and value.
+    /// The lines of `--env`: names and values.
     pub fn variables(&self) -> Vec<(String, String)> {
         self.config.variables(&self.values())
     }
@@ -87,12 +86,12 @@ impl Assigned {
         self.config.stack_names(&self.values())
     }
 
-    /// The value that `--get` has for `name`.
+    /// The value that `--get` prints for `name`.
     pub fn value(&self, name: &str) -> Option<String> {
         self.config.value(name, &self.values())
     }
 
-    /// What is to be in the worktree's env files, and made from its templates.
+    /// What the env files should contain, and what is made from templates.
     pub fn wanted(&self) -> Wanted {
         Wanted {
             label: self.label.clone(),
@@ -104,7 +103,7 @@ impl Assigned {
     }
 }
 
-/// What `{worktree}` stands for in `worktree`.
+/// The value of `{worktree}` in `worktree`.
 fn label_of(worktree: &Worktree) -> String {
     let name = worktree.git_dir.path().file_name().unwrap_or_default();
     label((!worktree.is_main()).then_some(name.as_encoded_bytes()))

@@ -1,4 +1,4 @@
-//! Our lines in somebody's file: marks around them, and finding them again. Pure.
+//! Our lines in somebody else's file: the marks around them, and how they are found again. Pure.
 
 use std::ops::Range;
 
@@ -11,23 +11,23 @@ const OPENING_END: &str = " >>>";
 /// The mark below our lines.
 pub const CLOSING: &str = "# <<< worktree-ports <<<";
 
-/// A mark without the one that belongs to it.
+/// A mark without its counterpart.
 #[derive(Debug, PartialEq, Eq)]
 pub struct HalfBlock {
     /// The line of that mark, counted from 1.
     pub line: usize,
 }
 
-/// Our lines in a text, in bytes from the start.
+/// The position of our lines in a text, in bytes.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Block {
-    /// With the marks and the line end of the last one.
+    /// With the marks, up to the line ending of the second one.
     pub range: Range<usize>,
     /// Without the marks.
     pub inside: Range<usize>,
 }
 
-/// The mark above a block; an env file's names the worktree by its label.
+/// The mark above a block; in an env file, it names the worktree by its label.
 pub fn opening(label: Option<&str>) -> String {
     match label {
         None => format!("{OPENING}{OPENING_END}"),
@@ -35,7 +35,7 @@ pub fn opening(label: Option<&str>) -> String {
     }
 }
 
-/// A block of these lines, each with its line end.
+/// A block of these lines, each with its line ending.
 pub fn render(label: Option<&str>, lines: &str) -> String {
     format!("{}\n{lines}{CLOSING}\n", opening(label))
 }
@@ -61,7 +61,7 @@ pub fn find(text: &[u8]) -> Result<Vec<Block>, HalfBlock> {
     }
 }
 
-/// The first block in `text`, whatever unpaired marks there are around it.
+/// The first block in `text`, even if there are unpaired marks.
 pub fn first(text: &[u8]) -> Option<Range<usize>> {
     let mut open = None;
     for MarkedLine { mark, range, .. } in marks(text) {
@@ -74,7 +74,7 @@ pub fn first(text: &[u8]) -> Option<Range<usize>> {
     None
 }
 
-/// Whether a mark of ours is in `text`, even an unpaired one.
+/// Whether `text` contains one of our marks, even an unpaired one.
 pub fn has_mark(text: &[u8]) -> bool {
     marks(text).next().is_some()
 }
@@ -105,8 +105,8 @@ fn marks(text: &[u8]) -> impl Iterator<Item = MarkedLine> {
 }
 
 impl Mark {
-    /// The mark that `line` is. Any label counts: a tool may have copied the file from another
-    /// worktree. An editor may have changed the line end.
+    /// The mark that `line` is. Any label counts, because a tool may have copied the file from
+    /// another worktree. An editor may have changed the line ending.
     fn of(line: &[u8]) -> Option<Mark> {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         let line = line.strip_suffix(b"\r").unwrap_or(line);

@@ -1,21 +1,22 @@
-//! The text of an env file with our block in it and without: at the top, so that the user's lines
-//! below can use its variables, and with the user's own lines for these variables commented out. Pure.
+//! The text of an env file with and without our block. The block is at the top, so that the user's
+//! lines below can use its variables; the user's own lines for these variables are commented out.
+//! Pure.
 
 use std::iter;
 
 use crate::config::assignment;
 use crate::writes::block::{self, HalfBlock};
 
-/// For whoever wants to change a line of the block.
+/// For people who want to change a line of the block.
 const NOTE: &str =
     "# Written by worktree-ports-hook. Change .worktree-ports.config.json instead.\n";
 
-/// Before a line of the user's that a line of the block replaces.
+/// The prefix of a user's line that the block replaces.
 const REPLACED: &str = "# replaced by worktree-ports: ";
 
 const BYTE_ORDER_MARK: &str = "\u{feff}";
 
-/// `text` with a block of these variables in place of all blocks. `label` names the worktree.
+/// `text` with a block of these variables instead of all other blocks. `label` names the worktree.
 pub fn with(text: &str, label: &str, variables: &[(String, String)]) -> Result<String, HalfBlock> {
     let original = without(text)?;
     let user = original.strip_prefix(BYTE_ORDER_MARK);
@@ -41,7 +42,7 @@ pub fn with(text: &str, label: &str, variables: &[(String, String)]) -> Result<S
     Ok(new)
 }
 
-/// The names of `variables` that lines of the user's in `text` define too, because their values span
+/// The names of `variables` that the user's own lines in `text` define too, because their values span
 /// lines.
 pub fn spanning<'a>(text: &str, variables: &'a [(String, String)]) -> Vec<&'a str> {
     let user = without(text).unwrap_or_default();
@@ -68,8 +69,7 @@ pub fn names_in_blocks(text: &str) -> Vec<&str> {
         .collect()
 }
 
-/// `text` without our blocks and with the user's lines as they were: what was there before, byte for
-/// byte.
+/// `text` without our blocks and with the user's lines restored: byte for byte what was there before.
 pub fn without(text: &str) -> Result<String, HalfBlock> {
     let (bom, body) = match text.strip_prefix(BYTE_ORDER_MARK) {
         Some(body) => (BYTE_ORDER_MARK, body),
@@ -84,7 +84,7 @@ pub fn without(text: &str) -> Result<String, HalfBlock> {
     for found in block::find(restored.as_bytes())? {
         user.push_str(&restored[at..found.range.start]);
         at = found.range.end;
-        // The empty line below it is ours; an editor may have changed its line end.
+        // The empty line below it is ours; an editor may have changed its line ending.
         let below = &restored[at..];
         if let Some(end) = ["\n", "\r\n"].iter().find(|end| below.starts_with(**end)) {
             at += end.len();
@@ -94,7 +94,7 @@ pub fn without(text: &str) -> Result<String, HalfBlock> {
     Ok(user)
 }
 
-/// The lines of `text`, those that a value spans as one, each with the name that it defines.
+/// The lines of `text`, each with the name that it defines. Lines that one value spans count as one.
 fn definitions(text: &str) -> impl Iterator<Item = (&str, &str)> {
     let mut rest = text;
     iter::from_fn(move || {
@@ -131,8 +131,8 @@ fn length_of_first(text: &str) -> usize {
     }
 }
 
-/// Where the quote that was opened before `text` is closed. A backslash escapes it only between double
-/// quotes, as in a shell.
+/// The position of the closing quote; `text` starts after the opening one. As in a shell, a
+/// backslash only escapes between double quotes.
 fn closing(text: &str, quote: char) -> Option<usize> {
     let mut is_escaped = false;
     text.char_indices().find_map(|(at, c)| {

@@ -1,5 +1,5 @@
-//! `<common dir>/info/exclude`: one block of ours, which hides what this program makes from git in
-//! every worktree.
+//! `<common dir>/info/exclude`: one block of ours hides the files that this program creates from
+//! git, in every worktree.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -16,10 +16,10 @@ use crate::writes::block::{self, HalfBlock};
 
 const NAME: &str = "exclude";
 
-/// How much is read, in bytes; more than any list has.
+/// How much is read, in bytes; longer than any real list.
 const LIMIT: usize = 16 * 1024 * 1024;
 
-/// Hides the port file, every temporary name, and these paths, relative to a worktree's root.
+/// Hides the port file, all temporary names, and `paths`, relative to a worktree's root.
 ///
 /// # Errors
 /// The list cannot be read or written.
@@ -39,8 +39,8 @@ pub fn add(held: &Held, common_dir: &Path, paths: &[&str], session: &Session) ->
     })
 }
 
-/// Takes out the lines that are not needed any more, and the block if none is left; `is_needed` is
-/// asked with a path relative to a worktree's root. What hides temporary names goes with the rest.
+/// Removes the lines whose paths, relative to a worktree's root, are not needed any more, the line
+/// for temporary names, and the block if no line is left.
 ///
 /// # Errors
 /// The list cannot be read or written.
@@ -73,7 +73,7 @@ pub fn path(common_dir: &Path) -> PathBuf {
 
 /// The list, as it was read.
 struct List {
-    /// Its path, through all links: it may be a link to one elsewhere, as its owner wishes.
+    /// Its path, with links resolved: its owner may have linked it to a list elsewhere.
     path: PathBuf,
     original: Option<Original>,
     /// The list without our blocks.
@@ -102,7 +102,8 @@ impl List {
         })
     }
 
-    /// Writes the list with these lines in our block; `false` if another program has changed it.
+    /// Writes the list with these lines in our block; `false` if another program has changed the
+    /// list.
     fn replace(
         &self,
         common_dir: &Path,
@@ -111,7 +112,7 @@ impl List {
     ) -> io::Result<bool> {
         let text = joined(&self.rest, lines);
         if let Some(original) = &self.original {
-            // A link to a list elsewhere stays.
+            // If it is a link to a list elsewhere, the list stays.
             let is_removed = text.is_empty() && !path(common_dir).is_symlink();
             let (dir, name) = Dir::of_file(&self.path)?;
             return original.replace(&dir, name, (!is_removed).then_some(&text), patience);
@@ -130,7 +131,7 @@ fn change(
     session: &Session,
 ) -> Result<()> {
     let could_not = || Error::could_not("edit", path(common_dir));
-    // Another program may change it in between; then once more.
+    // If another program changes it in between, try once more.
     for _ in 0..2 {
         let list = List::read(common_dir, Some(&session.patience))?;
         let mut lines = list.lines.clone();
@@ -153,7 +154,7 @@ fn half_block(path: &Path, half: &HalfBlock) -> Error {
     .remedy("delete what is left of that block and run `worktree-ports-hook --all`")
 }
 
-/// git skips one at the start of the list, and there alone.
+/// git only skips it at the start of the list.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// The list without our blocks, and the lines in them.
@@ -172,8 +173,8 @@ fn split(content: &[u8]) -> Result<(Vec<u8>, BTreeSet<String>), HalfBlock> {
     Ok((rest, lines))
 }
 
-/// The list `rest` with a block of these lines above it: whatever the list ends with, and whatever
-/// is appended to it, [`split`] restores every byte.
+/// The list `rest` with a block of these lines above it, so that [`split`] restores every byte,
+/// whatever the list ends with and whatever is appended to it.
 fn joined(rest: &[u8], lines: &BTreeSet<String>) -> Vec<u8> {
     if lines.is_empty() {
         return rest.to_owned();
@@ -184,7 +185,7 @@ fn joined(rest: &[u8], lines: &BTreeSet<String>) -> Vec<u8> {
     [mark, block::render(None, &lines).as_bytes(), rest].concat()
 }
 
-/// The byte order mark of `content`, or nothing, and the rest.
+/// The byte order mark of `content`, if any, and the rest.
 fn byte_order_mark(content: &[u8]) -> (&[u8], &[u8]) {
     let has_mark = content.starts_with(BYTE_ORDER_MARK);
     content.split_at(if has_mark { BYTE_ORDER_MARK.len() } else { 0 })

@@ -21,29 +21,29 @@ use crate::writes::target::{FileRole, LIMIT, Target};
 /// What has to be written for a worktree. Paths are relative to its root.
 #[derive(Debug, Default)]
 pub struct Wanted {
-    /// Names the worktree in the marks.
+    /// The worktree's label, for the marks.
     pub label: String,
     pub env_files: Vec<EnvFile>,
     pub templates: Vec<Template>,
-    /// What the placeholders of templates stand for.
+    /// The values of the placeholders in templates.
     pub variables: Vec<(String, String)>,
-    /// Whether blocks in other files stay: there is no config that could have named them.
+    /// Whether blocks in other files stay, because there is no config at all.
     pub keeps_blocks: bool,
 }
 
-/// Why files are written. It decides what may be done with them.
+/// Why files are written, which decides what may be done.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Occasion {
-    /// The hook, in a worktree that has ports: it makes no file in the main worktree, so that looking at
-    /// somebody's branch plants none, and does not report what cannot be written.
+    /// The hook, in a worktree that has ports. In the main worktree it creates no file, so that
+    /// looking at somebody's branch plants none. It does not report what cannot be written.
     Update,
     /// The hook in a fresh worktree, or a call by hand.
     Assign,
-    /// The ports are given back: a file is removed only if nothing but our block was in it.
+    /// The ports are given back. A file is only removed if it contains nothing but our block.
     Release,
 }
 
-/// What a file should become.
+/// What should become of a file.
 #[derive(Clone, Copy)]
 enum Aim<'a> {
     /// It has a block of these variables.
@@ -51,7 +51,7 @@ enum Aim<'a> {
     NoBlock,
     /// It is made from this template.
     From(&'a str),
-    /// It was made from a template, and goes.
+    /// It was made from a template, and is removed.
     Gone,
 }
 
@@ -65,7 +65,7 @@ enum Change {
     Remove,
 }
 
-/// A file, as it was when it was looked at, and what has to be done about it.
+/// A file as it was read, and what has to be done about it.
 struct Planned<'a> {
     path: &'a str,
     aim: Aim<'a>,
@@ -90,7 +90,7 @@ pub struct Files<'a> {
 pub struct PlannedFiles<'a> {
     files: Files<'a>,
     planned: Vec<Planned<'a>>,
-    /// The paths of interest that git tracks, if it was asked.
+    /// Those of the paths involved that git tracks, if git was asked.
     tracked: BTreeSet<String>,
 }
 
@@ -126,17 +126,18 @@ impl<'a> Files<'a> {
         }
     }
 
-    /// Looks at the files. git is not asked, and nobody is waited for.
+    /// Reads the files. git is not asked, and no other program is waited for.
     pub fn look(self) -> PlannedFiles<'a> {
         self.planned(None)
     }
 
-    /// As [`Files::look`], but git is asked what it tracks, and what a missing file starts as is found.
+    /// As [`Files::look`], but git is asked what it tracks, and missing env files get their first
+    /// content.
     pub fn check(self, repository: &Repository) -> Result<PlannedFiles<'a>> {
         self.planned(None).with_git(repository)
     }
 
-    /// As [`Files::check`], under the lock: files that others are writing are waited for.
+    /// As [`Files::check`], under the lock, and waiting for programs that are writing a file.
     pub fn plan(self, _held: &Held, repository: &Repository) -> Result<PlannedFiles<'a>> {
         self.planned(Some(&self.session.patience))
             .with_git(repository)
@@ -153,7 +154,7 @@ impl<'a> Files<'a> {
         }
     }
 
-    /// What each file should become: the wanted ones, then the others that the record names.
+    /// What should become of each file: the wanted ones, then the others in the record.
     fn aims(self) -> Vec<(&'a str, Aim<'a>)> {
         let Files {
             wanted, written, ..
@@ -194,7 +195,7 @@ impl<'a> Files<'a> {
         let target = match Target::find(self.worktree, file.path, role) {
             Ok(Some(target)) => file.target.insert(target),
             Ok(None) => return Ok(Change::Absent),
-            // What is in another repository or behind a link is not ours.
+            // What is in another repository, or reached through a link, is not ours.
             Err(_) if goes => return Ok(Change::Absent),
             Err(error) => {
                 let path = quoted(&self.worktree.root.path_of(file.path));
@@ -238,7 +239,7 @@ impl<'a> Files<'a> {
             }
             (Aim::From(source), Some(original)) => {
                 let text = self.made_from(file.path, source)?;
-                // If two records name it, it is written again, for one of them to be right.
+                // If the record has two ids, it is written again, so that one is right.
                 let ids = self.written.templates.get(file.path);
                 if original.bytes == text.as_bytes() && !ids.is_some_and(|ids| ids.contains(' ')) {
                     return Ok(Change::Nothing);
@@ -268,7 +269,7 @@ impl<'a> Files<'a> {
         Ok(new)
     }
 
-    /// Fails unless what is at `path` is what we made from its template last.
+    /// Fails unless the file at `path` is what was last made from its template.
     fn check_as_made(self, path: &str, target: &Target, original: &Original) -> Result<()> {
         let cause = match self.written.templates.get(path) {
             Some(id) if is_blob(&original.bytes, id) => return Ok(()),
@@ -305,7 +306,7 @@ impl Change {
 }
 
 impl<'a> Planned<'a> {
-    /// Whether git has a say: something would be written, or what is there should have our text.
+    /// Whether git has to be asked: something would be written, or our text is there.
     fn concerns_git(&self) -> bool {
         match (&self.aim, &self.change) {
             (_, Ok(Change::Absent)) | (Aim::NoBlock | Aim::Gone, Ok(Change::Nothing)) => false,
@@ -344,7 +345,7 @@ impl<'a> Planned<'a> {
         staged.map(Some).map_err(target.could_not())
     }
 
-    /// Does it; `false` if what is there is no longer what was planned for.
+    /// Carries it out; `false` if the file has changed since it was read.
     fn commit(&self, staged: Option<Staged<'_>>, patience: &Patience) -> Result<bool> {
         let change = self.change.as_ref().map_err(Error::clone)?;
         let Some((target, _)) = self.to_do() else {
@@ -365,8 +366,8 @@ impl<'a> Planned<'a> {
 }
 
 impl<'a> PlannedFiles<'a> {
-    /// Turns what would be written over something of git's into an error, and finds what the missing
-    /// env files start as.
+    /// Asks git what it tracks, turns what must not be written into errors, and gives missing env
+    /// files their first content.
     fn with_git(mut self, repository: &Repository) -> Result<PlannedFiles<'a>> {
         let Files {
             worktree, session, ..
@@ -441,11 +442,11 @@ impl<'a> PlannedFiles<'a> {
         Some(target.left_alone(cause).remedy(remedy))
     }
 
-    /// The files that are not as they should be, each with the reason if it cannot be brought up to date.
+    /// The files that are not up to date, each with the reason if it cannot be brought up to date.
     pub fn outdated(&self) -> impl Iterator<Item = (&'a str, Option<&Error>)> {
         self.planned.iter().filter_map(|file| match &file.change {
             Err(error) => Some((file.path, Some(error))),
-            // The record still names it.
+            // It is still in the record.
             Ok(_) if matches!(file.aim, Aim::NoBlock | Aim::Gone) => Some((file.path, None)),
             Ok(Change::Nothing | Change::Absent) => None,
             Ok(_) => Some((file.path, None)),
@@ -466,7 +467,7 @@ impl<'a> PlannedFiles<'a> {
         names.collect()
     }
 
-    /// Whether the config lacks a variable that is written in a file, or a file.
+    /// Whether the config lacks a file, or a variable in a file, that is written now.
     pub fn would_take_away(&self) -> bool {
         self.planned
             .iter()
@@ -481,15 +482,14 @@ impl<'a> PlannedFiles<'a> {
             })
     }
 
-    /// What a kill has left under temporary names: the path of each, its directory, and the name that it
-    /// would have got.
+    /// The temporary files that a kill has left: the path of each, its directory, and the final name.
     fn leftovers(&self) -> impl Iterator<Item = (String, &Dir, &str)> {
         let targets = self.planned.iter().filter_map(|file| {
             let target = file.target.as_ref()?;
             Some((file.path, &target.dir, &*target.name))
         });
         let port_file = (port_file::NAME, &self.files.worktree.root, port_file::NAME);
-        // Whoever writes there reports a directory of that name.
+        // A directory of that name is reported when the file is written.
         let has_leftover = |dir: &Dir, name: &str| {
             let stat = dir.look(&temporary(name));
             stat.is_ok_and(|stat| stat.is_some_and(|stat| stat.kind != Kind::Directory))
@@ -503,7 +503,7 @@ impl<'a> PlannedFiles<'a> {
         self.leftovers().next().is_some()
     }
 
-    /// Removes what a kill has left under temporary names, unless git tracks it.
+    /// Removes the temporary files that a kill has left, unless git tracks them.
     pub fn remove_leftovers(&self, _held: &Held) -> Result<()> {
         for (path, dir, name) in self.leftovers() {
             if !self.tracked.contains(&path) {
@@ -514,8 +514,8 @@ impl<'a> PlannedFiles<'a> {
         Ok(())
     }
 
-    /// Whether the file has our block, or was made from a template and is there: its programs would
-    /// keep ports that others could get.
+    /// Whether the file has our block, or was made from a template and exists: programs that read
+    /// it would keep ports that others could get.
     fn has_ours(&self, file: &Planned<'_>) -> bool {
         file.target.as_ref().is_some_and(|target| match file.aim {
             Aim::Block(_) | Aim::NoBlock => target.has_mark(),
@@ -526,7 +526,7 @@ impl<'a> PlannedFiles<'a> {
         })
     }
 
-    /// Why a file that has ports of ours cannot be brought up to date.
+    /// Why a file with our ports cannot be brought up to date.
     pub fn obstacle(&self, staged: &StagedFiles<'_>) -> Option<Error> {
         let mut both = self.planned.iter().zip(staged);
         both.find_map(|(file, staged)| {
@@ -535,19 +535,19 @@ impl<'a> PlannedFiles<'a> {
         })
     }
 
-    /// Hides the files that are about to be made, so that git never shows them.
+    /// Hides the files that are about to be created, so that git never shows them.
     pub fn hide(&self, held: &Held, repository: &Repository) -> Result<()> {
         let Files {
             worktree, session, ..
         } = self.files;
-        // Whoever writes the list reports what keeps it from being read.
+        // If the list cannot be read, writing it reports the error.
         let hidden = exclude::hidden(&worktree.common_dir).unwrap_or_default();
         let is_made = |file: &&Planned<'_>| {
             matches!(file.change, Ok(Change::Make(..))) && !hidden.contains(file.path)
         };
         let mut paths = Vec::new();
         for Planned { path, .. } in self.planned.iter().filter(is_made) {
-            // All worktrees have one list, and a checkout overwrites an ignored file silently.
+            // All worktrees share one list, and a checkout overwrites an ignored file silently.
             match shown_in_a_worktree(repository, path)? {
                 None => paths.push(*path),
                 Some(other) => session.narrator.tell(format_args!(
@@ -568,8 +568,7 @@ impl<'a> PlannedFiles<'a> {
         self.planned.iter().map(Planned::stage).collect()
     }
 
-    /// Gives every file its name, and removes those that go. What cannot be done for one file is a
-    /// warning, and done for the others.
+    /// Renames and removes the files. If one fails, there is a warning, and the others are done.
     pub fn commit(&self, staged: StagedFiles<'_>, repository: &Repository) -> Done {
         let Files {
             worktree,
@@ -599,8 +598,8 @@ impl<'a> PlannedFiles<'a> {
         done
     }
 
-    /// Carries out what was planned or, if the file has changed since, what is planned anew: then
-    /// returns that plan.
+    /// Carries out the plan for one file. If the file has changed, plans once more, carries that
+    /// out, and returns the new plan.
     fn carry_out(
         &self,
         file: &Planned<'a>,
@@ -611,7 +610,7 @@ impl<'a> PlannedFiles<'a> {
             return Ok(None);
         }
         let again = self.files.plan_one(file.path, file.aim, Some(patience));
-        // If it vanished, it is not known what it would start as.
+        // If it has vanished, its first content is unknown.
         let is_made = matches!(again.change, Ok(Change::Make(..)));
         if !is_made && again.commit(again.stage()?, patience)? {
             return Ok(Some(again));
@@ -621,7 +620,7 @@ impl<'a> PlannedFiles<'a> {
         Err(Error::at("write the ports to", &path, cause))
     }
 
-    /// What the record should name if all is done as planned, and what it names now.
+    /// What the record names now, and what it should name if everything goes as planned.
     pub fn expected(&self, repository: &Repository) -> WrittenFiles {
         let mut expected = self.files.written.clone();
         for file in &self.planned {
@@ -630,7 +629,7 @@ impl<'a> PlannedFiles<'a> {
         expected
     }
 
-    /// Names `file` in what the record should name.
+    /// Adds `file` to what the record should name.
     fn name(&self, file: &Planned<'_>, repository: &Repository, names: &mut WrittenFiles) {
         let (path, written) = (file.path.to_owned(), self.files.written);
         match (&file.aim, &file.change) {
@@ -690,7 +689,7 @@ impl<'a> PlannedFiles<'a> {
 }
 
 impl WrittenFiles {
-    /// Names the file at `path` as `other` does.
+    /// Takes over what `other` says about the file at `path`.
     fn name_as(&mut self, other: &WrittenFiles, path: &str) {
         let named = |at: &&String| *at == path;
         let env_file = other.env_files.iter().find(|(at, _)| named(at));

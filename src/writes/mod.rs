@@ -1,5 +1,5 @@
-//! What is written for a worktree beside its port file: our lines in files of others, and files made
-//! from templates.
+//! What is written for a worktree besides its port file: our lines in other people's files, and
+//! files made from templates.
 
 pub mod assigned;
 pub mod block;

@@ -1,4 +1,4 @@
-//! What an env file that is missing starts as: what it would have been without this program.
+//! The first content of a missing env file: what a project's own setup would have put there.
 
 use crate::config::file as config_file;
 use crate::error::{Error, Result, quoted, shell_word};
@@ -8,18 +8,18 @@ use crate::git::worktree::Worktree;
 use crate::writes::env_text;
 use crate::writes::target::{FileRole, LIMIT, Target};
 
-/// The text that an env file starts as.
+/// The first content of an env file.
 #[derive(Default)]
 pub struct Seed {
     pub text: String,
-    /// The main worktree's file, whose access it gets.
+    /// The main worktree's file, if it is a copy of that; it gets the same access rights.
     pub of_main: Option<Original>,
 }
 
-/// Where env files start from.
+/// Where the first content comes from.
 pub struct Seeds<'a> {
     worktree: &'a Worktree,
-    /// The main worktree, if this is another one, and the env files that its own config names.
+    /// The main worktree, unless this is it, and the env files that its own config names.
     main: Option<(Worktree, Result<Vec<String>>)>,
     patience: &'a Patience,
 }
@@ -45,12 +45,13 @@ impl<'a> Seeds<'a> {
         })
     }
 
-    /// What the env file at `path` starts as: the main worktree's, if that one's config names it too,
-    /// so that a branch cannot choose which of its secrets it gets; else an example beside it.
+    /// The first content of the env file at `path`: that of the main worktree's file, if the main
+    /// worktree's config names it too, so that a branch cannot choose which secrets it gets;
+    /// otherwise, an example beside it.
     ///
     /// # Errors
-    /// The main worktree's cannot be taken. Then nothing must be made: a setup script that copies it
-    /// if it is missing would find ours.
+    /// The main worktree's file cannot be copied. Then no file must be created, because a setup
+    /// script that copies it if it is missing would find ours.
     pub fn seed(&self, path: &str, target: &Target) -> Result<Seed> {
         if let Some((main, named)) = &self.main
             && let Some(seed) = self
@@ -71,8 +72,8 @@ impl<'a> Seeds<'a> {
         })
     }
 
-    /// The file of `main` at `path` as it would be without us; `None` if it has none, or its config
-    /// does not name it, or git tracks it.
+    /// The file at `path` in `main` without our block; `None` if there is none, if the config of
+    /// `main` does not name it, or if git tracks it.
     fn seed_from(
         &self,
         main: &Worktree,
@@ -92,7 +93,7 @@ impl<'a> Seeds<'a> {
         };
         let text = env_text::without(there.text(&original)?);
         let text = text.map_err(|half| there.half_block(&half))?;
-        // What holds nothing but our block was not there before us.
+        // If it only contains our block, it did not exist before.
         Ok((!text.is_empty()).then_some(Seed {
             text,
             of_main: Some(original),

@@ -1,5 +1,5 @@
-//! The place of an env file or a template in a worktree: reached from its root without a link, and
-//! not in another repository.
+//! The place of an env file or a template in a worktree: reached from its root without following a
+//! link or entering another repository.
 
 use std::io;
 use std::path::PathBuf;
@@ -16,16 +16,16 @@ pub const LIMIT: usize = 256 * 1024;
 /// What a file is to this program.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum FileRole {
-    /// The user's text with our block in it.
+    /// The user's text, with our block in it.
     EnvFile,
     /// Made from a template.
     Made,
     Template,
-    /// What an env file starts as.
+    /// The first content of an env file.
     Seed,
 }
 
-/// The directory of a file, opened, and the file's name in it.
+/// A file's directory, opened, and its name in it.
 pub struct Target {
     pub dir: Dir,
     pub name: String,
@@ -33,7 +33,7 @@ pub struct Target {
 }
 
 impl Target {
-    /// Goes from the root of `worktree` to the directory of `path`; `None` if that is missing.
+    /// Opens the directory of `path` in `worktree`; `None` if it does not exist.
     ///
     /// # Errors
     /// A link or another repository is on the way.
@@ -68,7 +68,7 @@ impl Target {
         self.dir.path_of(&self.name)
     }
 
-    /// Reads what is there, with `patience` to change it; `None` if nothing is.
+    /// Reads the file, with `patience` in order to change it; `None` if it does not exist.
     ///
     /// # Errors
     /// It is not a regular file, too large, cannot be read, or another program is writing it.
@@ -95,7 +95,7 @@ impl Target {
         if_there(original).map_err(self.could_not())
     }
 
-    /// The text of what was read there.
+    /// The content as text.
     pub fn text<'o>(&self, original: &'o Original) -> Result<&'o str> {
         str::from_utf8(&original.bytes).map_err(|_| {
             self.left_alone("it is not UTF-8")
@@ -108,8 +108,8 @@ impl Target {
         stat.is_ok_and(|stat| stat.is_some_and(|stat| stat.kind == Kind::Regular))
     }
 
-    /// Whether a mark of ours is in what is there, as far as this can be known. Nothing is behind a
-    /// link: nothing is written there.
+    /// Whether the file contains one of our marks, as far as can be known. A link does not count,
+    /// because nothing is written through it.
     pub fn has_mark(&self) -> bool {
         match self.dir.read(&self.name, LIMIT) {
             Ok(PlainFile::Read(bytes) | PlainFile::TooLarge(bytes)) => block::has_mark(&bytes),
@@ -118,7 +118,7 @@ impl Target {
         }
     }
 
-    /// The error of a file with half a block in it.
+    /// The error for a file with half a block in it.
     pub fn half_block(&self, half: &HalfBlock) -> Error {
         self.left_alone(format!(
             "line {} is one mark of a block, and the other one is missing",
@@ -127,7 +127,7 @@ impl Target {
         .remedy("delete what is left of that block")
     }
 
-    /// What cannot be done if something is in the way.
+    /// The purpose, for messages.
     fn purpose(&self) -> &'static str {
         match self.role {
             FileRole::EnvFile | FileRole::Made => "write the ports to",
@@ -136,12 +136,12 @@ impl Target {
         }
     }
 
-    /// The error of a file that is left alone, and why.
+    /// The error for a file that is left alone.
     pub fn left_alone(&self, cause: impl std::fmt::Display) -> Error {
         Error::at(self.purpose(), &self.path(), cause)
     }
 
-    /// The same for an error of the system; for `map_err`.
+    /// The same for an I/O error; for `map_err`.
     pub fn could_not(&self) -> impl FnOnce(io::Error) -> Error {
         let (path, purpose) = (self.path(), self.purpose());
         move |error| {

@@ -12,8 +12,8 @@ use crate::state::reservation::Reservation;
 
 const REQUESTS: [Request; 3] = [Request::Allocate, Request::Update, Request::Ensure];
 
-/// The plan of the worktree `a`, whose record is `record`, beside a worktree with that slot and ports:
-/// where its bundle comes from, and the slot.
+/// The plan of the worktree `a`, whose record is `record`, beside a worktree with that slot and
+/// ports: where its bundle comes from, and the slot.
 fn plan_beside(
     other: (Option<u32>, &[u16]),
     before: &FileState,
