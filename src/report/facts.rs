@@ -278,7 +278,6 @@ impl Look<'_> {
                 .collect(),
             spanning: planned
                 .spanning()
-                .into_iter()
                 .map(|(path, name)| (path.to_owned(), name.to_owned()))
                 .collect(),
             has_leftovers: planned.has_leftovers(),

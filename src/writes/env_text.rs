@@ -16,51 +16,42 @@ const REPLACED: &str = "# replaced by worktree-ports: ";
 
 const BYTE_ORDER_MARK: &str = "\u{feff}";
 
-/// `text` with a block of these variables instead of all other blocks. `label` names the worktree.
-pub fn with(text: &str, label: &str, variables: &[(String, String)]) -> Result<String, HalfBlock> {
-    let original = without(text)?;
-    let user = original.strip_prefix(BYTE_ORDER_MARK);
-    let mut new = String::with_capacity(text.len() + 256);
-    if user.is_some() {
-        new.push_str(BYTE_ORDER_MARK);
-    }
-    let mut lines = NOTE.to_owned();
-    for (name, value) in variables {
-        lines.push_str(&assignment(name, value));
-        lines.push('\n');
-    }
-    new.push_str(&block::render(Some(label), &lines));
-    new.push('\n');
-
-    let user = user.unwrap_or(&original);
-    for (definition, name) in definitions(user) {
-        if variables.iter().any(|(own, _)| is_same(own, name)) && !spans_lines(definition) {
-            new.push_str(REPLACED);
-        }
-        new.push_str(definition);
-    }
-    Ok(new)
+/// A text with our block.
+#[derive(Debug, PartialEq, Eq)]
+pub struct WithBlock<'a> {
+    pub text: String,
+    /// The variables that the user's own lines define too. They were left, because their values span
+    /// lines.
+    pub spanning: Vec<&'a str>,
 }
 
-/// The names of `variables` that the user's own lines in `text` define too, because their values span
-/// lines.
-pub fn spanning<'a>(text: &str, variables: &'a [(String, String)]) -> Vec<&'a str> {
-    let user = without(text).unwrap_or_default();
-    let user = user.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&user);
+/// `text` with a block of these variables instead of all other blocks. `label` names the worktree.
+pub fn with<'a>(
+    text: &str,
+    label: &str,
+    variables: &'a [(String, String)],
+) -> Result<WithBlock<'a>, HalfBlock> {
+    let original = without(text)?;
+    let (mark, user) = split_byte_order_mark(&original);
+    let lines = variables.iter();
+    let lines = lines.map(|(name, value)| assignment(name, value) + "\n");
+    let lines = NOTE.to_owned() + &lines.collect::<String>();
+    let mut text = format!("{mark}{}\n", block::render(Some(label), &lines));
     let mut spanning = Vec::new();
     for (definition, name) in definitions(user) {
-        let own = variables.iter().find(|(own, _)| is_same(own, name));
-        spanning.extend(
-            own.filter(|_| spans_lines(definition))
-                .map(|(own, _)| &**own),
-        );
+        match variables.iter().find(|(own, _)| is_same(own, name)) {
+            Some((own, _)) if spans_lines(definition) => spanning.push(&**own),
+            Some(_) => text.push_str(REPLACED),
+            None => {}
+        }
+        text.push_str(definition);
     }
-    spanning
+    Ok(WithBlock { text, spanning })
 }
 
 /// The names that our blocks in `text` define.
 pub fn names_in_blocks(text: &str) -> Vec<&str> {
-    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
+    let (_, text) = split_byte_order_mark(text);
     let blocks = block::find(text.as_bytes()).unwrap_or_default().into_iter();
     let lines = blocks.flat_map(|found| text[found.inside].lines());
     lines
@@ -71,15 +62,12 @@ pub fn names_in_blocks(text: &str) -> Vec<&str> {
 
 /// `text` without our blocks and with the user's lines restored: byte for byte what was there before.
 pub fn without(text: &str) -> Result<String, HalfBlock> {
-    let (bom, body) = match text.strip_prefix(BYTE_ORDER_MARK) {
-        Some(body) => (BYTE_ORDER_MARK, body),
-        None => ("", text),
-    };
+    let (mark, body) = split_byte_order_mark(text);
     let mut restored = String::with_capacity(body.len());
     for line in body.split_inclusive('\n') {
         restored.push_str(line.trim_start_matches(REPLACED));
     }
-    let mut user = bom.to_owned();
+    let mut user = mark.to_owned();
     let mut at = 0;
     for found in block::find(restored.as_bytes())? {
         user.push_str(&restored[at..found.range.start]);
@@ -92,6 +80,12 @@ pub fn without(text: &str) -> Result<String, HalfBlock> {
     }
     user.push_str(&restored[at..]);
     Ok(user)
+}
+
+/// The byte order mark of `text`, if any, and the rest.
+fn split_byte_order_mark(text: &str) -> (&str, &str) {
+    let has_mark = text.starts_with(BYTE_ORDER_MARK);
+    text.split_at(if has_mark { BYTE_ORDER_MARK.len() } else { 0 })
 }
 
 /// The lines of `text`, each with the name that it defines. Lines that one value spans count as one.

@@ -13,7 +13,7 @@ use crate::git::worktree::Worktree;
 use crate::session::Session;
 use crate::state::port_file;
 use crate::state::record::WrittenFiles;
-use crate::writes::env_text;
+use crate::writes::env_text::{self, WithBlock};
 use crate::writes::exclude;
 use crate::writes::seed::{Seed, Seeds};
 use crate::writes::target::{FileRole, LIMIT, Target};
@@ -73,6 +73,9 @@ struct Planned<'a> {
     target: Option<Target>,
     original: Option<Original>,
     change: Result<Change>,
+    /// The variables that the user's own lines in an env file define too, because their values span
+    /// lines.
+    spanning: Vec<&'a str>,
 }
 
 /// The files of one worktree.
@@ -180,6 +183,7 @@ impl<'a> Files<'a> {
             target: None,
             original: None,
             change: Ok(Change::Absent),
+            spanning: Vec::new(),
         };
         let change = self.change(&mut planned, patience);
         planned.change = change.map_err(|error| error.then_run(&self.worktree.by_hand()));
@@ -222,8 +226,9 @@ impl<'a> Files<'a> {
             }
             (Aim::Block(lines), Some(original)) => {
                 let old = target.text(original)?;
-                let new = self.with_block(target, old, lines)?;
-                Ok(Change::between(old, new))
+                let WithBlock { text, spanning } = self.with_block(target, old, lines)?;
+                file.spanning = spanning;
+                Ok(Change::between(old, text))
             }
             (Aim::NoBlock, Some(original)) => {
                 let old = target.text(original)?;
@@ -258,10 +263,15 @@ impl<'a> Files<'a> {
         }
     }
 
-    fn with_block(self, target: &Target, old: &str, lines: &[(String, String)]) -> Result<String> {
+    fn with_block(
+        self,
+        target: &Target,
+        old: &str,
+        lines: &'a [(String, String)],
+    ) -> Result<WithBlock<'a>> {
         let new = env_text::with(old, &self.wanted.label, lines);
         let new = new.map_err(|half| target.half_block(&half))?;
-        if new.len() > LIMIT {
+        if new.text.len() > LIMIT {
             let kib = LIMIT / 1024;
             let why = format!("with the block it would be larger than {kib} KiB");
             return Err(target.left_alone(why).remedy("make it smaller"));
@@ -399,8 +409,9 @@ impl<'a> PlannedFiles<'a> {
                 (&file.aim, &file.change, &seeds)
             {
                 file.change = seeds.seed(file.path, target).and_then(|seed| {
-                    let text = self.files.with_block(target, &seed.text, lines)?;
-                    Ok(Change::Make(text, seed))
+                    let with_block = self.files.with_block(target, &seed.text, lines)?;
+                    file.spanning = with_block.spanning;
+                    Ok(Change::Make(with_block.text, seed))
                 });
             }
         }
@@ -455,16 +466,9 @@ impl<'a> PlannedFiles<'a> {
 
     /// The variables that the user's own lines in an env file define too, because their values span
     /// lines, each with the path of the file.
-    pub fn spanning(&self) -> Vec<(&'a str, &'a str)> {
-        let names = self.planned.iter().flat_map(|file| {
-            let (text, lines) = match (&file.aim, &file.original) {
-                (Aim::Block(lines), Some(original)) => (&original.bytes[..], *lines),
-                _ => (&[][..], &[][..]),
-            };
-            let names = env_text::spanning(&String::from_utf8_lossy(text), lines);
-            names.into_iter().map(|name| (file.path, name))
-        });
-        names.collect()
+    pub fn spanning(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let files = self.planned.iter();
+        files.flat_map(|file| file.spanning.iter().map(|name| (file.path, *name)))
     }
 
     /// Whether the config lacks a file, or a variable in a file, that is written now.
@@ -661,14 +665,10 @@ impl<'a> PlannedFiles<'a> {
         self.name(file, repository, &mut done.written);
         let path = file.path.to_owned();
         let shown = quoted(&worktree.root.path_of(&path));
-        if let (Aim::Block(lines), Ok(Change::Make(text, _) | Change::Replace(text))) =
-            (&file.aim, &file.change)
-        {
-            for name in env_text::spanning(text, lines) {
-                session.narrator.warn(format_args!(
-                    "`{name}` in {shown} is also set by lines of yours that were left, because the value spans them: delete those lines"
-                ));
-            }
+        for name in file.spanning.iter().filter(|_| file.to_do().is_some()) {
+            session.narrator.warn(format_args!(
+                "`{name}` in {shown} is also set by lines of yours that were left, because the value spans them: delete those lines"
+            ));
         }
         match &file.change {
             Ok(Change::Make(_, seed)) if seed.of_main.is_some() => {
