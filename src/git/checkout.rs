@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use crate::error::{Error, Result, error, if_there};
-use crate::files::dir::{Dir, PlainFile, identity_of};
+use crate::files::dir::{Dir, PlainFile, Stat};
 use crate::git::command::ask;
 use crate::git::config;
 use crate::git::worktree::Worktree;
@@ -44,11 +44,7 @@ pub fn read_settled<T>(
         _ if before.is_still_that_of(&worktree.git_dir)? => return found,
         _ => {}
     }
-    let recorded = match before.index {
-        Some(_) => staged(worktree.path(), name, limit)?,
-        None => committed(worktree.path(), name, limit)?,
-    };
-    match recorded {
+    match recorded(worktree.path(), name, before.index.is_some(), limit)? {
         Some(file) => parse(file),
         None => found,
     }
@@ -64,71 +60,48 @@ fn is_sparse(worktree: &Worktree) -> Result<bool> {
 /// Which index a worktree has, and whether git is about to replace it.
 struct IndexState {
     /// Kept open, so that no later index gets its inode.
-    index: Option<File>,
+    index: Option<(File, Stat)>,
     is_locked: bool,
 }
 
 impl IndexState {
     fn of(git_dir: &Dir) -> Result<IndexState> {
-        Ok(IndexState {
-            index: open_index(git_dir)?,
-            is_locked: git_dir.has("index.lock"),
-        })
+        // In this order: git makes a new index of the lock, and last.
+        let is_locked = git_dir.has("index.lock");
+        let index = if_there(git_dir.open_file("index"));
+        let index = index.map_err(Error::could_not("read", git_dir.path_of("index")))?;
+        Ok(IndexState { index, is_locked })
     }
 
     fn is_still_that_of(&self, git_dir: &Dir) -> Result<bool> {
-        if self.is_locked || git_dir.has("index.lock") {
-            return Ok(false);
-        }
-        let could_not = || Error::could_not("read", git_dir.path_of("index"));
-        match (&self.index, open_index(git_dir)?) {
-            (None, None) => Ok(true),
-            (Some(before), Some(now)) => Ok(identity_of(before).map_err(could_not())?
-                == identity_of(&now).map_err(could_not())?),
-            _ => Ok(false),
-        }
+        let now = IndexState::of(git_dir)?;
+        let identity = |it: &IndexState| it.index.as_ref().map(|(_, stat)| stat.identity);
+        Ok(!self.is_locked && !now.is_locked && identity(self) == identity(&now))
     }
 }
 
-/// The index, if there is one. git replaces it by a rename, so an open one stays whole.
-fn open_index(git_dir: &Dir) -> Result<Option<File>> {
-    let index = if_there(git_dir.open_file("index"));
-    let index = index.map_err(Error::could_not("read", git_dir.path_of("index")))?;
-    Ok(index.map(|(file, _)| file))
-}
-
-/// The file at `name` as the index of the worktree at `root` has it; `None` if it is not in the
-/// index.
-fn staged(root: &Path, name: &str, limit: usize) -> Result<Option<PlainFile>> {
+/// The file at `name` as the index of the worktree at `root` has it or, without an index, the commit
+/// that is checked out; `None` if it is in neither.
+fn recorded(root: &Path, name: &str, has_index: bool, limit: usize) -> Result<Option<PlainFile>> {
     let pathspec = format!(":(literal){name}");
-    let listed = ask(root, &["ls-files", "-z", "-t", "--stage", "--", &pathspec])?;
-    // `H 100644 <object id> 0<tab><path>`, by a letter for its status.
+    let listed = if has_index {
+        ask(root, &["ls-files", "-z", "--stage", "--", &pathspec])?
+    } else if ask(root, &["rev-parse", "--verify", "--quiet", "HEAD"])?.is_empty() {
+        // There is no commit yet.
+        return Ok(None);
+    } else {
+        ask(root, &["ls-tree", "-z", "HEAD", "--", name])?
+    };
+    // `100644 <object id> 0<tab><path>` or `100644 blob <object id><tab><path>`
     let listed = String::from_utf8_lossy(&listed);
-    let mut words = listed.split([' ', '\t']);
-    match (words.next(), words.next(), words.next()) {
-        // In the tree, or left out by a sparse checkout.
-        (Some("H" | "S"), Some(mode), Some(id)) => object(root, mode, id, limit).map(Some),
-        (Some("M"), ..) => {
+    let words: Vec<&str> = listed.split([' ', '\t']).take(3).collect();
+    match words[..] {
+        [mode, id, "0"] if has_index => object(root, mode, id, limit).map(Some),
+        [_, _, _] if has_index => {
             let conflict = io::Error::other("it has a merge conflict");
             Ok(Some(PlainFile::Unreadable(conflict)))
         }
-        _ => Ok(None),
-    }
-}
-
-/// The file at `name` in the commit that is checked out at `root`; `None` if it has none, or there
-/// is no commit yet.
-fn committed(root: &Path, name: &str, limit: usize) -> Result<Option<PlainFile>> {
-    let head = ["rev-parse", "--verify", "--quiet", "HEAD"];
-    if ask(root, &head)?.is_empty() {
-        return Ok(None);
-    }
-    let listed = ask(root, &["ls-tree", "-z", "HEAD", "--", name])?;
-    // `100644 blob <object id><tab><path>`
-    let listed = String::from_utf8_lossy(&listed);
-    let mut words = listed.split([' ', '\t']);
-    match (words.next(), words.next(), words.next()) {
-        (Some(mode), Some(_kind), Some(id)) => object(root, mode, id, limit).map(Some),
+        [mode, _kind, id] => object(root, mode, id, limit).map(Some),
         _ => Ok(None),
     }
 }
@@ -141,11 +114,8 @@ fn object(root: &Path, mode: &str, id: &str, limit: usize) -> Result<PlainFile> 
         _ => {}
     }
     let size = ask(root, &["cat-file", "-s", id])?;
-    let size: usize = String::from_utf8_lossy(&size)
-        .trim_end()
-        .parse()
-        .map_err(|error| error!("could not read the size of object {id}: {error}"))?;
-    if size > limit {
+    let size = String::from_utf8_lossy(&size).trim_end().parse::<usize>();
+    if size.map_err(|error| error!("could not read the size of object {id}: {error}"))? > limit {
         return Ok(PlainFile::TooLarge(Vec::new()));
     }
     ask(root, &["cat-file", "blob", id]).map(PlainFile::Read)
