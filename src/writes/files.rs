@@ -340,6 +340,44 @@ impl<'a> Planned<'a> {
         }
     }
 
+    /// Why it must not be written over something of git's.
+    fn problem_of_git(
+        &self,
+        worktree: &Worktree,
+        target: &Target,
+        tracked: &BTreeSet<&str>,
+    ) -> Option<Error> {
+        let path = self.path;
+        let (root, by_hand) = (shell_word(worktree.path()), worktree.by_hand());
+        let leftover = temporary(path);
+        let mut above = directories_above(path);
+        let (cause, remedy) = if tracked.contains(path) {
+            let untrack =
+                format!("run `git -C {root} rm --cached {path}`, commit, and run `{by_hand}`");
+            let other = "name another file in the config, which git ignores";
+            ("git tracks it".to_owned(), format!("{untrack}, or {other}"))
+        } else if let Some(submodule) = above.find(|above| tracked.contains(above)) {
+            let submodule = quoted(&worktree.root.path_of(submodule));
+            let remedy = "take the file out of the config".to_owned();
+            (format!("{submodule} is a submodule"), remedy)
+        } else if tracked.contains(&*leftover) {
+            let cause = format!("git tracks `{leftover}`, under which it is written first");
+            (
+                cause,
+                format!("run `git -C {root} rm {leftover}` and commit that"),
+            )
+        } else {
+            let untracked = self.template().filter(|source| !tracked.contains(source));
+            let source = untracked.filter(|_| self.change.is_ok())?;
+            let cause = format!("git does not track its template `{source}`");
+            (
+                cause,
+                format!("run `git -C {root} add {source}`, commit, and run `{by_hand}`"),
+            )
+        };
+        Some(target.left_alone(cause).remedy(remedy))
+    }
+
     /// Writes it under its temporary name.
     fn stage(&self) -> Result<Option<Staged<'_>>> {
         let Some((target, change)) = self.to_do() else {
@@ -357,8 +395,10 @@ impl<'a> Planned<'a> {
 
     /// Carries it out; `false` if the file has changed since it was read.
     fn commit(&self, staged: Option<Staged<'_>>, patience: &Patience) -> Result<bool> {
-        let change = self.change.as_ref().map_err(Error::clone)?;
-        let Some((target, _)) = self.to_do() else {
+        if let Err(error) = &self.change {
+            return Err(error.clone());
+        }
+        let Some((target, change)) = self.to_do() else {
             return Ok(true);
         };
         let (dir, name) = (&target.dir, &*target.name);
@@ -379,9 +419,7 @@ impl<'a> PlannedFiles<'a> {
     /// Asks git what it tracks, turns what must not be written into errors, and gives missing env
     /// files their first content.
     fn with_git(mut self, repository: &Repository) -> Result<PlannedFiles<'a>> {
-        let Files {
-            worktree, session, ..
-        } = self.files;
+        let (files, worktree) = (self.files, self.files.worktree);
         let mut asked: BTreeSet<String> = self.leftovers().map(|(path, ..)| path).collect();
         for file in self.planned.iter().filter(|file| file.concerns_git()) {
             asked.insert(file.path.to_owned());
@@ -389,68 +427,30 @@ impl<'a> PlannedFiles<'a> {
             asked.extend(file.template().map(str::to_owned));
         }
         let asked: Vec<&str> = asked.iter().map(String::as_str).collect();
-        let tracked = worktree.tracked(&asked)?.into_iter();
-        self.tracked = tracked.map(str::to_owned).collect();
+        let tracked = worktree.tracked(&asked)?;
         let starts_anew = |file: &Planned<'_>| {
-            matches!(
-                (&file.aim, &file.change),
-                (Aim::Block(_), Ok(Change::Make(..)))
-            )
+            matches!(file.change, Ok(Change::Make(..))) && file.template().is_none()
         };
         let is_seeded = self.planned.iter().any(starts_anew);
-        let seeds = is_seeded.then(|| Seeds::of(worktree, repository, &session.patience));
+        let patience = &files.session.patience;
+        let seeds = is_seeded.then(|| Seeds::of(worktree, repository, patience));
         let seeds = seeds.transpose()?;
-        let mut planned = std::mem::take(&mut self.planned);
-        for file in planned.iter_mut().filter(|file| file.concerns_git()) {
+        for file in self.planned.iter_mut().filter(|file| file.concerns_git()) {
             let Some(target) = &file.target else { continue };
-            if let Some(problem) = self.problem_of_git(file, target) {
+            if let Some(problem) = file.problem_of_git(worktree, target, &tracked) {
                 file.change = Err(problem);
             } else if let (Aim::Block(lines), Ok(Change::Make(..)), Some(seeds)) =
                 (&file.aim, &file.change, &seeds)
             {
                 file.change = seeds.seed(file.path, target).and_then(|seed| {
-                    let with_block = self.files.with_block(target, &seed.text, lines)?;
+                    let with_block = files.with_block(target, &seed.text, lines)?;
                     file.spanning = with_block.spanning;
                     Ok(Change::Make(with_block.text, seed))
                 });
             }
         }
-        self.planned = planned;
+        self.tracked = tracked.into_iter().map(str::to_owned).collect();
         Ok(self)
-    }
-
-    fn problem_of_git(&self, file: &Planned<'_>, target: &Target) -> Option<Error> {
-        let path = file.path;
-        let worktree = self.files.worktree;
-        let (root, by_hand) = (shell_word(worktree.path()), worktree.by_hand());
-        let leftover = temporary(path);
-        let is_tracked = |path: &str| self.tracked.contains(path);
-        let mut above = directories_above(path);
-        let (cause, remedy) = if is_tracked(path) {
-            (
-                "git tracks it".to_owned(),
-                format!(
-                    "run `git -C {root} rm --cached {path}`, commit, and run `{by_hand}`, or name another file in the config, which git ignores"
-                ),
-            )
-        } else if let Some(submodule) = above.find(|above| is_tracked(above)) {
-            let submodule = quoted(&worktree.root.path_of(submodule));
-            let remedy = "take the file out of the config".to_owned();
-            (format!("{submodule} is a submodule"), remedy)
-        } else if is_tracked(&leftover) {
-            (
-                format!("git tracks `{leftover}`, under which it is written first"),
-                format!("run `git -C {root} rm {leftover}` and commit that"),
-            )
-        } else {
-            let untracked = file.template().filter(|source| !is_tracked(source));
-            let source = untracked.filter(|_| file.change.is_ok())?;
-            (
-                format!("git does not track its template `{source}`"),
-                format!("run `git -C {root} add {source}`, commit, and run `{by_hand}`"),
-            )
-        };
-        Some(target.left_alone(cause).remedy(remedy))
     }
 
     /// The files that are not up to date, each with the reason if it cannot be brought up to date.
