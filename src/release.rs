@@ -1,13 +1,14 @@
 //! Giving ports back: what was written for a worktree is removed.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use crate::allocate::plan::Request;
 use crate::config::file as config_file;
 use crate::error::{Error, Result};
 use crate::git::lock::{self, Held};
 use crate::git::repository::Repository;
-use crate::git::worktree::Worktree;
+use crate::git::worktree::{Entry, Worktree};
 use crate::reserve;
 use crate::session::Session;
 use crate::state::port_file::{self, FileState};
@@ -97,8 +98,9 @@ pub fn forget_all(held: &Held, repository: &Repository, session: &Session) -> Re
     let narrator = &session.narrator;
     // Files in worktrees that are not there must stay hidden.
     let mut out_of_sight = BTreeSet::new();
-    for entry in repository.worktrees()? {
-        let recorded = Recorded::of(&entry)?;
+    let entries = repository.worktrees()?;
+    for entry in &entries {
+        let recorded = Recorded::of(entry)?;
         let opened = narrator.or_warn(entry.open()).flatten();
         match opened.filter(|worktree| worktree.is_in_place().unwrap_or(false)) {
             Some(worktree) => {
@@ -120,13 +122,10 @@ pub fn forget_all(held: &Held, repository: &Repository, session: &Session) -> Re
         }
         narrator.or_warn(record::remove(held, &entry.git_dir, entry.is_main()));
     }
-    let mut roots = Vec::new();
-    for entry in repository.worktrees()? {
-        roots.extend(entry.root().map(std::path::Path::to_owned));
-    }
     let is_needed = |path: &str| {
-        let is_there = |root: &std::path::PathBuf| root.join(path).symlink_metadata().is_ok();
-        out_of_sight.contains(path) || roots.iter().any(is_there)
+        let mut roots = entries.iter().filter_map(Entry::root);
+        let is_there = |root: &Path| root.join(path).symlink_metadata().is_ok();
+        out_of_sight.contains(path) || roots.any(is_there)
     };
     let removed = exclude::remove(held, &repository.common_dir, &is_needed, session);
     narrator.or_warn(removed);
