@@ -1,7 +1,7 @@
 //! The nearest value that is allowed, for the message about one that is not.
 
 use crate::config::Service;
-use crate::config::placeholder::views;
+use crate::config::placeholder;
 use crate::config::value::{Form, Setting, nearest_scheme};
 
 /// The value that `text` most likely means and that the variable `name` may have.
@@ -11,8 +11,9 @@ pub fn nearest_value(
     forms: &[Form],
     services: &[Service],
 ) -> Option<String> {
-    let is_allowed =
-        |text: &String| views(text, services).is_ok_and(|views| Setting::new(views, forms).is_ok());
+    let is_allowed = |text: &String| {
+        placeholder::check(text, services).is_ok() && Setting::new(text, forms).is_ok()
+    };
     let named = |service: &&Service| {
         let variable = service.name.variable();
         let word = variable.trim_end_matches("_PORT");

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use crate::config::hint::nearest_value;
 use crate::config::nearest::{cut, suggestion};
 use crate::config::paths::{self, nearest_path};
-use crate::config::placeholder::{is_of_worktree, views};
+use crate::config::placeholder::{self, is_of_worktree};
 use crate::config::value::{Form, Setting};
 use crate::config::{Config, Service, Settings, Template, file, names};
 use crate::files::json_object::JsonObject;
@@ -202,8 +202,8 @@ fn parse_setting(
         let hint = nearest(json).map(|hint| format!("\"{hint}\""));
         return Err(with_hint("it must be a string".to_owned(), hint));
     };
-    let views = views(&text, services)?;
-    Setting::new(views, forms).map_err(|why| with_hint(why, nearest(&text)))
+    placeholder::check(&text, services)?;
+    Setting::new(&text, forms).map_err(|why| with_hint(why, nearest(&text)))
 }
 
 /// What is wrong, and what to write instead.

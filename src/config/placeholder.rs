@@ -2,7 +2,7 @@
 
 use crate::config::Service;
 use crate::config::nearest::{cut, suggestion};
-use crate::ports::{Bundle, ServiceName};
+use crate::ports::Bundle;
 
 /// What values are rendered from.
 #[derive(Clone, Copy, Debug)]
@@ -15,121 +15,98 @@ pub struct Values<'a> {
     pub is_main: bool,
 }
 
-/// A character of a value, or what one worktree has in its place.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Piece {
-    Char(char),
-    Port(ServiceName),
-    Slot,
-    Worktree { with_underscores: bool },
-}
-
-/// What a text with placeholders consists of.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Views {
-    /// In the main worktree, where placeholders with a separator are empty.
-    pub main: Vec<Piece>,
-    /// In a linked worktree.
-    pub linked: Vec<Piece>,
-}
-
 const SEPARATORS: [char; 3] = ['-', '_', '.'];
 
 /// The names of placeholders besides those of services.
-pub const OF_WORKTREE: [&str; 2] = ["slot", "worktree"];
+const OF_WORKTREE: [&str; 2] = ["slot", "worktree"];
 
-/// Splits `text` at its placeholders.
+/// Checks the placeholders of `text`.
 ///
 /// # Errors
-/// Which placeholder is unknown or not closed.
-pub fn views(text: &str, services: &[Service]) -> Result<Views, String> {
-    let mut views = Views {
-        main: Vec::new(),
-        linked: Vec::new(),
-    };
-    let mut rest = text;
-    while let Some((literal, behind)) = rest.split_once('{') {
-        let (name, behind) = behind.split_once('}').ok_or("`{` has no `}`")?;
-        let (before, piece, after) = placeholder(name, services)?;
-        views.main.extend(literal.chars().map(Piece::Char));
-        if before.or(after).is_none() {
-            views.main.push(piece.clone());
-        }
-        let literal = literal.chars().chain(before);
-        views.linked.extend(literal.map(Piece::Char));
-        views.linked.push(piece);
-        views.linked.extend(after.map(Piece::Char));
-        rest = behind;
-    }
-    for view in [&mut views.main, &mut views.linked] {
-        view.extend(rest.chars().map(Piece::Char));
-    }
-    Ok(views)
-}
-
-/// What stands between two braces: a separator, a piece, a separator.
-fn placeholder(
-    name: &str,
-    services: &[Service],
-) -> Result<(Option<char>, Piece, Option<char>), String> {
-    let mut names = services.iter().map(|service| &service.name);
-    if let Some(service) = names.find(|service| service.as_str() == name) {
-        return Ok((None, Piece::Port(service.clone()), None));
-    }
-    let shown = cut(name);
-    let before = name.chars().next().filter(|c| SEPARATORS.contains(c));
-    let after = name.chars().next_back().filter(|c| SEPARATORS.contains(c));
-    let bare = name.trim_matches(SEPARATORS);
-    let piece = match bare {
-        "slot" => Piece::Slot,
-        "worktree" => Piece::Worktree {
-            with_underscores: before.or(after) == Some('_'),
-        },
-        _ => {
-            let services = services.iter().map(|service| service.name.as_str());
-            let suggestion = suggestion(name, services.chain(OF_WORKTREE), |name| {
-                format!("`{{{name}}}`")
-            });
+/// Which one is unknown, has two separators or is not closed.
+pub fn check(text: &str, services: &[Service]) -> Result<(), String> {
+    for (name, _) in split(text).skip(1) {
+        let name = name.ok_or("`{` has no `}`")?;
+        let known = services.iter().map(|service| service.name.as_str());
+        let known = known.chain(OF_WORKTREE);
+        let bare = without_separators(name);
+        if !known.clone().any(|known| known == bare) {
+            let suggestion = suggestion(name, known, |name| format!("`{{{name}}}`"));
             return Err(format!("unknown placeholder {suggestion}"));
         }
-    };
-    if name.len() - bare.len() > 1 {
-        return Err(format!(
-            "`{{{shown}}}` has more than one separator; one may stand before or after `{bare}`"
-        ));
+        if name.len() - bare.len() > 1 {
+            let name = cut(name);
+            return Err(format!(
+                "`{{{name}}}` has more than one separator; one may stand before or after `{bare}`"
+            ));
+        }
     }
-    Ok((before, piece, after))
+    Ok(())
 }
 
 /// Whether `{name}` is a placeholder that no service may hide.
 pub fn is_of_worktree(name: &str) -> bool {
-    OF_WORKTREE.contains(&name.trim_matches(SEPARATORS))
+    OF_WORKTREE.contains(&without_separators(name))
 }
 
-/// The text of these pieces in one worktree; `None` if its bundle lacks a service or the slot.
-pub fn render(pieces: &[Piece], values: &Values<'_>) -> Option<String> {
-    let mut text = String::new();
-    for piece in pieces {
-        match piece {
-            Piece::Char(c) => text.push(*c),
-            Piece::Port(service) => text += &values.bundle.port(service)?.to_string(),
-            Piece::Slot => text += &values.bundle.slot.to_string(),
-            Piece::Worktree {
-                with_underscores: true,
-            } => text += &values.label.replace('-', "_"),
-            Piece::Worktree { .. } => text += values.label,
-        }
+/// `slot` for `-slot`; the name of a service stays as it is.
+fn without_separators(name: &str) -> &str {
+    let bare = name.trim_matches(SEPARATORS);
+    if OF_WORKTREE.contains(&bare) {
+        bare
+    } else {
+        name
     }
-    Some(text)
 }
 
-/// These pieces as a text, each placeholder in braces. No other `{` is in it.
-pub fn with_braces(pieces: &[Piece]) -> String {
-    let piece = |piece: &Piece| match piece {
-        Piece::Char(c) => c.to_string(),
-        Piece::Port(service) => format!("{{{service}}}"),
-        Piece::Slot => "{slot}".to_owned(),
-        Piece::Worktree { .. } => "{worktree}".to_owned(),
-    };
-    pieces.iter().map(piece).collect()
+/// The names of the placeholders in `text`, each with the text after it. The first item is the text
+/// before all of them, and has no name; nor has what follows a `{` without a `}`.
+pub fn split(text: &str) -> impl Iterator<Item = (Option<&str>, &str)> {
+    let parts = text.split('{').enumerate();
+    parts.map(|(i, part)| match part.split_once('}') {
+        Some((name, literal)) if i > 0 => (Some(name), literal),
+        _ => (None, part),
+    })
+}
+
+/// The text in one worktree; `None` if its bundle lacks a service.
+pub fn render(text: &str, values: &Values<'_>) -> Option<String> {
+    fill(text, values.is_main, |name| match name {
+        "slot" => Some(values.bundle.slot.to_string()),
+        "worktree" => Some(values.label.to_owned()),
+        service => {
+            let mut ports = values.bundle.ports.iter();
+            let (_, port) = ports.find(|(name, _)| name.as_str() == service)?;
+            Some(port.to_string())
+        }
+    })
+}
+
+/// The text in the main worktree or in a linked one, with only the names of placeholders left in
+/// braces: `shop-{worktree}`.
+pub fn with_braces(text: &str, is_main: bool) -> String {
+    let braced = fill(text, is_main, |name| Some(format!("{{{name}}}")));
+    braced.expect("every name can stand in braces")
+}
+
+fn fill(text: &str, is_main: bool, value_of: impl Fn(&str) -> Option<String>) -> Option<String> {
+    let mut filled = String::new();
+    for (name, literal) in split(text) {
+        if let Some(name) = name {
+            let bare = without_separators(name);
+            let value = value_of(bare)?;
+            if name == bare {
+                filled += &value;
+            } else if !is_main {
+                let value = if name.contains('_') {
+                    value.replace('-', "_")
+                } else {
+                    value
+                };
+                filled += &name.replace(bare, &value);
+            }
+        }
+        filled += literal;
+    }
+    Some(filled)
 }

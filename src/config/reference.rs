@@ -9,7 +9,6 @@ use proptest::sample::select;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config as Cases, TestCaseError, TestRunner};
 
-use super::placeholder::views;
 use super::*;
 
 const SCRIPT: &str = r#"
@@ -95,9 +94,7 @@ fn renderings(setting: &str) -> Vec<(String, bool)> {
             label,
             is_main,
         };
-        let views = views(setting, &services()).unwrap();
-        let view = if is_main { views.main } else { views.linked };
-        texts.push((placeholder::render(&view, &values).unwrap(), is_main));
+        texts.push((placeholder::render(setting, &values).unwrap(), is_main));
     }
     texts
 }
@@ -113,7 +110,7 @@ fn compare(python: &mut Python, name: &str, text: &str) -> Result<bool, String> 
     if is_past_the_reference {
         return Ok(false);
     }
-    if views(text, &services()).is_err() {
+    if placeholder::check(text, &services()).is_err() {
         return Ok(false);
     }
     let config = serde_json::json!({"services": {"web": 3000, "api": 4000}, "env": {name: text}});

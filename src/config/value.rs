@@ -2,7 +2,7 @@
 //! of what has one of these forms alone, so whatever a branch's config says, it renders to one of them.
 
 use crate::config::nearest::{cut, nearest};
-use crate::config::placeholder::{OF_WORKTREE, Values, Views, render, with_braces};
+use crate::config::placeholder::{Values, render, split, with_braces};
 use crate::error::printable;
 
 /// What the name of a variable allows its value to be.
@@ -20,10 +20,10 @@ pub enum Form {
     Digits,
 }
 
-/// A value that has an allowed form in the main worktree, and in the others.
+/// A text with placeholders whose value has an allowed form in every worktree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setting {
-    views: Views,
+    text: String,
     /// The form that it has in linked worktrees.
     form: Form,
 }
@@ -69,32 +69,31 @@ pub fn nearest_scheme(scheme: &str) -> Option<&'static str> {
 }
 
 impl Setting {
-    /// The setting that reads so, in the first of the `forms` that fits.
+    /// Checks `text`, whose placeholders are known, and takes the first of the `forms` that fits.
     ///
     /// # Errors
-    /// What is wrong with it, as the form that it resembles most has it.
-    pub fn new(views: Views, forms: &[Form]) -> Result<Setting, String> {
+    /// What is wrong with it, judged by the form that it resembles most.
+    pub fn new(text: &str, forms: &[Form]) -> Result<Setting, String> {
         let form_of = |text: &str, is_main| {
             let form = forms.iter().find(|form| form.check(text, is_main).is_ok());
             form.copied().ok_or_else(|| problem(text, forms, is_main))
         };
-        let form = form_of(&with_braces(&views.linked), false)?;
-        let in_main = with_braces(&views.main);
+        let form = form_of(&with_braces(text, false), false)?;
+        let in_main = with_braces(text, true);
         form_of(&in_main, true)
             .map_err(|why| format!("in the main worktree it is `{}`: {why}", cut(&in_main)))?;
-        Ok(Setting { views, form })
+        let text = text.to_owned();
+        Ok(Setting { text, form })
     }
 
-    /// The value in one worktree; `None` if its bundle lacks a service or the slot.
+    /// The value in one worktree; `None` if its bundle lacks a service.
     pub fn render(&self, values: &Values<'_>) -> Option<String> {
-        let Views { main, linked } = &self.views;
-        render(if values.is_main { main } else { linked }, values)
+        render(&self.text, values)
     }
 
     /// Whether it is a name that differs from worktree to worktree, such as that of a compose project.
     pub fn is_own_name(&self) -> bool {
-        matches!(self.form, Form::Name | Form::Suffix | Form::Digits)
-            && with_braces(&self.views.linked).contains('{')
+        matches!(self.form, Form::Name | Form::Suffix | Form::Digits) && self.text.contains('{')
     }
 }
 
@@ -161,11 +160,8 @@ fn check_each(text: &str, check: fn(&str) -> Result<(), String>) -> Result<(), S
 fn check_port(text: &str) -> Result<(), String> {
     let is_number = text.len() <= 5 && text.bytes().all(|byte| byte.is_ascii_digit());
     let is_port = is_number && text.parse().is_ok_and(|port: u16| port > 0);
-    let placeholder = text
-        .strip_prefix('{')
-        .and_then(|rest| rest.strip_suffix('}'));
-    let is_service = |name: &str| !name.contains('{') && !OF_WORKTREE.contains(&name);
-    if is_port || placeholder.is_some_and(is_service) {
+    let is_placeholder = text.rfind('{') == Some(0) && text.find('}') == Some(text.len() - 1);
+    if is_port || is_placeholder && !["{slot}", "{worktree}"].contains(&text) {
         return Ok(());
     }
     let what = quoted(text);
@@ -367,13 +363,9 @@ fn check_characters(text: &str, punctuation: &str, place: &str) -> Result<(), St
     }
 }
 
-/// What stands around and between placeholders.
+/// The text around and between placeholders.
 fn literals(text: &str) -> impl Iterator<Item = &str> {
-    let end_of_first = text.find('{').unwrap_or(text.len());
-    let (first, rest) = text.split_at(end_of_first);
-    let after_each = rest.split('{').skip(1);
-    let after_each = after_each.map(|part| part.split_once('}').map_or(part, |(_, text)| text));
-    [first].into_iter().chain(after_each)
+    split(text).map(|(_, literal)| literal)
 }
 
 fn quoted(text: &str) -> String {
