@@ -1,8 +1,8 @@
 //! The nearest value that is allowed, for the message about one that is not.
 
-use crate::config::Service;
-use crate::config::placeholder;
-use crate::config::value::{Form, Setting, nearest_scheme};
+use crate::config::nearest::nearest;
+use crate::config::value::{Form, Setting, schemes};
+use crate::config::{Service, placeholder};
 
 /// The value that `text` most likely means and that the variable `name` may have.
 pub fn nearest_value(
@@ -14,60 +14,53 @@ pub fn nearest_value(
     let is_allowed = |text: &String| {
         placeholder::check(text, services).is_ok() && Setting::new(text, forms).is_ok()
     };
+    let upper = name.to_ascii_uppercase();
     let named = |service: &&Service| {
         let variable = service.name.variable();
-        let word = variable.trim_end_matches("_PORT");
-        name.to_ascii_uppercase()
+        upper
             .split('_')
-            .any(|other| other == word)
+            .any(|word| word == variable.trim_end_matches("_PORT"))
     };
     let service = services.iter().find(named).or(services.first())?;
-    let example = |form: &Form| form.example(name, service.name.as_str());
-    let examples = forms.iter().map(example);
+    let examples = forms.iter().map(|form| form.example(name, service));
     let is_name = |form: &Form| matches!(form, Form::Name | Form::Suffix | Form::Digits);
-    let rewritten = if forms.iter().all(is_name) {
-        vec![text.trim().trim_start_matches('-').to_owned(), dashed(text)]
+    let corrected = if forms.iter().all(is_name) {
+        vec![dashed(text)]
     } else {
-        rewritten(text, forms.first() == Some(&Form::Url))
+        corrected(text)
     };
-    rewritten.into_iter().chain(examples).find(is_allowed)
+    corrected.into_iter().chain(examples).find(is_allowed)
 }
 
-/// `text`, which is to be a port, a host, an address or a URL, after each of the usual corrections,
+/// `text`, which is meant as a port, a host, an address or a URL, after each of the usual corrections,
 /// the likeliest first.
-fn rewritten(text: &str, is_url: bool) -> Vec<String> {
+fn corrected(text: &str) -> Vec<String> {
     let is_kept = |c: &char| !c.is_whitespace() && !"\"'".contains(*c);
     let text: String = text.chars().filter(is_kept).collect();
     if let Some((scheme, rest)) = text.split_once("://") {
         let bare_scheme = scheme.split('+').next().unwrap_or_default();
-        let scheme = nearest_scheme(scheme).unwrap_or(bare_scheme);
+        let scheme = nearest(scheme, schemes()).unwrap_or(bare_scheme);
         let rest = rest.split(['?', '#']).next().unwrap_or_default();
-        return vec![
-            format!("{scheme}://{rest}"),
-            format!("{scheme}://{}", with_local_host(rest)),
-        ];
+        let local = with_local_host(rest);
+        return vec![format!("{scheme}://{rest}"), format!("{scheme}://{local}")];
     }
     let port = text.rsplit(':').next().unwrap_or_default();
-    if is_url {
-        vec![format!("http://{text}"), format!("http://localhost:{port}")]
-    } else {
-        let address = format!("localhost:{port}");
-        vec![
-            text.clone(),
-            address,
-            with_local_host(&text),
-            port.to_owned(),
-        ]
-    }
+    vec![
+        text.clone(),
+        format!("localhost:{port}"),
+        with_local_host(&text),
+        port.to_owned(),
+        format!("http://{text}"),
+        format!("http://localhost:{port}"),
+    ]
 }
 
-/// `text` with one `-` for each run of characters that no name has.
+/// `text` with one `-` for each run of characters that no name has, and none at the ends.
 fn dashed(text: &str) -> String {
     let is_in_name = |c: char| c.is_ascii_alphanumeric() || "_-{}".contains(c);
-    let words = text
-        .split(|c| !is_in_name(c))
-        .filter(|word| !word.is_empty());
-    words.collect::<Vec<_>>().join("-")
+    let words = text.split(|c| !is_in_name(c));
+    let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+    words.join("-").trim_start_matches('-').to_owned()
 }
 
 /// `[user@]host[:port][/path]` with `localhost` for the host.
@@ -75,9 +68,9 @@ fn with_local_host(address: &str) -> String {
     let end = address.find(['/', '?', ',']).unwrap_or(address.len());
     let (authority, resource) = address.split_at(end);
     let (user, host) = authority.split_at(authority.rfind('@').map_or(0, |at| at + 1));
-    let behind = host.find(']').map_or(0, |bracket| bracket + 1);
-    let port = host[behind..]
+    let after_brackets = host.rsplit(']').next().unwrap_or_default();
+    let port = after_brackets
         .find(':')
-        .map_or("", |colon| &host[behind + colon..]);
+        .map_or("", |colon| &after_brackets[colon..]);
     format!("{user}localhost{port}{resource}")
 }

@@ -1,6 +1,6 @@
 //! Which files a config may have written: those inside the worktree that are not git's.
 
-use crate::error::printable;
+use crate::config::value::not_allowed;
 
 /// The longest path, in bytes.
 const LONGEST: usize = 200;
@@ -18,10 +18,7 @@ pub fn check(path: &str) -> Result<(), String> {
     }
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || "_.@+-/".contains(c);
     if let Some(c) = path.chars().find(|&c| !is_allowed(c)) {
-        return Err(match c {
-            ' ' => "a space is not allowed".to_owned(),
-            c => format!("`{}` is not allowed", printable(&c.to_string())),
-        });
+        return Err(not_allowed(c));
     }
     for component in path.split('/') {
         let lower = component.to_ascii_lowercase();

@@ -2,7 +2,7 @@
 
 use crate::config::Service;
 use crate::config::nearest::{cut, suggestion};
-use crate::ports::Bundle;
+use crate::ports::{Bundle, ServiceName};
 
 /// What values are rendered from.
 #[derive(Clone, Copy, Debug)]
@@ -75,9 +75,8 @@ pub fn render(text: &str, values: &Values<'_>) -> Option<String> {
         "slot" => Some(values.bundle.slot.to_string()),
         "worktree" => Some(values.label.to_owned()),
         service => {
-            let mut ports = values.bundle.ports.iter();
-            let (_, port) = ports.find(|(name, _)| name.as_str() == service)?;
-            Some(port.to_string())
+            let port = values.bundle.port(&ServiceName::new(service));
+            port.map(|port| port.to_string())
         }
     })
 }

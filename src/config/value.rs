@@ -1,7 +1,8 @@
-//! What a value may be: ports, local hosts, addresses and URLs, or a plain name. A [`Setting`] is made
-//! of what has one of these forms alone, so whatever a branch's config says, it renders to one of them.
+//! What a value may be: ports, local hosts, addresses and URLs, or a plain name. A [`Setting`] always has
+//! one of these forms, whatever a branch's config says.
 
-use crate::config::nearest::{cut, nearest};
+use crate::config::Service;
+use crate::config::nearest::cut;
 use crate::config::placeholder::{Values, render, split, with_braces};
 use crate::error::printable;
 
@@ -28,44 +29,39 @@ pub struct Setting {
     form: Form,
 }
 
-/// The characters besides letters and digits that a value of any form may have.
+/// The punctuation that some form of value allows.
 const PUNCTUATION: &str = "_.:/@%?=&+[],-";
 
 const HOSTS: [&str; 4] = ["localhost", "127.0.0.1", "[::1]", BARE_IPV6];
 
-/// In a URL, an IPv6 address has brackets.
+/// An address that needs brackets in a URL.
 const BARE_IPV6: &str = "::1";
 
 const WEB_SCHEMES: &str = "http https ws wss";
 
-/// The schemes of databases and queues. Of any other scheme it is not known whether what looks like
-/// the host is the host.
+/// The schemes of databases and queues. In a URL with another scheme, what looks like the host may be
+/// something else.
 const DATABASE_SCHEMES: &str = "postgres postgresql mysql mariadb mongodb redis rediss amqp amqps \
                                 nats bolt neo4j smtp smtps";
 
-/// Those that may name a driver: `postgresql+asyncpg`.
+/// The schemes that a driver may follow: `postgresql+asyncpg`.
 const WITH_DRIVER: &str = "postgres postgresql mysql mariadb";
 
 const WITH_JDBC: &str = "postgresql mysql mariadb";
 
-/// The keys of a query that name no file, host or program to any driver.
+/// The keys of a query that no driver takes for the name of a file, a host or a program.
 const QUERY_KEYS: &str = "sslmode ssl schema currentSchema application_name connect_timeout \
                           connection_limit pool_timeout pool_size pgbouncer charset encoding \
                           serverVersion replicaSet directConnection authSource retryWrites w \
                           heartbeat db prefix allowPublicKeyRetrieval useSSL";
 
-/// Whether `list` has that word.
-fn has(list: &str, word: &str) -> bool {
+/// Whether `word` is one of the words in `list`.
+pub fn has(list: &str, word: &str) -> bool {
     list.split_whitespace().any(|other| other == word)
 }
 
-fn schemes() -> impl Iterator<Item = &'static str> + Clone {
+pub fn schemes() -> impl Iterator<Item = &'static str> {
     WEB_SCHEMES.split(' ').chain(DATABASE_SCHEMES.split(' '))
-}
-
-/// The scheme that `scheme` most likely means.
-pub fn nearest_scheme(scheme: &str) -> Option<&'static str> {
-    nearest(scheme, schemes())
 }
 
 impl Setting {
@@ -97,7 +93,7 @@ impl Setting {
     }
 }
 
-/// What is wrong with a value that has none of the `forms`.
+/// What is wrong with a value that has none of these `forms`.
 fn problem(text: &str, forms: &[Form], is_main: bool) -> String {
     if let Err(why) = check_characters(text, PUNCTUATION, "") {
         return why;
@@ -113,7 +109,7 @@ fn problem(text: &str, forms: &[Form], is_main: bool) -> String {
         .expect_err("no form fits, this one included")
 }
 
-// What is checked below has its placeholders in braces.
+// The checks get texts in which the names of placeholders stand in braces.
 impl Form {
     fn check(self, text: &str, is_main: bool) -> Result<(), String> {
         match self {
@@ -129,18 +125,18 @@ impl Form {
         }
     }
 
-    /// A value of this form for the variable `name`, of the service called `service`.
-    pub fn example(self, name: &str, service: &str) -> String {
+    /// A value of this form for the variable `name`, which names `service` or a worktree.
+    pub fn example(self, name: &str, service: &Service) -> String {
         let name = name.to_ascii_lowercase();
+        let service = &service.name;
         match self {
             Form::Port => format!("{{{service}}}"),
             Form::Url if name.contains("database") || name.starts_with("db_") => {
                 format!("postgres://localhost:{{{service}}}/app{{_worktree}}")
             }
             Form::Url => {
-                let scheme = DATABASE_SCHEMES
-                    .split(' ')
-                    .find(|scheme| name.contains(scheme));
+                let mut schemes = DATABASE_SCHEMES.split(' ');
+                let scheme = schemes.find(|scheme| name.contains(scheme));
                 format!("{}://localhost:{{{service}}}", scheme.unwrap_or("http"))
             }
             Form::Address => format!("localhost:{{{service}}}"),
@@ -192,13 +188,13 @@ fn check_host(text: &str) -> Result<(), String> {
 
 fn check_resolvable_host(text: &str) -> Result<(), String> {
     check_host(text)?;
-    if HOSTS.contains(&text) {
-        return Ok(());
+    if !HOSTS.contains(&text) {
+        let host = quoted(text);
+        return Err(format!(
+            "{host} is for browsers; databases may ask the DNS for it"
+        ));
     }
-    let host = quoted(text);
-    Err(format!(
-        "{host} is for browsers; databases may ask the DNS for it"
-    ))
+    Ok(())
 }
 
 fn check_address(text: &str) -> Result<(), String> {
@@ -260,17 +256,13 @@ fn check_web_url(text: &str) -> Result<(), String> {
 fn check_database_url(scheme: &str, rest: &str) -> Result<(), String> {
     let kind = database_scheme(scheme)?;
     let (address, resource) = split_authority(rest, check_resolvable_host)?;
-    let (path, query) = match resource.split_once('?') {
-        Some((path, query)) => (path, Some(query)),
-        None => (resource, None),
-    };
+    let (path, query) = split_first(resource, '?');
     let segment = path.strip_prefix('/').unwrap_or(path);
     if !(kind.starts_with("amqp") && path == "/%2F") {
         let place = " in the path of a database, which is one name";
         check_characters(segment, "_-", place)?;
     }
-    let needs_no_host = kind.starts_with("postgres") && !segment.is_empty();
-    if address.is_empty() && !needs_no_host {
+    if address.is_empty() && (segment.is_empty() || !kind.starts_with("postgres")) {
         return Err("it has no host".to_owned());
     }
     let mut parameters = query.iter().flat_map(|query| query.split('&'));
@@ -280,25 +272,21 @@ fn check_database_url(scheme: &str, rest: &str) -> Result<(), String> {
 /// The scheme without `jdbc:` and driver, if it is one of [`DATABASE_SCHEMES`].
 fn database_scheme(scheme: &str) -> Result<&str, String> {
     let bare = scheme.strip_prefix("jdbc:").unwrap_or(scheme);
-    let (kind, driver) = match bare.split_once('+') {
-        Some((kind, driver)) => (kind, Some(driver)),
-        None => (bare, None),
-    };
+    let (kind, driver) = split_first(bare, '+');
     if !has(DATABASE_SCHEMES, kind) {
-        let schemes = schemes().collect::<Vec<_>>().join(", ");
-        let scheme = cut(scheme);
-        return Err(format!("the scheme `{scheme}` is not one of {schemes}"));
+        let (scheme, known) = (cut(scheme), schemes().collect::<Vec<_>>().join(", "));
+        return Err(format!("the scheme `{scheme}` is not one of {known}"));
     }
     if bare != scheme && !has(WITH_JDBC, kind) {
         return Err(format!("`jdbc:` is not allowed before `{kind}`"));
     }
     let is_word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    let may_name =
+    let may_follow =
         |driver: &str| has(WITH_DRIVER, kind) && !driver.is_empty() && driver.bytes().all(is_word);
     match driver {
         Some("srv") => Err("`+srv` asks the DNS for the host".to_owned()),
-        Some(driver) if !may_name(driver) => {
-            Err(format!("`+{}` is not allowed behind `{kind}`", cut(driver)))
+        Some(driver) if !may_follow(driver) => {
+            Err(format!("`+{}` is not allowed after `{kind}`", cut(driver)))
         }
         _ => Ok(kind),
     }
@@ -315,8 +303,16 @@ fn check_parameter(parameter: &str) -> Result<(), String> {
     check_characters(value, "_.-", " in a value of the query")
 }
 
-/// Splits what follows a scheme into the address, which may be empty, and the path with the query.
-/// The address is checked, and so is the user before it.
+/// The text before the first `separator`, and the text after it.
+fn split_first(text: &str, separator: char) -> (&str, Option<&str>) {
+    match text.split_once(separator) {
+        Some((before, after)) => (before, Some(after)),
+        None => (text, None),
+    }
+}
+
+/// Splits the text after a scheme into the address, which may be empty, and the path with the query.
+/// Checks the address and the user before it.
 fn split_authority(
     rest: &str,
     check_host: fn(&str) -> Result<(), String>,
@@ -349,17 +345,21 @@ fn check_user(user: &str) -> Result<(), String> {
     check_characters(password, "_.%+-", " in a password")
 }
 
-/// Refuses characters that are no letters, no digits and not in `punctuation`. Every placeholder
-/// renders to letters and digits, and `{worktree}` to `-` as well, which all callers allow.
+/// Checks that `text` has only letters, digits and `punctuation`. Placeholders render to letters and
+/// digits, and `{worktree}` also to `-`, which all callers allow.
 fn check_characters(text: &str, punctuation: &str, place: &str) -> Result<(), String> {
     let is_refused = |c: &char| !c.is_ascii_alphanumeric() && !punctuation.contains(*c);
     match literals(text).flat_map(str::chars).find(is_refused) {
         None => Ok(()),
-        Some(' ') => Err(format!("a space is not allowed{place}")),
-        Some(c) => Err(format!(
-            "`{}` is not allowed{place}",
-            printable(&c.to_string())
-        )),
+        Some(c) => Err(not_allowed(c) + place),
+    }
+}
+
+/// Says that a value or a path cannot have this character.
+pub fn not_allowed(c: char) -> String {
+    match c {
+        ' ' => "a space is not allowed".to_owned(),
+        c => format!("`{}` is not allowed", printable(&c.to_string())),
     }
 }
 
