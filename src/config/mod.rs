@@ -49,6 +49,14 @@ pub struct Service {
     pub base: Port,
 }
 
+impl Service {
+    /// Its port in `slot`: base + slot × step; `None` if that is no port.
+    fn port(&self, slot: Slot, step: u32) -> Option<Port> {
+        let offset = u64::from(slot.0) * u64::from(step);
+        Port::new(u64::from(self.base.number()) + offset)
+    }
+}
+
 /// A file that is made from a template. Both paths are relative to the worktree's root, with `/`
 /// between components.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,7 +132,7 @@ impl Config {
 
     /// `service`'s port in `slot`: base + slot × step; `None` where that is no port.
     pub fn port(&self, service: &Service, slot: Slot) -> Option<Port> {
-        port_of(service, slot, self.step)
+        service.port(slot, self.step)
     }
 
     /// The names and values of `urls`. One is left out if the bundle lacks what it names.
@@ -167,8 +175,8 @@ impl Config {
         named.chain(self.variables(values)).collect()
     }
 
-    /// The names that `listed` has if the bundle lacks nothing.
-    fn names_in(&self, listed: fn(&Config, &Values<'_>) -> Vec<(String, String)>) -> Vec<String> {
+    /// What `listed` returns in the main worktree if it has all its ports.
+    fn in_main<T>(&self, listed: fn(&Config, &Values<'_>) -> T) -> T {
         let bundle = self.bundle(Slot::MAIN).expect("base ports are ports");
         let values = Values {
             bundle: &bundle,
@@ -176,14 +184,12 @@ impl Config {
             is_main: true,
         };
         listed(self, &values)
-            .into_iter()
-            .map(|(name, _)| name)
-            .collect()
     }
 
     /// The names that [`Config::value`] knows.
     pub fn names(&self) -> Vec<String> {
-        self.names_in(Config::named_values)
+        let named = self.in_main(Config::named_values).into_iter();
+        named.map(|(name, _)| name).collect()
     }
 
     /// The value that `--get` has for `name`; `None` if the bundle lacks it.
@@ -222,12 +228,6 @@ impl Config {
         let files = self.env_files.iter().map(file);
         files.filter(|file| !file.lines.is_empty()).collect()
     }
-}
-
-/// The port of `service` in `slot` if slots are `step` ports apart.
-fn port_of(service: &Service, slot: Slot, step: u32) -> Option<Port> {
-    let offset = u64::from(slot.0) * u64::from(step);
-    Port::new(u64::from(service.base.number()) + offset)
 }
 
 fn rendered(settings: &Settings, values: &Values<'_>) -> Vec<(String, String)> {

@@ -1,7 +1,7 @@
-//! What the name of a variable says of its value.
+//! What the name of a variable says about its value.
 
 use crate::config::nearest::nearest;
-use crate::config::value::Form;
+use crate::config::value::{Form, has};
 
 /// The longest name, in bytes.
 const LONGEST: usize = 64;
@@ -30,8 +30,8 @@ const LAST_WORDS: [(&[Form], &str); 7] = [
 /// The words that count as the first of a name too.
 const FIRST_WORDS: [&str; 3] = ["PORT", "URL", "ADDRESS"];
 
-/// Last words that stand for a name behind one of these words alone.
-const NAMES_BEHIND: [(&str, &str); 4] = [
+/// Last words that stand for a name only after one of these words.
+const NAMES_AFTER: [(&str, &str); 4] = [
     ("PROJECT", "COMPOSE"),
     ("USER", DATABASES),
     ("USERNAME", DATABASES),
@@ -43,8 +43,15 @@ const DATABASES: &str = "DB DATABASE POSTGRES PG MYSQL MARIADB MONGO REDIS";
 /// Words at the end of a name that say nothing of its value.
 const TAILS: [&str; 7] = ["TEST", "HTTP", "HTTPS", "S3", "UI", "DEV", "LOCAL"];
 
-/// How the names start that bundlers hand to browsers, where no program acts on them.
-const FOR_BROWSERS: &str = "VITE_ NEXT_PUBLIC_ NUXT_PUBLIC_ REACT_APP_ EXPO_PUBLIC_ PUBLIC_";
+/// The prefixes of variables that bundlers hand to browsers, where no program acts on them.
+const FOR_BROWSERS: [&str; 6] = [
+    "VITE_",
+    "NEXT_PUBLIC_",
+    "NUXT_PUBLIC_",
+    "REACT_APP_",
+    "EXPO_PUBLIC_",
+    "PUBLIC_",
+];
 
 /// The forms that the value of the variable `name` may have, at least one.
 ///
@@ -65,10 +72,7 @@ pub fn forms_of(name: &str) -> Result<Vec<Form>, String> {
     if name.ends_with("RESULT_BACKEND") || name.starts_with("AWS_ENDPOINT_URL_") {
         forms.push(Form::Url);
     }
-    if FOR_BROWSERS
-        .split(' ')
-        .any(|prefix| name.starts_with(prefix))
-    {
+    if FOR_BROWSERS.iter().any(|prefix| name.starts_with(prefix)) {
         forms.extend([Form::Url, Form::Address, Form::Host, Form::Port]);
     }
     if name.starts_with("GIT_") {
@@ -78,24 +82,19 @@ pub fn forms_of(name: &str) -> Result<Vec<Form>, String> {
         }
     }
     if forms.is_empty() {
-        return Err(unknown_word(&name, &words));
+        return Err(unknown_word(words.last().unwrap_or(&&*name)));
     }
     Ok(forms)
 }
 
 /// The words of an upper-case name, without what says nothing of its value.
 fn words(name: &str) -> Vec<&str> {
-    let mut words: Vec<&str> = name
-        .split('_')
-        .map(|word| match word {
-            "S3" => word,
-            _ => word.trim_end_matches(|c: char| c.is_ascii_digit()),
-        })
-        .filter(|word| !word.is_empty())
-        .collect();
-    while let [_, .., last] = words.as_slice()
-        && TAILS.contains(last)
-    {
+    let without_digits = name.split('_').map(|word| match word {
+        "S3" => word,
+        _ => word.trim_end_matches(|c: char| c.is_ascii_digit()),
+    });
+    let mut words: Vec<&str> = without_digits.filter(|word| !word.is_empty()).collect();
+    while words.len() > 1 && words.last().is_some_and(|last| TAILS.contains(last)) {
         words.pop();
     }
     words
@@ -105,42 +104,35 @@ fn forms_of_words(words: &[&str]) -> Vec<Form> {
     let (Some(first), Some(last)) = (words.first(), words.last()) else {
         return Vec::new();
     };
-    let counts = |word: &str| word == *last || word == *first && FIRST_WORDS.contains(&word);
-    let mut forms: Vec<Form> = LAST_WORDS
-        .iter()
-        .filter(|(_, words)| words.split_whitespace().any(counts))
-        .flat_map(|(forms, _)| *forms)
-        .copied()
-        .collect();
+    let mut forms = Vec::new();
+    for (allowed, list) in LAST_WORDS {
+        if has(list, last) || FIRST_WORDS.contains(first) && has(list, first) {
+            forms.extend(allowed);
+        }
+    }
     if let [.., before, last] = words
-        && NAMES_BEHIND
+        && NAMES_AFTER
             .iter()
-            .any(|(word, behind)| word == last && behind.split(' ').any(|word| word == *before))
+            .any(|(word, list)| word == last && has(list, before))
     {
         forms.push(Form::Name);
     }
     forms
 }
 
-fn unknown_word(name: &str, words: &[&str]) -> String {
-    let last = words.last().copied().unwrap_or(name);
-    if let Some((_, behind)) = NAMES_BEHIND.iter().find(|(word, _)| *word == last) {
-        return format!(
-            "`{last}` is allowed only behind {}",
-            behind.replace(' ', ", ")
-        );
+/// Why no variable can end in `word`.
+fn unknown_word(word: &str) -> String {
+    if let Some((_, list)) = NAMES_AFTER.iter().find(|(other, _)| *other == word) {
+        let list = list.replace(' ', ", ");
+        return format!("`{word}` is allowed only after {list}");
     }
-    let all = LAST_WORDS
-        .iter()
-        .flat_map(|(_, words)| words.split_whitespace());
-    let problem = format!("no variable may end in `{last}`, which does not say what the value is");
-    match nearest(last, all) {
+    let known = LAST_WORDS.iter().flat_map(|(_, list)| list.split(' '));
+    let problem = format!("no variable may end in `{word}`, which does not say what the value is");
+    match nearest(word, known) {
         Some(near) => format!("{problem}; did you mean `{near}`?"),
-        None => {
-            format!(
-                "{problem}, as `PORT`, `URL`, `HOST` and `NAME` do; if it is the same in every worktree, keep it as a line of your own in the env file"
-            )
-        }
+        None => format!(
+            "{problem}, as `PORT`, `URL`, `HOST` and `NAME` do; if it is the same in every worktree, keep it as a line of your own in the env file"
+        ),
     }
 }
 

@@ -1,9 +1,6 @@
 //! The text of a config, checked key by key.
 
-use std::borrow::Cow;
-
 use serde_json::error::Category;
-use serde_json::value::RawValue;
 
 use crate::config::hint::nearest_value;
 use crate::config::nearest::{cut, suggestion};
@@ -43,18 +40,6 @@ impl Config {
     /// # Errors
     /// Which key is wrong, and what is allowed there, on one line.
     pub fn parse(text: &str) -> Result<Config, String> {
-        let config = Config::parse_for_unix(text)?;
-        if cfg!(windows)
-            && let Some((one, other)) = config.variables_that_differ_in_case()
-        {
-            return Err(format!(
-                "`{one}` and `{other}` are the same variable on Windows"
-            ));
-        }
-        Ok(config)
-    }
-
-    fn parse_for_unix(text: &str) -> Result<Config, String> {
         // Editors on Windows put one there; it is not JSON.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let members = object(text, "the config")?;
@@ -62,94 +47,117 @@ impl Config {
             let suggestion = suggestion(key, KEYS.into_iter(), |key| format!("`{key}`"));
             return Err(format!("unknown key {suggestion}"));
         }
-        if let Some(schema) = members.get("$schema") {
-            string(schema)
-                .ok_or_else(|| format!("`$schema` is {}: it must be a string", excerpt(schema)))?;
+        if let Some(schema) = members.get("$schema")
+            && string(schema).is_none()
+        {
+            let schema = excerpt(schema);
+            return Err(format!("`$schema` is {schema}: it must be a string"));
         }
         let services = members.get("services").ok_or(
             "`services` is missing; write `\"services\": {\"web\": 3000}` with your own names and ports",
         )?;
         let services = parse_services(services)?;
         let member = |key| members.get(key).unwrap_or("{}");
-        let settings = |key, forms_of: fn(&str) -> Result<Vec<Form>, String>| {
-            parse_settings(member(key), key, &services, forms_of)
-        };
-        let step = members.get("step").map_or(Ok(100), parse_step)?;
-        let urls = settings("urls", forms_of_url)?;
-        let env = settings("env", names::forms_of)?;
-        let env_files = parse_files(
-            member("env_files"),
-            "env_files",
-            paths::check_env_file,
-            |place, variables| parse_settings(variables, place, &services, names::forms_of),
-        )?;
-        let templates = parse_templates(member("templates"), &env_files)?;
-        Ok(Config {
+        let config = Config {
+            step: members.get("step").map_or(Ok(100), parse_step)?,
+            urls: parse_settings(member("urls"), "urls", &services, forms_of_url)?,
+            env: parse_settings(member("env"), "env", &services, names::forms_of)?,
+            env_files: parse_files(
+                member("env_files"),
+                "env_files",
+                paths::check_env_file,
+                |place, json| parse_settings(json, place, &services, names::forms_of),
+            )?,
+            templates: parse_templates(member("templates"))?,
             services,
-            step,
-            urls,
-            env,
-            env_files,
-            templates,
-        })
+        };
+        config.check_targets()?;
+        if cfg!(windows) {
+            config.check_case_of_variables()?;
+        }
+        Ok(config)
     }
 
-    /// Two variables of one environment or file whose names differ in case alone, which on Windows are
-    /// one.
-    fn variables_that_differ_in_case(&self) -> Option<(String, String)> {
-        let of_files = self.env_files.iter().map(|(_, settings)| {
-            let names = settings.iter().map(|(name, _)| name.clone());
-            names.collect::<Vec<_>>()
-        });
-        let mut environments = of_files.chain([self.names_in(Config::variables)]);
-        environments.find_map(|names| differing_in_case(&names))
+    /// Checks that no template replaces a file that this program writes or reads itself.
+    fn check_targets(&self) -> Result<(), String> {
+        let env_files = self.env_files.iter().map(|(path, _)| path.as_str());
+        let ours: Vec<&str> = env_files.chain([PORT_FILE, file::NAME]).collect();
+        for Template { target, .. } in &self.templates {
+            let is_target = |path: &str| path.eq_ignore_ascii_case(target);
+            if let Some(own) = ours.iter().find(|path| is_target(path)) {
+                return Err(format!(
+                    "`templates[\"{target}\"]`: `{own}` cannot be made from a template, because worktree-ports-hook writes or reads it itself"
+                ));
+            }
+            if self.templates.iter().any(|other| is_target(&other.source)) {
+                return Err(format!(
+                    "`templates[\"{target}\"]`: `{target}` is itself a template in `templates`"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that no two variables of one environment or file differ only in case: on Windows they
+    /// are one variable.
+    fn check_case_of_variables(&self) -> Result<(), String> {
+        let variables = self.in_main(Config::variables);
+        let mut files = self.env_files.iter();
+        let found = files.find_map(|(_, settings)| differing_in_case(settings));
+        match found.or(differing_in_case(&variables)) {
+            Some((one, other)) => Err(format!(
+                "`{one}` and `{other}` are the same variable on Windows"
+            )),
+            None => Ok(()),
+        }
     }
 }
 
 fn parse_services(json: &str) -> Result<Vec<Service>, String> {
     let members = object(json, "`services`")?;
-    if !(1..=64).contains(&members.0.len()) {
+    let count = members.0.len();
+    if !(1..=64).contains(&count) {
         return Err(format!(
-            "`services` has {} members; 1 to 64 are allowed",
-            members.0.len()
+            "`services` has {count} members; 1 to 64 are allowed"
         ));
     }
-    let mut services: Vec<Service> = Vec::with_capacity(members.0.len());
+    let mut services: Vec<Service> = Vec::with_capacity(count);
     for (name, base) in members.0 {
-        let shown = cut(&name);
         if !is_name(&name, "_-") {
+            let name = cut(&name);
             return Err(format!(
-                "`services.{shown}`: the name of a service is a lower-case letter, then up to 31 of a-z, 0-9, `_` and `-`"
+                "`services.{name}`: the name of a service is a lower-case letter, then up to 31 of a-z, 0-9, `_` and `-`"
             ));
         }
         if is_of_worktree(&name) {
             return Err(format!(
-                "`services.{shown}`: no service can be called `{shown}`, because `{{{shown}}}` is another placeholder"
+                "`services.{name}`: no service can be called `{name}`, because `{{{name}}}` is another placeholder"
             ));
         }
-        let base = serde_json::from_str(base.get())
-            .ok()
-            .and_then(Port::new)
-            .ok_or_else(|| {
-                let quotes = if base.get().starts_with('"') { ", without quotes" } else { "" };
-                format!(
-                    "`services.{shown}` is {}: a base port is a whole number from 1024 to 65535{quotes}",
-                    excerpt(base.get())
-                )
-            })?;
+        let port = serde_json::from_str(base.get()).ok().and_then(Port::new);
+        let base = port.ok_or_else(|| {
+            let json = base.get();
+            let quotes = if json.starts_with('"') { ", without quotes" } else { "" };
+            let json = excerpt(json);
+            format!(
+                "`services.{name}` is {json}: a base port is a whole number from 1024 to 65535{quotes}"
+            )
+        })?;
         let name = ServiceName::new(name);
-        for other in &services {
-            if other.base == base {
+        for Service {
+            name: other,
+            base: other_base,
+        } in &services
+        {
+            if *other_base == base {
                 return Err(format!(
-                    "`services.{}` and `services.{name}` have the same base port {base}",
-                    other.name
+                    "`services.{other}` and `services.{name}` have the same base port {base}"
                 ));
             }
-            if other.name.variable() == name.variable() {
+            let variable = name.variable();
+            if other.variable() == variable {
                 return Err(format!(
-                    "`services.{}` and `services.{name}` give the same variable `{}`",
-                    other.name,
-                    name.variable()
+                    "`services.{other}` and `services.{name}` give the same variable `{variable}`"
                 ));
             }
         }
@@ -159,36 +167,31 @@ fn parse_services(json: &str) -> Result<Vec<Service>, String> {
 }
 
 fn parse_step(json: &str) -> Result<u32, String> {
-    let step = serde_json::from_str(json)
-        .ok()
-        .filter(|step| (1..=10_000).contains(step));
-    step.ok_or_else(|| {
-        format!(
-            "`step` is {}: a step is a whole number from 1 to 10000",
-            excerpt(json)
-        )
-    })
+    let step = serde_json::from_str(json).ok();
+    step.filter(|step| (1..=10_000).contains(step))
+        .ok_or_else(|| {
+            let json = excerpt(json);
+            format!("`step` is {json}: a step is a whole number from 1 to 10000")
+        })
 }
 
-/// Parses the values of the object at `place`, whose names say what forms they may have.
+/// Parses the values of the object at `place`; their names decide which forms they may have.
 fn parse_settings(
     json: &str,
     place: &str,
     services: &[Service],
-    forms_of: impl Fn(&str) -> Result<Vec<Form>, String>,
+    forms_of: fn(&str) -> Result<Vec<Form>, String>,
 ) -> Result<Settings, String> {
-    let setting = |(name, value): (Cow<'_, str>, &RawValue)| {
+    let mut settings = Settings::new();
+    for (name, value) in object(json, &format!("`{place}`"))?.0 {
         let forms = forms_of(&name).map_err(|why| format!("`{place}.{}`: {why}", cut(&name)))?;
-        match parse_setting(&name, value.get(), &forms, services) {
-            Ok(setting) => Ok((name.into_owned(), setting)),
-            Err(why) => Err(format!(
-                "`{place}.{name}` is {}: {why}",
-                excerpt(value.get())
-            )),
-        }
-    };
-    let members = object(json, &format!("`{place}`"))?;
-    members.0.into_iter().map(setting).collect()
+        let setting = parse_setting(&name, value.get(), &forms, services).map_err(|why| {
+            let value = excerpt(value.get());
+            format!("`{place}.{name}` is {value}: {why}")
+        })?;
+        settings.push((name.into_owned(), setting));
+    }
+    Ok(settings)
 }
 
 fn parse_setting(
@@ -222,35 +225,19 @@ fn forms_of_url(name: &str) -> Result<Vec<Form>, String> {
     names::forms_of(name).map(|_| vec![Form::Url])
 }
 
-fn parse_templates(json: &str, env_files: &[(String, Settings)]) -> Result<Vec<Template>, String> {
-    let files = parse_files(json, "templates", paths::check, |place, source| {
-        let wrong = |why: &str| format!("`{place}` is {}: {why}", excerpt(source));
-        let path =
-            string(source).ok_or_else(|| wrong("it must be the path of the template, a string"))?;
-        paths::check(&path)
-            .map_err(|why| wrong(&with_hint(why, nearest_path(&path, paths::check))))?;
-        Ok(path)
+fn parse_templates(json: &str) -> Result<Vec<Template>, String> {
+    let files = parse_files(json, "templates", paths::check, |place, json| {
+        let source = match string(json) {
+            Some(source) => check_path(&source, paths::check).map(|()| source),
+            None => Err("it must be the path of the template, a string".to_owned()),
+        };
+        source.map_err(|why| format!("`{place}` is {}: {why}", excerpt(json)))
     })?;
-    let env_files = env_files.iter().map(|(path, _)| path.as_str());
-    let ours: Vec<&str> = env_files.chain([PORT_FILE, file::NAME]).collect();
-    for (target, _) in &files {
-        let is_target = |path: &str| path.eq_ignore_ascii_case(target);
-        if let Some(own) = ours.iter().find(|path| is_target(path)) {
-            return Err(format!(
-                "`templates[\"{target}\"]`: `{own}` cannot be made from a template, because worktree-ports-hook writes or reads it itself"
-            ));
-        }
-        if files.iter().any(|(_, source)| is_target(source)) {
-            return Err(format!(
-                "`templates[\"{target}\"]`: `{target}` is itself a template in `templates`"
-            ));
-        }
-    }
     let template = |(target, source)| Template { target, source };
     Ok(files.into_iter().map(template).collect())
 }
 
-/// Parses an object from paths to something else.
+/// Parses an object from paths that `check` allows to something else.
 fn parse_files<T>(
     json: &str,
     key: &str,
@@ -258,26 +245,19 @@ fn parse_files<T>(
     parse: impl Fn(&str, &str) -> Result<T, String>,
 ) -> Result<Vec<(String, T)>, String> {
     let members = object(json, &format!("`{key}`"))?;
-    if members.0.len() > FILES_LIMIT {
+    let count = members.0.len();
+    if count > FILES_LIMIT {
         return Err(format!(
-            "`{key}` has {} members; at most {FILES_LIMIT} are allowed",
-            members.0.len()
+            "`{key}` has {count} members; at most {FILES_LIMIT} are allowed"
         ));
     }
-    let file = |(path, value): (Cow<'_, str>, &RawValue)| {
+    let mut files = Vec::with_capacity(count);
+    for (path, value) in members.0 {
         let place = format!("{key}[\"{}\"]", cut(&path));
-        check(&path)
-            .map_err(|why| format!("`{place}`: {}", with_hint(why, nearest_path(&path, check))))?;
-        let parsed = parse(&place, value.get())?;
-        Ok((path.into_owned(), parsed))
-    };
-    let files: Vec<(String, T)> = members
-        .0
-        .into_iter()
-        .map(file)
-        .collect::<Result<_, String>>()?;
-    let paths: Vec<String> = files.iter().map(|(path, _)| path.clone()).collect();
-    match differing_in_case(&paths) {
+        check_path(&path, check).map_err(|why| format!("`{place}`: {why}"))?;
+        files.push((path.into_owned(), parse(&place, value.get())?));
+    }
+    match differing_in_case(&files) {
         Some((one, other)) => Err(format!(
             "`{key}` has both `{one}` and `{other}`, which are the same file on macOS and Windows"
         )),
@@ -285,11 +265,15 @@ fn parse_files<T>(
     }
 }
 
+fn check_path(path: &str, check: fn(&str) -> Result<(), String>) -> Result<(), String> {
+    check(path).map_err(|why| with_hint(why, nearest_path(path, check)))
+}
+
 fn object<'a>(json: &'a str, what: &str) -> Result<JsonObject<'a>, String> {
     let members: JsonObject<'a> =
         serde_json::from_str(json).map_err(|error| match error.classify() {
             Category::Data => format!("{what} is not a JSON object"),
-            _ => not_json(json, &error),
+            _ => not_json(json, error),
         })?;
     match members.repeated() {
         Some(key) => Err(format!("duplicate key `{}` in {what}", cut(key))),
@@ -298,28 +282,23 @@ fn object<'a>(json: &'a str, what: &str) -> Result<JsonObject<'a>, String> {
 }
 
 /// What is wrong with a text that is not JSON.
-fn not_json(text: &str, error: &serde_json::Error) -> String {
+fn not_json(text: &str, error: serde_json::Error) -> String {
     if text.trim().is_empty() {
         return "the file is empty; write `{\"services\": {\"web\": 3000}}` with your own names and ports".to_owned();
     }
+    // Only the parser of a `Value` tells a trailing comma from other errors.
+    let error = serde_json::from_str::<serde_json::Value>(text)
+        .err()
+        .unwrap_or(error);
     let (line, column) = (error.line(), error.column());
-    let lines_before = text.split_inclusive('\n').take(line.saturating_sub(1));
-    let at = lines_before.map(str::len).sum::<usize>() + column.saturating_sub(1);
-    let (before, behind) = text.split_at_checked(at).unwrap_or((text, ""));
     let place = format!("at line {line} column {column}");
-    if ["//", "/*", "#"]
-        .iter()
-        .any(|start| behind.starts_with(start))
-    {
-        format!("comments are not JSON; remove the one {place}")
-    } else if behind.starts_with(['}', ']']) && before.trim_end().ends_with(',') {
-        format!("it is not JSON: trailing comma {place}")
-    } else if behind.starts_with('\'') {
-        format!("it is not JSON: single quotes {place}; use double quotes")
-    } else if error.is_eof() {
-        format!("it is not JSON: it ends too early, {place}")
-    } else {
-        format!("it is not JSON: {error}")
+    let line = text.lines().nth(line.saturating_sub(1));
+    let rest = line.and_then(|line| line.get(column.saturating_sub(1)..));
+    match rest.and_then(|rest| rest.chars().next()) {
+        _ if error.is_eof() => format!("it is not JSON: it ends too early, {place}"),
+        Some('/' | '#') => format!("comments are not JSON; remove the one {place}"),
+        Some('\'') => format!("it is not JSON: single quotes {place}; use double quotes"),
+        _ => format!("it is not JSON: {error}"),
     }
 }
 
@@ -340,12 +319,13 @@ fn excerpt(json: &str) -> String {
     format!("`{}`", cut(json))
 }
 
-/// Two of these names that differ, but not to a system that ignores case.
-fn differing_in_case(names: &[String]) -> Option<(String, String)> {
-    names.iter().enumerate().find_map(|(i, name)| {
-        let mut earlier = names[..i].iter();
+/// Two of these names that differ only in case.
+fn differing_in_case<T>(named: &[(String, T)]) -> Option<(&str, &str)> {
+    let mut names = named.iter().map(|(name, _)| name.as_str()).enumerate();
+    names.find_map(|(i, name)| {
+        let mut earlier = named[..i].iter().map(|(name, _)| name.as_str());
         let other = earlier.find(|other| other.eq_ignore_ascii_case(name) && *other != name)?;
-        Some((other.clone(), name.clone()))
+        Some((other, name))
     })
 }
 

@@ -1,11 +1,11 @@
 //! How many slots are left if services take each other's ports.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
-use crate::config::{Config, Service, port_of};
+use crate::config::{Config, Service};
 use crate::ports::{Port, Slot};
 
-/// As many slots as nobody misses the others of.
+/// With this many slots, nobody misses the others.
 const ENOUGH: usize = 8;
 
 /// Too few slots, because the services' base ports are whole steps apart.
@@ -18,62 +18,60 @@ pub struct SlotShortage {
 }
 
 impl Config {
-    /// Whether so many slots have a port of a lower slot that fewer than 8 are left. A port
-    /// counts only if it `is_usable`.
+    /// Whether fewer than 8 slots are left because others have a port of a lower slot. A slot with a
+    /// port that is not `is_usable` does not count.
     pub fn slot_shortage(
         &self,
         is_usable: impl Fn(&Service, Slot, Port) -> bool,
     ) -> Option<SlotShortage> {
-        let usable = self.lost_slots(self.step, &is_usable)?;
-        let steps = (1..10_000)
+        let count = |step| count_slots(&self.services, step, &is_usable);
+        let is_enough = |(kept, lost)| kept == ENOUGH || lost == 0;
+        let (usable, lost) = count(self.step);
+        if is_enough((usable, lost)) {
+            return None;
+        }
+        let mut steps = (1..10_000)
             .flat_map(|distance| [self.step + distance, self.step.saturating_sub(distance)])
             .filter(|step| (1..=10_000).contains(step));
-        let better_step = steps
-            .filter(|step| self.slots_in_order(*step, &is_usable).0 > usable)
-            .find(|step| self.lost_slots(*step, &is_usable).is_none());
+        let better_step = steps.find(|step| {
+            let (kept, lost) = count(*step);
+            kept > usable && is_enough((kept, lost))
+        });
         Some(SlotShortage {
             usable,
             better_step,
         })
     }
+}
 
-    /// How many slots remain, if too few do and some are lost.
-    fn lost_slots(
-        &self,
-        step: u32,
-        is_usable: &impl Fn(&Service, Slot, Port) -> bool,
-    ) -> Option<usize> {
-        let (kept, lost) = self.slots_in_order(step, is_usable);
-        (kept < ENOUGH && lost > 0).then_some(kept)
-    }
-
-    /// Goes through the slots as worktrees get them: a slot is lost if it has a port of one that is
-    /// taken. Returns how many are kept, at most [`ENOUGH`], and how many are lost.
-    fn slots_in_order(
-        &self,
-        step: u32,
-        is_usable: &impl Fn(&Service, Slot, Port) -> bool,
-    ) -> (usize, usize) {
-        let mut taken: HashSet<u16> = HashSet::new();
-        let (mut kept, mut lost) = (0, 0);
-        for slot in (0..=u32::from(u16::MAX) / step).map(Slot) {
-            let usable_port = |service| {
-                port_of(service, slot, step).filter(|port| is_usable(service, slot, *port))
-            };
-            let ports: Option<Vec<Port>> = self.services.iter().map(usable_port).collect();
-            let Some(ports) = ports else { continue };
-            if ports.iter().any(|port| taken.contains(&port.number())) {
-                lost += 1;
-                continue;
+/// Goes through the slots in the order in which worktrees get them, up to [`ENOUGH`]. Returns how many
+/// worktrees can have, and how many are lost because they have a port of one of those.
+fn count_slots(
+    services: &[Service],
+    step: u32,
+    is_usable: impl Fn(&Service, Slot, Port) -> bool,
+) -> (usize, usize) {
+    let mut taken: BTreeSet<Port> = BTreeSet::new();
+    let (mut kept, mut lost) = (0, 0);
+    for slot in (0..=u32::from(u16::MAX) / step).map(Slot) {
+        let port = |service: &Service| {
+            let port = service.port(slot, step)?;
+            is_usable(service, slot, port).then_some(port)
+        };
+        let ports: Option<Vec<Port>> = services.iter().map(port).collect();
+        match ports {
+            Some(ports) if ports.iter().any(|port| taken.contains(port)) => lost += 1,
+            Some(ports) => {
+                taken.extend(ports);
+                kept += 1;
             }
-            taken.extend(ports.iter().map(|port| port.number()));
-            kept += 1;
-            if kept == ENOUGH {
-                break;
-            }
+            None => {}
         }
-        (kept, lost)
+        if kept == ENOUGH {
+            break;
+        }
     }
+    (kept, lost)
 }
 
 #[cfg(test)]

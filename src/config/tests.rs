@@ -492,7 +492,7 @@ const HINTS: &[(&str, &str, &str)] = &[
     (
         "PREFIX",
         "x",
-        "`PREFIX` is allowed only behind TABLE, KEY, CACHE, DB, REDIS, QUEUE, VOLUME, CONTAINER",
+        "`PREFIX` is allowed only after TABLE, KEY, CACHE, DB, REDIS, QUEUE, VOLUME, CONTAINER",
     ),
 ];
 

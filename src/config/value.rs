@@ -57,7 +57,7 @@ const QUERY_KEYS: &str = "sslmode ssl schema currentSchema application_name conn
 
 /// Whether `word` is one of the words in `list`.
 pub fn has(list: &str, word: &str) -> bool {
-    list.split_whitespace().any(|other| other == word)
+    list.split(' ').any(|other| other == word)
 }
 
 pub fn schemes() -> impl Iterator<Item = &'static str> {
