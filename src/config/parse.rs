@@ -6,7 +6,7 @@ use crate::config::hint::nearest_value;
 use crate::config::nearest::{cut, suggestion};
 use crate::config::paths::{self, nearest_path};
 use crate::config::placeholder::{self, is_of_worktree};
-use crate::config::value::{Form, Setting};
+use crate::config::value::{Form, Setting, has};
 use crate::config::{Config, Service, Settings, Template, file, names};
 use crate::files::json_object::JsonObject;
 use crate::ports::{Port, ServiceName};
@@ -21,15 +21,7 @@ const FILES_LIMIT: usize = 16;
 const LONGEST_HINT: usize = 200;
 
 /// The keys of a config.
-pub const KEYS: [&str; 7] = [
-    "services",
-    "step",
-    "urls",
-    "env",
-    "env_files",
-    "templates",
-    "$schema",
-];
+pub const KEYS: &str = "services step urls env env_files templates $schema";
 
 /// The port file, which no template may replace.
 const PORT_FILE: &str = ".worktree-ports.json";
@@ -43,15 +35,14 @@ impl Config {
         // Editors on Windows put one there; it is not JSON.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let members = object(text, "the config")?;
-        if let Some((key, _)) = members.0.iter().find(|(key, _)| !KEYS.contains(&&**key)) {
-            let suggestion = suggestion(key, KEYS.into_iter(), |key| format!("`{key}`"));
+        if let Some((key, _)) = members.0.iter().find(|(key, _)| !has(KEYS, key)) {
+            let suggestion = suggestion(key, KEYS.split(' '), |key| format!("`{key}`"));
             return Err(format!("unknown key {suggestion}"));
         }
         if let Some(schema) = members.get("$schema")
             && string(schema).is_none()
         {
-            let schema = excerpt(schema);
-            return Err(format!("`$schema` is {schema}: it must be a string"));
+            return Err(wrong("$schema", schema, "it must be a string"));
         }
         let services = members.get("services").ok_or(
             "`services` is missing; write `\"services\": {\"web\": 3000}` with your own names and ports",
@@ -134,14 +125,14 @@ fn parse_services(json: &str) -> Result<Vec<Service>, String> {
                 "`services.{name}`: no service can be called `{name}`, because `{{{name}}}` is another placeholder"
             ));
         }
-        let port = serde_json::from_str(base.get()).ok().and_then(Port::new);
-        let base = port.ok_or_else(|| {
-            let json = base.get();
-            let quotes = if json.starts_with('"') { ", without quotes" } else { "" };
-            let json = excerpt(json);
-            format!(
-                "`services.{name}` is {json}: a base port is a whole number from 1024 to 65535{quotes}"
-            )
+        let json = base.get();
+        let base = serde_json::from_str(json).ok().and_then(Port::new);
+        let base = base.ok_or_else(|| {
+            let why = match json.strip_prefix('"') {
+                None => "a base port is a whole number from 1024 to 65535",
+                Some(_) => "a base port is a whole number from 1024 to 65535, without quotes",
+            };
+            wrong(&format!("services.{name}"), json, why)
         })?;
         let name = ServiceName::new(name);
         for Service {
@@ -169,10 +160,7 @@ fn parse_services(json: &str) -> Result<Vec<Service>, String> {
 fn parse_step(json: &str) -> Result<u32, String> {
     let step = serde_json::from_str(json).ok();
     step.filter(|step| (1..=10_000).contains(step))
-        .ok_or_else(|| {
-            let json = excerpt(json);
-            format!("`step` is {json}: a step is a whole number from 1 to 10000")
-        })
+        .ok_or_else(|| wrong("step", json, "a step is a whole number from 1 to 10000"))
 }
 
 /// Parses the values of the object at `place`; their names decide which forms they may have.
@@ -185,10 +173,8 @@ fn parse_settings(
     let mut settings = Settings::new();
     for (name, value) in object(json, &format!("`{place}`"))?.0 {
         let forms = forms_of(&name).map_err(|why| format!("`{place}.{}`: {why}", cut(&name)))?;
-        let setting = parse_setting(&name, value.get(), &forms, services).map_err(|why| {
-            let value = excerpt(value.get());
-            format!("`{place}.{name}` is {value}: {why}")
-        })?;
+        let setting = parse_setting(&name, value.get(), &forms, services)
+            .map_err(|why| wrong(&format!("{place}.{name}"), value.get(), &why))?;
         settings.push((name.into_owned(), setting));
     }
     Ok(settings)
@@ -231,7 +217,7 @@ fn parse_templates(json: &str) -> Result<Vec<Template>, String> {
             Some(source) => check_path(&source, paths::check).map(|()| source),
             None => Err("it must be the path of the template, a string".to_owned()),
         };
-        source.map_err(|why| format!("`{place}` is {}: {why}", excerpt(json)))
+        source.map_err(|why| wrong(place, json, &why))
     })?;
     let template = |(target, source)| Template { target, source };
     Ok(files.into_iter().map(template).collect())
@@ -314,9 +300,9 @@ fn is_name(name: &str, punctuation: &str) -> bool {
             .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || punctuation.contains(c))
 }
 
-/// The start of a value, for a message.
-fn excerpt(json: &str) -> String {
-    format!("`{}`", cut(json))
+/// What is wrong with the value at `place`.
+fn wrong(place: &str, json: &str, why: &str) -> String {
+    format!("`{place}` is `{}`: {why}", cut(json))
 }
 
 /// Two of these names that differ only in case.
