@@ -1,6 +1,7 @@
 //! Installing the hook in a clone and taking it out again: look, plan, do.
 
 mod by_hand;
+mod edit;
 mod hook_config;
 mod hook_file;
 mod managers;
@@ -16,56 +17,52 @@ mod uninstall;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result, quoted, shell_word};
-use crate::files::dir::Dir;
-use crate::files::staged::Staged;
+use crate::error::{Result, quoted, shell_word};
 use crate::git::lock::{self, Held};
 use crate::git::repository::{self, DIRECTORY, Found};
 use crate::install::by_hand::{Instructions, instructions};
+use crate::install::edit::{HookEdit, take_out_all};
 use crate::install::hook_config::ConfigHook;
-use crate::install::hook_file::is_ours_alone;
 use crate::install::plan::HookPlan;
 use crate::install::problems::{noexec, others_not_executable};
 use crate::install::program::ProgramCopy;
-use crate::install::records::RecordedPorts;
 use crate::install::seen::{SeenElsewhere, SeenHook};
-use crate::install::uninstall::{places_of_hook, unwire_file};
 use crate::narrator::Narrator;
 use crate::session::Session;
 
 pub use crate::install::problems::HookProblem;
 pub use crate::install::uninstall::uninstall;
 
-/// The event that runs our hook, and the hook file.
+/// git's event, and the name of the hook file.
 const HOOK: &str = "post-checkout";
 
 /// The name of the program, in the common dir too.
 const PROGRAM: &str = "worktree-ports-hook";
 
-/// What is asked of `--install`.
+/// A call of `--install`.
 pub struct InstallRequest<'a> {
-    /// Where it was called.
+    /// The directory in which it was called.
     pub directory: &'a Path,
-    /// The program that runs, of which the clone gets a copy.
+    /// The running program, which is copied into the clone.
     pub program: &'a Path,
-    /// Whether to share the clone's ports; `None` leaves that to the user's config.
+    /// Whether to share the clone's ports; `None` if the user's config decides.
     pub share: Option<bool>,
-    /// Whether a package manager runs it, whose own command must not fail for want of a hook.
+    /// Whether a package manager runs it: its own command must not fail because no hook is installed.
     pub by_package_manager: bool,
 }
 
 /// How `--install` ended.
 pub enum Installed {
-    /// The hook runs from now on, or a package manager's command may go on without it.
+    /// The hook runs from now on, or a package manager goes on without it.
     Done,
-    /// Another's hook is in the way: the text that makes it call us.
+    /// Somebody else's hook is in the way: the text that makes it call us.
     InTheWay(String),
 }
 
-/// Installs the hook in the clone around the request's directory, and tells what it did.
+/// Installs the hook in the clone around the request's directory, and reports what it did.
 pub fn install(request: &InstallRequest<'_>, session: &Session) -> Result<Installed> {
     let narrator = &session.narrator;
-    // What is refused leaves no lock behind.
+    // A refusal must not leave a lock file behind.
     let (found, ..) = match look_and_plan(request) {
         Err(error) if request.by_package_manager => {
             narrator.tell(format_args!("no hook was installed: {error}"));
@@ -73,11 +70,11 @@ pub fn install(request: &InstallRequest<'_>, session: &Session) -> Result<Instal
         }
         looked => looked?,
     };
-    // Two at once would each write what they have read before the other wrote.
+    // Of two at once, each would write what it had read before the other wrote.
     let held = lock::acquire(&found.repository.common_dir, session)?;
     program::remove_leftovers(&found.repository.common_dir);
     let (found, seen, plan) = look_and_plan(request)?;
-    let changes = carry_out(&held, &found, &seen, &plan, request, narrator)?;
+    let changes = carry_out(&held, &found, &seen, &plan, request, session)?;
     drop(held);
 
     if changes.sharing == Some(true) || request.share == Some(true) {
@@ -96,7 +93,12 @@ pub fn install(request: &InstallRequest<'_>, session: &Session) -> Result<Instal
             narrator.warn(problem.error);
         }
     }
-    tell_without_ports(request.directory, &found, &changes.recorded, narrator)?;
+    tell_without_ports(
+        request.directory,
+        &seen.place.at,
+        changes.without_ports,
+        narrator,
+    )?;
     Ok(installed)
 }
 
@@ -107,21 +109,20 @@ pub fn problems(found: &Found, program: &Path) -> Result<Vec<HookProblem>> {
     Ok(problems::problems(&seen, &elsewhere))
 }
 
-/// What is there, and how the hook comes to run.
+/// Looks at the clone, and decides how the hook comes to run there.
 ///
 /// # Errors
-/// It would not run, whatever is installed.
+/// The hook would not run, whatever is installed.
 fn look_and_plan(request: &InstallRequest<'_>) -> Result<(Found, SeenHook, HookPlan)> {
     let found = repository::find(request.directory)?;
     let seen = SeenHook::look(&found, request.program)?;
-    let plan = seen.plan();
     if seen.is_noexec {
         return Err(noexec(&seen.common_dir));
     }
-    if plan == HookPlan::NotExecutable {
-        return Err(others_not_executable(&seen.place));
+    match seen.plan() {
+        HookPlan::NotExecutable => Err(others_not_executable(&seen.place)),
+        plan => Ok((found, seen, plan)),
     }
-    Ok((found, seen, plan))
 }
 
 /// Makes all files ready, then puts them in place; an error leaves everything as it was.
@@ -131,90 +132,77 @@ fn carry_out(
     seen: &SeenHook,
     plan: &HookPlan,
     request: &InstallRequest<'_>,
-    narrator: &Narrator,
+    session: &Session,
 ) -> Result<Changes> {
-    let (repository, common_dir) = (&found.repository, &seen.common_dir);
+    let SeenHook {
+        common_dir, place, ..
+    } = seen;
+    let (repository, patience) = (&found.repository, &session.patience);
     let ours = program::open_dir(common_dir, DIRECTORY)?;
     let program = if seen.program == ProgramCopy::Same {
         None
     } else {
         let content = program::read(request.program)?;
-        let name = program::name();
-        Some(program::stage(common_dir, &ours, &name, &content, None)?)
+        Some(program::stage(
+            common_dir,
+            &ours,
+            &program::name(),
+            &content,
+            None,
+        )?)
     };
-    let hooks = match plan {
-        HookPlan::File(script) if !seen.place.hook.is(script) => {
-            Some((program::open_dir(common_dir, "hooks")?, script))
+    let edit = match plan {
+        HookPlan::File(script) if !place.hook.is(script) => {
+            let hooks = program::open_dir(common_dir, "hooks")?;
+            Some((HookEdit::open(hooks, HOOK, &place.hook, patience)?, script))
         }
         _ => None,
     };
-    // One that is somebody else's too keeps its owner and its mode.
-    let others = hooks.as_ref().filter(|(_, script)| !is_ours_alone(script));
-    let others = others.map(|(dir, _)| dir.open_file(HOOK)).transpose();
-    let others = others.map_err(Error::could_not("read the hook", seen.place.path()))?;
-    let others = others.as_ref().map(|(file, _)| file);
-    let hook = hooks
-        .as_ref()
-        .map(|(dir, script)| program::stage(common_dir, dir, HOOK, script, others));
-    let hook = hook.transpose()?;
+    let edit = match &edit {
+        Some((edit, script)) => Some((edit, edit.stage(common_dir, script)?)),
+        None => None,
+    };
     let is_config_new = *plan == HookPlan::Config && seen.config != Some(ConfigHook::Current);
-    let is_hook_new = program.is_some() || hook.is_some() || is_config_new;
+    let is_hook_new = program.is_some() || edit.is_some() || is_config_new;
     // A record counts as soon as it is there, whatever fails afterwards.
-    let recorded = records::write_missing(held, repository, narrator)?;
-    let sharing = share::share(repository, request.share, narrator)?;
-    // What fails while everything is taken back would hide the error that explains it.
-    let replaced = put_in_place(seen, plan, (&ours, program), hook).inspect_err(|_| {
+    let recorded = records::write_missing(held, repository, &session.narrator)?;
+    let sharing = share::share(repository, request.share, &session.narrator)?;
+    let put_in_place = || {
+        program.map_or(Ok(()), |program| program::place(&ours, program))?;
+        edit.map_or(Ok(()), |(edit, staged)| edit.commit(Some(staged), patience))?;
+        if *plan != HookPlan::Config {
+            return Ok(Vec::new());
+        }
+        hook_config::wire(common_dir, &program::path(common_dir))?;
+        // git would run both, and git-lfs refuses to install its hooks beside the file.
+        take_out_all(common_dir, &place.hooks_dir, patience)
+    };
+    // An error while this is undone would hide the one that explains it.
+    let replaced = put_in_place().inspect_err(|_| {
         let _ = share::undo(repository, sharing);
+        if seen.config == Some(ConfigHook::Missing) {
+            let _ = hook_config::unwire(common_dir);
+        }
+        if seen.program == ProgramCopy::Missing {
+            let _ = fs::remove_file(program::path(common_dir));
+        }
     })?;
     Ok(Changes {
         is_any: is_hook_new || recorded.written || sharing.is_some() || !replaced.is_empty(),
-        recorded,
+        without_ports: recorded.without_ports,
         sharing,
         replaced,
-    })
-}
-
-/// Has git run the hook. Returns the hook files of an older git that the config replaces.
-fn put_in_place(
-    seen: &SeenHook,
-    plan: &HookPlan,
-    (ours, program): (&Dir, Option<Staged<'_>>),
-    hook: Option<Staged<'_>>,
-) -> Result<Vec<PathBuf>> {
-    let copy = program::path(&seen.common_dir);
-    program.map_or(Ok(()), |program| program::place(ours, program))?;
-    let wire = || -> Result<Vec<PathBuf>> {
-        let placed = hook.map_or(Ok(()), Staged::commit);
-        placed.map_err(Error::could_not("write the hook", seen.place.path()))?;
-        let mut replaced = Vec::new();
-        if *plan == HookPlan::Config {
-            hook_config::wire(&seen.common_dir, &copy)?;
-            // Both would run, and git-lfs would refuse to install its hooks beside the file.
-            for hook in places_of_hook(&seen.common_dir, &seen.place.hooks_dir) {
-                if unwire_file(&hook)? {
-                    replaced.push(hook);
-                }
-            }
-        }
-        Ok(replaced)
-    };
-    wire().inspect_err(|_| {
-        if seen.config == Some(ConfigHook::Missing) {
-            let _ = hook_config::unwire(&seen.common_dir);
-        }
-        if seen.program == ProgramCopy::Missing {
-            let _ = fs::remove_file(&copy);
-        }
     })
 }
 
 /// What `--install` changed.
 struct Changes {
     is_any: bool,
-    recorded: RecordedPorts,
+    /// The roots of the worktrees without a port file.
+    without_ports: Vec<PathBuf>,
     /// Whether the clone was put on the list of shared clones or taken off it.
     sharing: Option<bool>,
-    /// The hook files of an older git that the config has replaced.
+    /// The hook files that the clone's config has replaced.
     replaced: Vec<PathBuf>,
 }
 
@@ -247,38 +235,39 @@ impl Changes {
     }
 }
 
-/// Tells how many worktrees have no ports yet, and what assigns some to them. The main checkout of a
-/// submodule has those of the superproject, and the same call would assign them there.
+/// Reports how many worktrees have no ports yet, and what assigns some to them. `here` is the root of
+/// the worktree around `directory`: a submodule's main checkout has the superproject's ports, and the
+/// same call would assign them there.
 fn tell_without_ports(
     directory: &Path,
-    found: &Found,
-    recorded: &RecordedPorts,
+    here: &Path,
+    mut without_ports: Vec<PathBuf>,
     narrator: &Narrator,
 ) -> Result<()> {
-    let root_of = |found: Found| found.worktree.map(|worktree| worktree.path().to_owned());
-    let here = (found.worktree.as_ref()).map_or(&*found.repository.common_dir, |it| it.path());
-    let outermost = root_of(repository::find_outermost(directory)?);
-    let superproject = outermost.filter(|root| root != here);
-    if let Some(root) = &superproject {
+    let outermost = repository::find_outermost(directory)?.worktree;
+    let superproject = outermost.filter(|worktree| worktree.path() != here);
+    if let Some(superproject) = &superproject {
+        let root = superproject.path();
         narrator.tell(format_args!(
             "this is a submodule, whose checkout has the ports of {}; for the hook there, run \
              `{PROGRAM} -C {} --install`",
             quoted(root),
             shell_word(root)
         ));
+        without_ports.retain(|root| root != here);
     }
-    let is_own = |root: &&PathBuf| superproject.is_none() || *root != here;
-    let without_ports: Vec<&PathBuf> = recorded.without_ports.iter().filter(is_own).collect();
-    if let [first, more @ ..] = &without_ports[..] {
-        let worktrees = match more.len() {
-            0 => "1 worktree has".to_owned(),
-            n => format!("{} worktrees have", n + 1),
-        };
-        let at = if superproject.is_some() { first } else { here };
-        narrator.tell(format_args!(
-            "{worktrees} no ports yet; run `{PROGRAM} -C {} --all` to assign them",
-            shell_word(at)
-        ));
-    }
+    let worktrees = match without_ports.len() {
+        0 => return Ok(()),
+        1 => "1 worktree has".to_owned(),
+        n => format!("{n} worktrees have"),
+    };
+    let at = match superproject {
+        Some(_) => &without_ports[0],
+        None => here,
+    };
+    narrator.tell(format_args!(
+        "{worktrees} no ports yet; run `{PROGRAM} -C {} --all` to assign them",
+        shell_word(at)
+    ));
     Ok(())
 }

@@ -2,13 +2,13 @@
 //! each made ready under a temporary name.
 
 use std::env::consts::EXE_SUFFIX;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, Result, if_there, quoted};
 use crate::files::dir::Dir;
-use crate::files::staged::{Access, Staged, remove_leftover, temporary};
+use crate::files::staged::{Access, Original, Staged, remove_leftover, temporary};
 use crate::git::access;
 use crate::git::repository::DIRECTORY;
 use crate::install::{HOOK, PROGRAM};
@@ -69,12 +69,12 @@ pub fn stage<'d>(
     dir: &'d Dir,
     name: &str,
     content: &[u8],
-    old: Option<&'d File>,
+    old: Option<&'d Original>,
 ) -> Result<Staged<'d>> {
     let path = dir.path_of(name);
     let stage = || {
         let shared = Access::shared(common_dir, 0o777)?;
-        let access = old.map_or(shared, Access::Like);
+        let access = old.map_or(shared, Original::access);
         Staged::prepare(dir, name, content, access)
     };
     let staged = stage().map_err(Error::could_not("write", &path))?;

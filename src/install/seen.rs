@@ -22,7 +22,7 @@ use crate::install::plan::{HookPlan, plan};
 use crate::install::program::{self, ProgramCopy};
 
 /// How much of a hook or of a manager's config is read, in bytes: a branch may have put it there.
-const LIMIT: usize = 256 * 1024;
+pub const LIMIT: usize = 256 * 1024;
 
 /// The first git that runs the hooks that its config names.
 const CONFIG_HOOKS: (u32, u32) = (2, 54);

@@ -1,16 +1,14 @@
 //! Taking the hook out of a clone, and out of hook files.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::error::{Error, Result, quoted};
-use crate::files::dir::Dir;
-use crate::files::staged::{Access, Staged};
+use crate::error::{Result, quoted};
 use crate::git::clones;
 use crate::git::lock;
 use crate::git::repository::{self, DIRECTORY};
-use crate::install::hook_file::{has_block, without_us};
-use crate::install::seen::{Hook, hooks_dir, look_at};
-use crate::install::{HOOK, hook_config, program};
+use crate::install::edit::take_out_all;
+use crate::install::seen::hooks_dir;
+use crate::install::{hook_config, program};
 use crate::release;
 use crate::session::Session;
 use crate::writes::exclude;
@@ -34,11 +32,12 @@ pub fn uninstall(directory: &Path, session: &Session) -> Result<()> {
             quoted(&common_dir.join("config"))
         ));
     }
-    for hook in places_of_hook(common_dir, &hooks_dir) {
-        if unwire_file(&hook)? {
-            removed.push(format!("the hook from {}", quoted(&hook)));
-        }
-    }
+    let hooks = take_out_all(common_dir, &hooks_dir, &session.patience)?;
+    removed.extend(
+        hooks
+            .iter()
+            .map(|hook| format!("the hook from {}", quoted(hook))),
+    );
     let is_shared = found.repository.is_shared()?;
     let unshared = match clones::unshare(common_dir) {
         // Others would still count the clone: told at the end, when all else is done.
@@ -76,37 +75,4 @@ pub fn uninstall(directory: &Path, session: &Session) -> Result<()> {
         ));
     }
     unshared.map(drop)
-}
-
-/// The files in which our hook may stand: the one that git runs, the one that it would run without
-/// `core.hooksPath`, and the names to which managers move either.
-pub fn places_of_hook(common_dir: &Path, hooks_dir: &Path) -> Vec<PathBuf> {
-    let names = [HOOK, "post-checkout.legacy", "post-checkout.old"];
-    let directories = [hooks_dir.to_owned(), common_dir.join("hooks")].into_iter();
-    directories
-        .flat_map(|directory| names.map(|name| directory.join(name)))
-        .collect()
-}
-
-/// Takes us out of the hook file at `path`; says whether we were there.
-pub fn unwire_file(path: &Path) -> Result<bool> {
-    let content = match look_at(path)? {
-        Hook::File { content, .. } if has_block(&content) => content,
-        _ => return Ok(false),
-    };
-    let restore = || {
-        let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
-            return Ok(());
-        };
-        let (directory, name) = (Dir::open(directory)?, name.to_string_lossy());
-        match without_us(&content) {
-            None => directory.remove(&name).map(drop),
-            Some(rest) => {
-                let (old, _) = directory.open_file(&name)?;
-                Staged::prepare(&directory, &name, &rest, Access::Like(&old))?.commit()
-            }
-        }
-    };
-    restore().map_err(Error::could_not("restore the hook", path))?;
-    Ok(true)
 }

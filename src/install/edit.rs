@@ -1,0 +1,177 @@
+//! Replacing or removing a hook file, unless somebody has changed it since it was read.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::files::dir::Dir;
+use crate::files::staged::{Original, Patience, Staged};
+use crate::install::hook_file::{has_block, is_ours_alone, without_us};
+use crate::install::seen::{Hook, LIMIT, look_at};
+use crate::install::{HOOK, program};
+
+/// A hook file to be replaced or removed, as it was when it was read.
+pub struct HookEdit {
+    dir: Dir,
+    name: String,
+    /// `None` if there is no file yet.
+    original: Option<Original>,
+}
+
+impl HookEdit {
+    /// Opens the hook file `name` for an edit that was decided when it was `hook`.
+    pub fn open(dir: Dir, name: &str, hook: &Hook, patience: &Patience) -> Result<HookEdit> {
+        let path = dir.path_of(name);
+        let original = match hook {
+            Hook::Missing => None,
+            _ => Some(Original::read(&dir, name, LIMIT, Some(patience))),
+        };
+        let original = original.transpose();
+        let original = original.map_err(Error::could_not("read the hook", &path))?;
+        if original
+            .as_ref()
+            .is_some_and(|now| now.bytes != hook.content())
+        {
+            return Err(changed(&path));
+        }
+        let name = name.to_owned();
+        Ok(HookEdit {
+            dir,
+            name,
+            original,
+        })
+    }
+
+    /// Makes `script` ready, executable for whoever may enter the common dir. A file that is not only
+    /// ours keeps its owner and its mode.
+    pub fn stage(&self, common_dir: &Path, script: &[u8]) -> Result<Staged<'_>> {
+        let others = self.original.as_ref().filter(|_| !is_ours_alone(script));
+        program::stage(common_dir, &self.dir, &self.name, script, others)
+    }
+
+    /// Puts `staged` in the place of the file, or removes the file.
+    ///
+    /// # Errors
+    /// Somebody has changed the file since it was read: their change stays.
+    pub fn commit(&self, staged: Option<Staged<'_>>, patience: &Patience) -> Result<()> {
+        let (dir, name) = (&self.dir, &*self.name);
+        let path = dir.path_of(name);
+        let committed = match (&self.original, staged) {
+            (Some(original), _) if !original.is_unchanged(dir, name, patience) => Ok(false),
+            (Some(_), Some(staged)) => staged.commit().map(|()| true),
+            (None, Some(staged)) => staged.commit_new(),
+            (_, None) => dir.remove(name),
+        };
+        match committed.map_err(Error::could_not("edit the hook", &path))? {
+            true => Ok(()),
+            false => Err(changed(&path)),
+        }
+    }
+}
+
+fn changed(path: &Path) -> Error {
+    let why = "another program changed it in the meantime";
+    Error::at("edit the hook", path, why).remedy("run this again")
+}
+
+/// Takes us out of every hook file in which we may be: the one that git runs, the one that it would run
+/// without `core.hooksPath`, and the names to which managers move either. Returns those that changed.
+pub fn take_out_all(
+    common_dir: &Path,
+    hooks_dir: &Path,
+    patience: &Patience,
+) -> Result<Vec<PathBuf>> {
+    let mut changed = Vec::new();
+    for directory in [hooks_dir, &common_dir.join("hooks")] {
+        for name in [HOOK, "post-checkout.legacy", "post-checkout.old"] {
+            if take_out(directory, name, patience)? {
+                changed.push(directory.join(name));
+            }
+        }
+    }
+    Ok(changed)
+}
+
+/// Takes us out of one hook file; returns whether we were in it.
+fn take_out(directory: &Path, name: &str, patience: &Patience) -> Result<bool> {
+    let path = directory.join(name);
+    let hook = match look_at(&path)? {
+        hook @ Hook::File { .. } if has_block(hook.content()) => hook,
+        _ => return Ok(false),
+    };
+    let could_not = || Error::could_not("restore the hook", &path);
+    let dir = Dir::open(directory).map_err(could_not())?;
+    let edit = HookEdit::open(dir, name, &hook, patience)?;
+    let staged = match (&edit.original, without_us(hook.content())) {
+        (Some(original), Some(rest)) => Some(original.stage(&edit.dir, name, &rest)),
+        _ => None,
+    };
+    edit.commit(staged.transpose().map_err(could_not())?, patience)?;
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    #[cfg(unix)]
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::install::hook_file::HOOK_FILE;
+
+    const THEIRS: &str = "#!/bin/sh\necho theirs\n";
+
+    /// Opens the hook file with the content `read`, and replaces it, or removes it, after it has come
+    /// to have the content `edited`. Returns the error, if any, and the content in the end.
+    fn edit(read: Option<&str>, edited: &str, new: Option<&str>) -> (Option<String>, String) {
+        let clone = tempfile::tempdir().unwrap();
+        let path = clone.path().join("post-checkout");
+        if let Some(read) = read {
+            fs::write(&path, read).unwrap();
+            #[cfg(unix)]
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let patience = Patience::default();
+        let hook = look_at(&path).unwrap();
+        let dir = Dir::open(clone.path()).unwrap();
+        let edit = HookEdit::open(dir, "post-checkout", &hook, &patience).unwrap();
+        let staged = new.map(|new| edit.stage(clone.path(), new.as_bytes()).unwrap());
+        fs::write(&path, edited).unwrap();
+        let outcome = edit.commit(staged, &patience);
+        let left = fs::read_dir(clone.path()).unwrap().count();
+        assert!(left <= 1, "a temporary file is left");
+        let content = fs::read_to_string(&path).unwrap_or_default();
+        (outcome.err().map(|error| error.to_string()), content)
+    }
+
+    #[test]
+    fn an_edit_made_while_the_hook_is_replaced_is_not_lost() {
+        let ours = HOOK_FILE;
+        for (read, new) in [
+            (Some(THEIRS), Some("#!/bin/sh\nboth\n")),
+            (Some(ours), Some(ours)),
+            (Some(ours), None),
+            (None, Some(ours)),
+        ] {
+            let edited = format!("{THEIRS}echo more\n");
+            let (error, content) = edit(read, &edited, new);
+            let error = error.unwrap_or_else(|| panic!("{read:?} {new:?}"));
+            assert!(
+                error.contains("changed it in the meantime; run this again"),
+                "{error}"
+            );
+            assert_eq!(content, edited);
+        }
+    }
+
+    #[test]
+    fn a_hook_that_nobody_edits_is_replaced_or_removed() {
+        assert_eq!(
+            edit(Some(THEIRS), THEIRS, Some("new")),
+            (None, "new".to_owned())
+        );
+        assert_eq!(
+            edit(Some(HOOK_FILE), HOOK_FILE, None),
+            (None, String::new())
+        );
+    }
+}
