@@ -307,11 +307,10 @@ fn wrong(place: &str, json: &str, why: &str) -> String {
 
 /// Two of these names that differ only in case.
 fn differing_in_case<T>(named: &[(String, T)]) -> Option<(&str, &str)> {
-    let mut names = named.iter().map(|(name, _)| name.as_str()).enumerate();
-    names.find_map(|(i, name)| {
-        let mut earlier = named[..i].iter().map(|(name, _)| name.as_str());
+    named.iter().enumerate().find_map(|(i, (name, _))| {
+        let mut earlier = named[..i].iter().map(|(other, _)| other);
         let other = earlier.find(|other| other.eq_ignore_ascii_case(name) && *other != name)?;
-        Some((other, name))
+        Some((&**other, &**name))
     })
 }
 

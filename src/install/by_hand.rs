@@ -1,4 +1,4 @@
-//! What to do by hand if somebody else's hook is in the way. Followed to the letter, it works.
+//! What to do by hand if somebody else's hook is in the way.
 
 use std::path::Path;
 
@@ -8,42 +8,35 @@ use crate::install::managers::LINE;
 use crate::install::plan::Obstacle;
 use crate::install::seen::HookPlace;
 
-/// Instructions for a person, and the text that they are about.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Instructions {
-    pub told: String,
-    /// For stdout: lines for a config, a line or a whole file for a hook, or commands for a shell.
-    pub printed: String,
-}
-
-/// What makes the hook of `place` call us.
-pub fn instructions(place: &HookPlace, obstacle: Obstacle) -> Instructions {
+/// What makes the hook of `place` call us: instructions for a person, and the text that they are about.
+/// The text goes to stdout: lines for a config, a line or a whole file for a hook, or commands for a
+/// shell.
+pub fn instructions(place: &HookPlace, obstacle: Obstacle) -> (String, String) {
     let path = place.path();
     let hook = quoted(&path);
-    let is_in_worktree = path.starts_with(&place.at) && !place.is_own_dir;
-    let commit = if is_in_worktree {
+    let commit = if path.starts_with(&place.at) && !place.is_own_dir {
         "; then commit it, so that other worktrees have it"
     } else {
         ""
     };
     let install_again = format!("{PROGRAM} -C {} --install\n", shell_word(&place.at));
-    let (told, printed) = match obstacle {
-        Obstacle::Managed(manager) => {
-            let add_to = quoted(&manager.config_in(&place.at).unwrap_or(path));
-            let whose = manager.name;
-            let told = format!(
-                "the hook belongs to {whose}; add this to {add_to}, then run its own install:"
-            );
-            (told, manager.snippet.to_owned())
-        }
-        Obstacle::NoFile if place.hooks_dir.exists() && !place.hooks_dir.is_dir() => {
-            let told = format!(
+    match obstacle {
+        Obstacle::Managed(manager) => (
+            format!(
+                "the hook belongs to {}; add this to {}, then run its own install:",
+                manager.name,
+                quoted(&manager.config_in(&place.at).unwrap_or(path))
+            ),
+            manager.snippet.to_owned(),
+        ),
+        Obstacle::NoFile if place.hooks_dir.exists() && !place.hooks_dir.is_dir() => (
+            format!(
                 "`core.hooksPath` names {}, which is not a directory, so git runs no hooks; remove \
                  that setting from git's config, then install again:",
                 quoted(&place.hooks_dir)
-            );
-            (told, install_again)
-        }
+            ),
+            install_again,
+        ),
         Obstacle::NoFile => {
             let make = if place.hooks_dir.exists() {
                 String::new()
@@ -57,29 +50,25 @@ pub fn instructions(place: &HookPlace, obstacle: Obstacle) -> Instructions {
             );
             (told, format!("#!/bin/sh\n{LINE}"))
         }
-        Obstacle::Script => {
-            let told = format!(
+        Obstacle::Script => (
+            format!(
                 "{hook} is not ours to change; add this line to it, below the first line{commit}:"
-            );
-            (told, LINE.to_owned())
-        }
-        Obstacle::NotShell => {
-            let told = format!(
+            ),
+            LINE.to_owned(),
+        ),
+        Obstacle::NotShell => (
+            format!(
                 "{hook} is not a plain shell script, so no line can be added to it; git 2.54 or later \
                  needs none, and with an older git these commands put a script in its place that \
                  runs {PROGRAM}, then the hook{commit}:"
-            );
-            (told, wrap(&path))
-        }
-        Obstacle::NotAHook => {
-            let told = format!("git cannot run {hook}; remove it, then install again:");
-            (
-                told,
-                format!("rm -r {}\n{install_again}", shell_word(&path)),
-            )
-        }
-    };
-    Instructions { told, printed }
+            ),
+            wrap(&path),
+        ),
+        Obstacle::NotAHook => (
+            format!("git cannot run {hook}; remove it, then install again:"),
+            format!("rm -r {}\n{install_again}", shell_word(&path)),
+        ),
+    }
 }
 
 /// Commands that put a shell script in the place of a hook, which then runs the hook under its old

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::files::dir::Dir;
 use crate::files::staged::{Original, Patience, Staged};
 use crate::install::hook_file::{has_block, is_ours_alone, without_us};
-use crate::install::seen::{Hook, LIMIT, look_at};
+use crate::install::seen::{Hook, HookKind, LIMIT};
 use crate::install::{HOOK, program};
 
 /// A hook file to be replaced or removed, as it was when it was read.
@@ -21,15 +21,15 @@ impl HookEdit {
     /// Opens the hook file `name` for an edit that was decided when it was `hook`.
     pub fn open(dir: Dir, name: &str, hook: &Hook, patience: &Patience) -> Result<HookEdit> {
         let path = dir.path_of(name);
-        let original = match hook {
-            Hook::Missing => None,
+        let original = match hook.kind {
+            HookKind::Missing => None,
             _ => Some(Original::read(&dir, name, LIMIT, Some(patience))),
         };
         let original = original.transpose();
         let original = original.map_err(Error::could_not("read the hook", &path))?;
         if original
             .as_ref()
-            .is_some_and(|now| now.bytes != hook.content())
+            .is_some_and(|now| now.bytes != hook.content)
         {
             return Err(changed(&path));
         }
@@ -61,10 +61,8 @@ impl HookEdit {
             (None, Some(staged)) => staged.commit_new(),
             (_, None) => dir.remove(name),
         };
-        match committed.map_err(Error::could_not("edit the hook", &path))? {
-            true => Ok(()),
-            false => Err(changed(&path)),
-        }
+        let committed = committed.map_err(Error::could_not("edit the hook", &path))?;
+        committed.then_some(()).ok_or_else(|| changed(&path))
     }
 }
 
@@ -94,14 +92,14 @@ pub fn take_out_all(
 /// Takes us out of one hook file; returns whether we were in it.
 fn take_out(directory: &Path, name: &str, patience: &Patience) -> Result<bool> {
     let path = directory.join(name);
-    let hook = match look_at(&path)? {
-        hook @ Hook::File { .. } if has_block(hook.content()) => hook,
-        _ => return Ok(false),
-    };
+    let hook = Hook::look(&path)?;
+    if hook.kind != HookKind::File || !has_block(&hook.content) {
+        return Ok(false);
+    }
     let could_not = || Error::could_not("restore the hook", &path);
     let dir = Dir::open(directory).map_err(could_not())?;
     let edit = HookEdit::open(dir, name, &hook, patience)?;
-    let staged = match (&edit.original, without_us(hook.content())) {
+    let staged = match (&edit.original, without_us(&hook.content)) {
         (Some(original), Some(rest)) => Some(original.stage(&edit.dir, name, &rest)),
         _ => None,
     };
@@ -131,7 +129,7 @@ mod tests {
             fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         }
         let patience = Patience::default();
-        let hook = look_at(&path).unwrap();
+        let hook = Hook::look(&path).unwrap();
         let dir = Dir::open(clone.path()).unwrap();
         let edit = HookEdit::open(dir, "post-checkout", &hook, &patience).unwrap();
         let staged = new.map(|new| edit.stage(clone.path(), new.as_bytes()).unwrap());

@@ -5,42 +5,45 @@ use std::path::Path;
 
 use crate::error::Result;
 use crate::git::config::{self, Scope, os_string};
-use crate::install::HOOK;
+use crate::install::{HOOK, program};
 
 const COMMAND: &str = "hook.worktree-ports.command";
 const EVENT: &str = "hook.worktree-ports.event";
 
-/// With one of these the user keeps git from running the hook, or all of that event.
+/// The settings by which users keep git from running our hook, or all hooks of the event.
 pub const ENABLED: [&str; 2] = ["hook.worktree-ports.enabled", "hook.post-checkout.enabled"];
 
-/// What the clone's config has of our hook.
+/// The state of our hook in the clone's config.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConfigHook {
     Missing,
-    /// Another version's, or that of a clone that has been moved.
+    /// From another version, or from before the clone was moved.
     Outdated,
     Current,
 }
 
-/// What the config of the clone has of the hook that runs `program`.
-pub fn look(common_dir: &Path, program: &Path) -> Result<ConfigHook> {
+/// Looks for our hook in the clone's config.
+pub fn look(common_dir: &Path) -> Result<ConfigHook> {
     let commands = config::values(common_dir, Scope::Local, COMMAND)?;
     let events = config::values(common_dir, Scope::Local, EVENT)?;
-    Ok(match (&commands[..], &events[..]) {
-        ([], _) | (_, []) => ConfigHook::Missing,
-        ([one], [event]) if *one == command(program) && event == HOOK => ConfigHook::Current,
-        _ => ConfigHook::Outdated,
+    Ok(if commands.is_empty() || events.is_empty() {
+        ConfigHook::Missing
+    } else if commands == [command(&program::path(common_dir))] && events == [HOOK] {
+        ConfigHook::Current
+    } else {
+        ConfigHook::Outdated
     })
 }
 
-/// Has git run `program` after a checkout in the clone.
-pub fn wire(common_dir: &Path, program: &Path) -> Result<()> {
+/// Makes git run our hook after each checkout in the clone.
+pub fn wire(common_dir: &Path) -> Result<()> {
     // In this order: git dies of an event without a command.
-    config::set(common_dir, Scope::Local, COMMAND, &command(program))?;
+    let command = command(&program::path(common_dir));
+    config::set(common_dir, Scope::Local, COMMAND, &command)?;
     config::set(common_dir, Scope::Local, EVENT, OsStr::new(HOOK)).map(drop)
 }
 
-/// Undoes that; says whether there was anything to undo.
+/// Undoes that; returns whether there was anything to undo.
 pub fn unwire(common_dir: &Path) -> Result<bool> {
     let had_event = config::unset(common_dir, Scope::Local, EVENT)?;
     let had_command = config::unset(common_dir, Scope::Local, COMMAND)?;

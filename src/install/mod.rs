@@ -18,15 +18,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Result, quoted, shell_word};
+use crate::git::access;
 use crate::git::lock::{self, Held};
 use crate::git::repository::{self, DIRECTORY, Found};
-use crate::install::by_hand::{Instructions, instructions};
+use crate::install::by_hand::instructions;
 use crate::install::edit::{HookEdit, take_out_all};
 use crate::install::hook_config::ConfigHook;
 use crate::install::plan::HookPlan;
 use crate::install::problems::{noexec, others_not_executable};
 use crate::install::program::ProgramCopy;
-use crate::install::seen::{SeenElsewhere, SeenHook};
+use crate::install::seen::SeenHook;
 use crate::narrator::Narrator;
 use crate::session::Session;
 
@@ -81,7 +82,7 @@ pub fn install(request: &InstallRequest<'_>, session: &Session) -> Result<Instal
         share::warn_about_slot_0(&found.repository, narrator)?;
     }
     let installed = if let HookPlan::InTheWay(obstacle) = plan {
-        let Instructions { told, printed } = instructions(&seen.place, obstacle);
+        let (told, printed) = instructions(&seen.place, obstacle);
         narrator.tell(told);
         Installed::InTheWay(printed)
     } else {
@@ -104,9 +105,7 @@ pub fn install(request: &InstallRequest<'_>, session: &Session) -> Result<Instal
 
 /// The problems of the clone's hook, in all its worktrees. Takes no lock.
 pub fn problems(found: &Found, program: &Path) -> Result<Vec<HookProblem>> {
-    let seen = SeenHook::look(found, program)?;
-    let elsewhere = SeenElsewhere::look(found, &seen)?;
-    Ok(problems::problems(&seen, &elsewhere))
+    problems::problems(found, &SeenHook::look(found, program)?)
 }
 
 /// Looks at the clone, and decides how the hook comes to run there.
@@ -116,7 +115,7 @@ pub fn problems(found: &Found, program: &Path) -> Result<Vec<HookProblem>> {
 fn look_and_plan(request: &InstallRequest<'_>) -> Result<(Found, SeenHook, HookPlan)> {
     let found = repository::find(request.directory)?;
     let seen = SeenHook::look(&found, request.program)?;
-    if seen.is_noexec {
+    if access::is_noexec(&seen.common_dir) {
         return Err(noexec(&seen.common_dir));
     }
     match seen.plan() {
@@ -152,7 +151,7 @@ fn carry_out(
         )?)
     };
     let edit = match plan {
-        HookPlan::File(script) if !place.hook.is(script) => {
+        HookPlan::File(script) if !(place.hook.runs && place.hook.content == *script) => {
             let hooks = program::open_dir(common_dir, "hooks")?;
             Some((HookEdit::open(hooks, HOOK, &place.hook, patience)?, script))
         }
@@ -165,7 +164,8 @@ fn carry_out(
     let is_config_new = *plan == HookPlan::Config && seen.config != Some(ConfigHook::Current);
     let is_hook_new = program.is_some() || edit.is_some() || is_config_new;
     // A record counts as soon as it is there, whatever fails afterwards.
-    let recorded = records::write_missing(held, repository, &session.narrator)?;
+    let (has_recorded, without_ports) =
+        records::write_missing(held, repository, &session.narrator)?;
     let sharing = share::share(repository, request.share, &session.narrator)?;
     let put_in_place = || {
         program.map_or(Ok(()), |program| program::place(&ours, program))?;
@@ -173,7 +173,7 @@ fn carry_out(
         if *plan != HookPlan::Config {
             return Ok(Vec::new());
         }
-        hook_config::wire(common_dir, &program::path(common_dir))?;
+        hook_config::wire(common_dir)?;
         // git would run both, and git-lfs refuses to install its hooks beside the file.
         take_out_all(common_dir, &place.hooks_dir, patience)
     };
@@ -188,8 +188,8 @@ fn carry_out(
         }
     })?;
     Ok(Changes {
-        is_any: is_hook_new || recorded.written || sharing.is_some() || !replaced.is_empty(),
-        without_ports: recorded.without_ports,
+        is_any: is_hook_new || has_recorded || sharing.is_some() || !replaced.is_empty(),
+        without_ports,
         sharing,
         replaced,
     })

@@ -16,7 +16,7 @@ pub fn look(seen: &SeenHook) -> Result<Vec<String>> {
     // A manager chains the hook that it has moved.
     let moved = place.hooks_dir.join("post-checkout.legacy");
     let mut texts = vec![
-        (place.path(), without_block(place.hook.content())),
+        (place.path(), without_block(&place.hook.content)),
         (moved.clone(), without_block(&small_file(&moved))),
     ];
     let manager = place.manager();

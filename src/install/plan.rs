@@ -2,7 +2,7 @@
 
 use crate::install::hook_file::{HOOK_FILE, has_block, is_ours_alone, is_shell_script, with_block};
 use crate::install::managers::Manager;
-use crate::install::seen::{Hook, HookPlace};
+use crate::install::seen::{HookKind, HookPlace};
 
 /// How our hook comes to run.
 #[derive(Debug, PartialEq, Eq)]
@@ -13,16 +13,16 @@ pub enum HookPlan {
     File(Vec<u8>),
     /// By its owner, who already calls us.
     Owner,
-    /// Not before somebody makes it call us by hand.
+    /// Only after somebody makes it call us by hand.
     InTheWay(Obstacle),
     /// The hook file is not executable.
     NotExecutable,
 }
 
-/// What keeps `--install` from having git run our hook, and decides what to do by hand.
+/// Why `--install` cannot make git run our hook, which decides what to do by hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Obstacle {
-    /// The hook belongs to a manager, whose config must call us.
+    /// The hook belongs to a manager, and the manager's config must call us.
     Managed(Manager),
     /// `core.hooksPath` names a directory that has no `post-checkout`.
     NoFile,
@@ -36,40 +36,31 @@ pub enum Obstacle {
 
 /// Decides how our hook comes to run from `place`, with or without a git that runs config hooks.
 pub fn plan(place: &HookPlace, has_config_hooks: bool) -> HookPlan {
+    let (kind, content) = (place.hook.kind, &place.hook.content);
+    let is_own_file = kind == HookKind::File && place.is_own_dir;
+    let is_free = kind == HookKind::Missing && place.is_own_dir;
     if has_config_hooks {
-        return HookPlan::Config;
+        HookPlan::Config
+    } else if is_free || is_own_file && is_ours_alone(content) {
+        HookPlan::File(HOOK_FILE.into())
+    } else if kind == HookKind::File && !place.hook.runs {
+        HookPlan::NotExecutable
+    } else if let Some(script) = with_block(content).filter(|_| is_own_file && has_block(content)) {
+        HookPlan::File(script)
+    } else if place.is_called_by_owner {
+        HookPlan::Owner
+    } else if let Some(manager) = place.manager() {
+        HookPlan::InTheWay(Obstacle::Managed(manager))
+    } else if let Some(script) = with_block(content).filter(|_| is_own_file) {
+        HookPlan::File(script)
+    } else {
+        HookPlan::InTheWay(match kind {
+            HookKind::Missing => Obstacle::NoFile,
+            HookKind::File if is_shell_script(content) || has_block(content) => Obstacle::Script,
+            HookKind::Other if !place.hook.runs => Obstacle::NotAHook,
+            HookKind::File | HookKind::Other => Obstacle::NotShell,
+        })
     }
-    if let Hook::File { content, .. } = &place.hook
-        && place.is_own_dir
-        && is_ours_alone(content)
-    {
-        return HookPlan::File(HOOK_FILE.into());
-    }
-    let obstacle = match &place.hook {
-        Hook::Missing if place.is_own_dir => return HookPlan::File(HOOK_FILE.into()),
-        #[rustfmt::skip]
-        Hook::File { is_executable: false, .. } => return HookPlan::NotExecutable,
-        Hook::File { content, .. } if place.is_own_dir && has_block(content) => {
-            return with_block(content).map_or(HookPlan::Owner, HookPlan::File);
-        }
-        _ if place.is_called_by_owner => return HookPlan::Owner,
-        hook => match (place.manager(), hook) {
-            (Some(manager), _) => Obstacle::Managed(manager),
-            (None, Hook::File { content, .. }) if place.is_own_dir => match with_block(content) {
-                Some(script) => return HookPlan::File(script),
-                None => Obstacle::NotShell,
-            },
-            (None, Hook::Missing) => Obstacle::NoFile,
-            (None, Hook::File { content, .. })
-                if is_shell_script(content) || has_block(content) =>
-            {
-                Obstacle::Script
-            }
-            (None, Hook::Other { runs: false, .. }) => Obstacle::NotAHook,
-            (None, Hook::File { .. } | Hook::Other { .. }) => Obstacle::NotShell,
-        },
-    };
-    HookPlan::InTheWay(obstacle)
 }
 
 #[cfg(test)]

@@ -1,15 +1,18 @@
-//! What keeps the hook of a clone from running, or from being the only one that writes port files:
-//! pure rules over what was seen.
+//! What keeps the hook of a clone from running, or what else writes its port files.
 
 use std::path::Path;
 
-use crate::error::{Error, error, quoted, shell_word};
-use crate::install::hook_config::ConfigHook;
+use crate::error::{Error, Result, error, quoted, shell_word};
+use crate::git::access;
+use crate::git::config::{self, Scope, is_false};
+use crate::git::repository::Found;
+use crate::git::worktree::Worktree;
+use crate::install::hook_config::{ConfigHook, ENABLED};
 use crate::install::managers::HUSKY;
 use crate::install::plan::{HookPlan, plan};
 use crate::install::program::{self, ProgramCopy};
-use crate::install::seen::{Disabled, Hook, HookPlace, SeenElsewhere, SeenHook};
-use crate::install::{HOOK, PROGRAM};
+use crate::install::seen::{Hook, HookKind, HookPlace, SeenHook, hooks_dir};
+use crate::install::{HOOK, PROGRAM, older};
 use crate::state::port_file;
 
 /// A problem of the hook in one worktree, or in all.
@@ -45,73 +48,89 @@ fn run_install(at: &Path) -> String {
     format!("run `{PROGRAM} -C {} --install`", shell_word(at))
 }
 
-/// The problems of the hook in all worktrees of the clone.
-pub fn problems(seen: &SeenHook, elsewhere: &SeenElsewhere) -> Vec<HookProblem> {
-    let mut problems: Vec<HookProblem> = Vec::new();
-    if seen.is_noexec {
-        // Whatever else keeps it from running, this must be mended first.
+/// The problems of the hook in all worktrees of the clone. Asks git at least once for each.
+pub fn problems(found: &Found, seen: &SeenHook) -> Result<Vec<HookProblem>> {
+    let mut problems = Vec::new();
+    // One command may mend several worktrees.
+    let add = |problems: &mut Vec<HookProblem>, new: HookProblem| {
+        let remedy = new.error.parts().1;
+        if problems.iter().all(|told| told.error.parts().1 != remedy) {
+            problems.push(new);
+        }
+    };
+    // Whatever else keeps the hook from running, this must be mended first.
+    let is_noexec = access::is_noexec(&seen.common_dir);
+    if is_noexec {
         problems.push(noexec(&seen.common_dir).into());
     } else {
-        problems.extend(problem_here(seen));
-        for place in &elsewhere.places {
-            let problem = problem_elsewhere(seen, place);
-            // One command mends a `core.hooksPath` for all worktrees.
-            let is_told = |problem: &HookProblem| {
-                let remedy = problem.error.parts().1;
-                problems.iter().any(|told| told.error.parts().1 == remedy)
-            };
-            let problem = problem.filter(|problem| !is_told(problem));
-            problems.extend(problem);
+        let problem = problem_at(seen, &seen.place);
+        problems.extend(problem.or_else(|| wrong_program(seen)));
+    }
+    // `--check` reports worktrees that are broken, each by itself.
+    let worktrees = found.repository.live_worktrees()?.filter_map(Result::ok);
+    let worktrees: Vec<Worktree> = worktrees.collect();
+    for worktree in &worktrees {
+        let root = worktree.path();
+        let Ok(own) = own_settings(worktree) else {
+            continue;
+        };
+        if seen.config.is_some() {
+            for problem in disabled(root, &own)? {
+                add(&mut problems, problem);
+            }
+        } else if !is_noexec && root != seen.place.at && hooks_dir(root)? != seen.place.hooks_dir {
+            let place = HookPlace::look(&found.repository, root)?;
+            let is_own = own.iter().any(|key| key == "core.hookspath");
+            match problem_at(seen, &place) {
+                Some(_) if is_own && !place.hook.runs_us() => {
+                    add(&mut problems, own_hooks_path(&place).into());
+                }
+                Some(problem) => add(&mut problems, problem),
+                None => {}
+            }
         }
     }
+    if seen.config.is_some() && worktrees.is_empty() {
+        problems.extend(disabled(&seen.common_dir, &[])?);
+    }
     let here = &seen.place.at;
-    problems.extend(
-        elsewhere
-            .disabled
-            .iter()
-            .map(|it| disabled(it, here).into()),
-    );
-    problems.extend(elsewhere.older.iter().map(|hook| older(hook, here).into()));
-    problems
+    let older = older::look(seen)?;
+    problems.extend(older.iter().map(|hook| older_hook(hook, here).into()));
+    Ok(problems)
 }
 
-/// Why the hook does not run, or not as this version would install it, where the program was called.
-fn problem_here(seen: &SeenHook) -> Option<HookProblem> {
-    let place = &seen.place;
+/// Why the hook does not run in the worktree of `place`, or not as this version would install it.
+fn problem_at(seen: &SeenHook, place: &HookPlace) -> Option<HookProblem> {
     let outdated = |file: &Path| {
         let file = quoted(file);
         format!("the hook in {file} is not the one that this version installs")
     };
-    let is_executable = !matches!(&place.hook, Hook::File { is_executable, .. } if !is_executable);
-    let what = match seen.plan() {
-        _ if seen.config.is_none() && place.in_main.is_some() => {
-            return Some(in_the_way(seen, place));
-        }
-        HookPlan::InTheWay(_) => return Some(in_the_way(seen, place)),
+    let what = match plan(place, seen.config.is_some()) {
+        _ if seen.config.is_none() && place.in_main.is_some() => return missing_dir(seen, place),
         HookPlan::NotExecutable => return Some(others_not_executable(place).into()),
-        HookPlan::File(_) if !is_executable => Some(not_executable(place)),
-        HookPlan::File(script) if place.hook.content() == script => None,
-        HookPlan::File(_) if place.hook.runs_us() => Some(outdated(&place.path())),
-        HookPlan::Config if seen.config == Some(ConfigHook::Current) => None,
+        HookPlan::Owner => return None,
+        HookPlan::Config if seen.config == Some(ConfigHook::Current) => return None,
         HookPlan::Config if seen.config == Some(ConfigHook::Outdated) => {
-            Some(outdated(&seen.common_dir.join("config")))
+            outdated(&seen.common_dir.join("config"))
         }
         // An older git has installed it.
-        HookPlan::Config if place.hook.runs_us() => None,
-        HookPlan::File(_) | HookPlan::Config => Some(format!(
-            "no hook is installed in {}",
-            quoted(&seen.common_dir)
-        )),
-        // A line that somebody wrote by hand may call another copy of the program.
-        HookPlan::Owner if place.manager().is_none() => return None,
-        HookPlan::Owner => None,
+        HookPlan::Config | HookPlan::InTheWay(_) if place.hook.runs_us() => return None,
+        HookPlan::InTheWay(_) => does_not_call(seen, place),
+        HookPlan::File(script) if place.hook.runs && place.hook.content == script => return None,
+        HookPlan::File(_) if place.hook.runs_us() => outdated(&place.path()),
+        HookPlan::File(_) if place.hook.kind == HookKind::File && !place.hook.runs => {
+            not_executable(place)
+        }
+        HookPlan::File(_) | HookPlan::Config => {
+            let clone = quoted(&seen.common_dir);
+            format!("no hook is installed in {clone}")
+        }
     };
-    let what = what.or_else(|| wrong_program(seen))?;
     Some(HookProblem::for_install(what, &place.at))
 }
 
 /// What is wrong with the copy of the program that the hook runs.
-fn wrong_program(seen: &SeenHook) -> Option<String> {
+fn wrong_program(seen: &SeenHook) -> Option<HookProblem> {
     let state = match seen.program {
         ProgramCopy::Same => return None,
         ProgramCopy::Missing => "missing",
@@ -119,58 +138,50 @@ fn wrong_program(seen: &SeenHook) -> Option<String> {
         ProgramCopy::Differs => "a different build from the one you are running",
     };
     let copy = quoted(&program::path(&seen.common_dir));
-    Some(format!("the hook runs {copy}, which is {state}"))
-}
-
-/// Why the hook does not run in another worktree, for which git looks for hooks elsewhere.
-fn problem_elsewhere(seen: &SeenHook, place: &HookPlace) -> Option<HookProblem> {
-    match plan(place, false) {
-        HookPlan::Owner if place.in_main.is_none() => None,
-        _ if place.hook.runs_us() => None,
-        _ if place.is_own_setting => Some(own_hooks_path(place).into()),
-        _ => Some(in_the_way(seen, place)),
-    }
+    let what = format!("the hook runs {copy}, which is {state}");
+    Some(HookProblem::for_install(what, &seen.place.at))
 }
 
 fn own_hooks_path(place: &HookPlace) -> Error {
     let (root, dir) = (quoted(&place.at), quoted(&place.hooks_dir));
+    let (at, install) = (shell_word(&place.at), run_install(&place.at));
     error!(
         "the worktree {root} has a `core.hooksPath` of its own, {dir}, so git does not run the \
          hook there"
     )
     .remedy(format!(
-        "run `git -C {} config --worktree --unset-all core.hooksPath`, or {} to see what to add \
-         to it",
-        shell_word(&place.at),
-        run_install(&place.at)
+        "run `git -C {at} config --worktree --unset-all core.hooksPath`, or {install} to see what \
+         to add to it"
     ))
 }
 
-/// The hook that git runs for the worktree of `place` is not ours, or is not there.
-fn in_the_way(seen: &SeenHook, place: &HookPlace) -> HookProblem {
-    let manager = place.manager();
-    if let Some(in_main) = &place.in_main {
-        let remedy = if manager == Some(HUSKY) {
-            format!("run `cd {} && npm install`", shell_word(&place.at))
-        } else {
-            let (here, in_main) = (shell_word(&seen.place.at), shell_word(in_main));
-            format!("run `git -C {here} config core.hooksPath {in_main}`")
-        };
-        let dir = quoted(&place.hooks_dir);
-        let what = format!(
-            "`core.hooksPath` names {dir}, which is missing, so `git worktree add` runs no hook \
-             there"
-        );
-        return Error::new(what).remedy(remedy).into();
-    }
-    let what = if seen.own_file_runs_us && manager.is_none() {
-        let hidden = quoted(&seen.common_dir.join("hooks").join(HOOK));
-        format!("`core.hooksPath` hides the hook {hidden}")
+/// The worktree lacks the hooks directory that the main worktree has.
+fn missing_dir(seen: &SeenHook, place: &HookPlace) -> Option<HookProblem> {
+    let in_main = shell_word(place.in_main.as_ref()?);
+    let dir = quoted(&place.hooks_dir);
+    let remedy = if place.manager() == Some(HUSKY) {
+        format!("run `cd {} && npm install`", shell_word(&place.at))
     } else {
-        let whose = manager.map_or_else(String::new, |it| format!(" is {}'s and", it.name));
-        format!("{}{whose} does not call {PROGRAM}", quoted(&place.path()))
+        let here = shell_word(&seen.place.at);
+        format!("run `git -C {here} config core.hooksPath {in_main}`")
     };
-    HookProblem::for_install(what, &place.at)
+    let what = error!(
+        "`core.hooksPath` names {dir}, which is missing, so `git worktree add` runs no hook there"
+    );
+    Some(what.remedy(remedy).into())
+}
+
+/// The hook that git runs is somebody else's, or there is none.
+fn does_not_call(seen: &SeenHook, place: &HookPlace) -> String {
+    let hidden = seen.common_dir.join("hooks").join(HOOK);
+    let hook = quoted(&place.path());
+    match place.manager() {
+        Some(manager) => format!("{hook} is {}'s and does not call {PROGRAM}", manager.name),
+        None if Hook::look(&hidden).is_ok_and(|hook| hook.runs_us()) => {
+            format!("`core.hooksPath` hides the hook {}", quoted(&hidden))
+        }
+        None => format!("{hook} does not call {PROGRAM}"),
+    }
 }
 
 fn not_executable(place: &HookPlace) -> String {
@@ -194,23 +205,42 @@ pub fn noexec(common_dir: &Path) -> Error {
         ))
 }
 
-fn disabled(Disabled { key, only_in }: &Disabled, here: &Path) -> Error {
-    let at = shell_word(only_in.as_deref().unwrap_or(here));
-    match only_in {
-        None => error!("`{key}` is false, so git does not run the hook")
-            .remedy(format!("run `git -C {at} config --replace-all {key} true`")),
-        Some(root) => error!(
-            "`{key}` is false in the worktree {}, so git does not run the hook there",
-            quoted(root)
-        )
-        .remedy(format!(
-            "run `git -C {at} config --worktree --replace-all {key} true`"
-        )),
-    }
+/// The settings that keep git from running the hook in the worktree or common dir `at`, of which the
+/// keys in `own` are set only there.
+fn disabled(at: &Path, own: &[String]) -> Result<Vec<HookProblem>> {
+    let pattern = r"^hook\.(worktree-ports|post-checkout)\.enabled$";
+    let settings = config::matching(at, Scope::Effective, pattern)?;
+    let is_disabled = |key: &&str| {
+        let value = settings.iter().rfind(|(name, _)| name == key);
+        value.is_some_and(|(_, value)| is_false(value))
+    };
+    let problem = |key: &str| {
+        let (root, at) = (quoted(at), shell_word(at));
+        if own.iter().any(|name| name == key) {
+            error!("`{key}` is false in the worktree {root}, so git does not run the hook there")
+                .remedy(format!(
+                    "run `git -C {at} config --worktree --replace-all {key} true`"
+                ))
+        } else {
+            error!("`{key}` is false, so git does not run the hook")
+                .remedy(format!("run `git -C {at} config --replace-all {key} true`"))
+        }
+    };
+    let keys = ENABLED.into_iter().filter(is_disabled);
+    Ok(keys.map(|key| problem(key).into()).collect())
 }
 
-/// That hook writes the port file too.
-fn older(hook: &str, here: &Path) -> Error {
+/// The keys in the config that only this worktree has.
+fn own_settings(worktree: &Worktree) -> Result<Vec<String>> {
+    if !worktree.git_dir.has("config.worktree") {
+        return Ok(Vec::new());
+    }
+    let settings = config::matching(worktree.path(), Scope::Worktree, ".")?;
+    Ok(settings.into_iter().map(|(key, _)| key).collect())
+}
+
+/// The problem that `hook` writes the port file too.
+fn older_hook(hook: &str, here: &Path) -> Error {
     let (install, at) = (run_install(here), shell_word(here));
     error!("{hook} writes `{}` too", port_file::NAME).remedy(format!(
         "to hand its ports over, {install}, then `{PROGRAM} -C {at} --all --adopt`, then remove it"

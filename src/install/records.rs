@@ -9,39 +9,32 @@ use crate::narrator::Narrator;
 use crate::state::port_file::FileState;
 use crate::state::record::{Record, WrittenFiles};
 
-/// What the worktrees of a clone have.
-#[derive(Default)]
-pub struct RecordedPorts {
-    /// Whether a record was written.
-    pub written: bool,
-    /// The roots of the worktrees without a port file.
-    pub without_ports: Vec<PathBuf>,
-}
-
-/// Writes the record of every worktree that has ports of its own and no record.
+/// Writes the record of every worktree that has ports of its own and no record. Returns whether there
+/// was one, and the roots of the worktrees without a port file.
 pub fn write_missing(
     held: &Held,
     repository: &Repository,
     narrator: &Narrator,
-) -> Result<RecordedPorts> {
-    let mut recorded = RecordedPorts::default();
+) -> Result<(bool, Vec<PathBuf>)> {
+    let (mut has_written, mut without_ports) = (false, Vec::new());
     for worktree in repository.live_worktrees()? {
         let Some(worktree) = narrator.or_warn(worktree) else {
             continue;
         };
         match worktree.port_file()? {
-            FileState::Missing => recorded.without_ports.push(worktree.path().to_owned()),
+            FileState::Missing => without_ports.push(worktree.path().to_owned()),
             FileState::Own(reservation) if worktree.record()?.record().is_none() => {
+                let written = WrittenFiles::default();
                 let record = Record {
                     reservation,
-                    written: WrittenFiles::default(),
+                    written,
                 };
                 let write = || worktree.stage_record(held, &record)?.commit();
                 write().map_err(Error::could_not("write", worktree.record_path()))?;
-                recorded.written = true;
+                has_written = true;
             }
             _ => {}
         }
     }
-    Ok(recorded)
+    Ok((has_written, without_ports))
 }

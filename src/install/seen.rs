@@ -1,5 +1,4 @@
-//! The facts about a clone's hooks that `--install` and `--check` decide by, each gathered once.
-//! Changes nothing.
+//! The facts about a clone's hook that decide what `--install` does. Changes nothing.
 
 use std::ffi::OsStr;
 use std::io;
@@ -9,15 +8,12 @@ use crate::error::{Error, Result, error, if_there};
 use crate::files::dir::{Dir, PlainFile, is_same_directory};
 use crate::git::access;
 use crate::git::command;
-use crate::git::config::{self, Scope, is_false};
 use crate::git::entries::{Place, path_from};
 use crate::git::repository::{Found, Repository};
-use crate::git::worktree::Worktree;
 use crate::install::HOOK;
-use crate::install::hook_config::{self, ConfigHook, ENABLED};
+use crate::install::hook_config::{self, ConfigHook};
 use crate::install::hook_file::{has_block, without_block};
 use crate::install::managers::{Manager, calls_us};
-use crate::install::older;
 use crate::install::plan::{HookPlan, plan};
 use crate::install::program::{self, ProgramCopy};
 
@@ -29,37 +25,47 @@ const CONFIG_HOOKS: (u32, u32) = (2, 54);
 
 /// The file at the path of a hook.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Hook {
+pub struct Hook {
+    pub kind: HookKind,
+    /// Empty if it cannot be a script.
+    pub content: Vec<u8>,
+    /// Whether git runs it.
+    pub runs: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HookKind {
     Missing,
     /// A regular file.
-    File {
-        content: Vec<u8>,
-        is_executable: bool,
-    },
-    /// A link, or what is no regular file or too large for a script; with what is known of its
-    /// content, and whether git runs it.
-    Other {
-        content: Vec<u8>,
-        runs: bool,
-    },
+    File,
+    /// A link with the content of its target, or what is too large for a script or no regular file.
+    Other,
 }
 
 impl Hook {
-    pub fn content(&self) -> &[u8] {
-        match self {
-            Hook::Missing => &[],
-            Hook::File { content, .. } | Hook::Other { content, .. } => content,
-        }
+    /// Looks at the path of a hook.
+    pub fn look(path: &Path) -> Result<Hook> {
+        let could_not = || Error::could_not("read the hook", path);
+        let (kind, content) = match read(path).map_err(could_not())? {
+            PlainFile::Missing => (HookKind::Missing, Vec::new()),
+            PlainFile::Unreadable(error) => return Err(could_not()(error)),
+            PlainFile::Read(bytes) => (HookKind::File, bytes),
+            // The target of a link shows who owns the hook; it is never written.
+            PlainFile::TooLarge(_) | PlainFile::NotRegular(_) => {
+                let target = dunce::canonicalize(path).unwrap_or_default();
+                (HookKind::Other, small_file(&target))
+            }
+        };
+        Ok(Hook {
+            kind,
+            content,
+            runs: path.is_file() && access::can_run(path),
+        })
     }
 
-    /// Whether it is a file that git runs, with that content.
-    pub fn is(&self, script: &[u8]) -> bool {
-        matches!(self, Hook::File { content, is_executable: true } if content == script)
-    }
-
-    /// Whether it is a file that git runs, with our block in it.
+    /// Whether it is a file that git runs and that has our block.
     pub fn runs_us(&self) -> bool {
-        matches!(self, Hook::File { content, is_executable: true } if has_block(content))
+        self.kind == HookKind::File && self.runs && has_block(&self.content)
     }
 }
 
@@ -67,18 +73,16 @@ impl Hook {
 pub struct HookPlace {
     /// The root of the worktree; the common dir if there is no worktree.
     pub at: PathBuf,
-    /// Where git looks for hooks.
+    /// The directory in which git looks for hooks.
     pub hooks_dir: PathBuf,
-    /// Whether that is `<common dir>/hooks` itself, a directory of this clone alone.
+    /// Whether that is `<common dir>/hooks`, which belongs only to this clone.
     pub is_own_dir: bool,
-    /// Whether `core.hooksPath` is in the config of this worktree alone.
-    pub is_own_setting: bool,
-    /// Where the main worktree has that directory, if this worktree lacks it.
+    /// The same directory in the main worktree, if this worktree lacks it.
     pub in_main: Option<PathBuf>,
-    /// The file at `post-checkout` there.
+    /// The file `post-checkout` in it.
     pub hook: Hook,
-    /// Whether the hook's owner already calls us: its config does, or it calls our file, which it
-    /// has moved.
+    /// Whether the hook's owner already calls us: their config does, or they call the file that was
+    /// ours and that they have moved.
     pub is_called_by_owner: bool,
 }
 
@@ -87,80 +91,70 @@ impl HookPlace {
         self.hooks_dir.join(HOOK)
     }
 
-    /// The manager whose hook it is.
+    /// The manager that owns the hook.
     pub fn manager(&self) -> Option<Manager> {
-        Manager::of(&self.hooks_dir, self.hook.content())
+        Manager::of(&self.hooks_dir, &self.hook.content)
     }
 
-    /// The hook of the worktree with the root `at`, or of the repository with that common dir.
-    fn look(repository: &Repository, at: &Path) -> Result<HookPlace> {
+    /// Looks at the hook of the worktree with the root `at`, or of the repository with that common dir.
+    pub fn look(repository: &Repository, at: &Path) -> Result<HookPlace> {
         let hooks_dir = hooks_dir(at)?;
         let own = repository.common_dir.join("hooks");
         let is_link = (own.symlink_metadata()).is_ok_and(|metadata| !metadata.is_dir());
-        let hook = look_at(&hooks_dir.join(HOOK))?;
-        // A relative `core.hooksPath` is one of each worktree.
-        let in_main = hooks_dir
-            .strip_prefix(at)
-            .ok()
-            .zip(repository.main.as_ref().and_then(Place::root));
+        let hook = Hook::look(&hooks_dir.join(HOOK))?;
+        // A relative `core.hooksPath` names a different directory in each worktree.
+        let main = repository.main.as_ref().and_then(Place::root);
+        let in_main = hooks_dir.strip_prefix(at).ok().zip(main);
         let in_main = in_main.map(|(relative, main)| main.join(relative));
-        let mut place = HookPlace {
+        let is_called_by_owner = calls_us(&without_block(&hook.content))
+            || Manager::of(&hooks_dir, &hook.content)
+                .is_some_and(|manager| is_called_by(manager, at, &hooks_dir));
+        Ok(HookPlace {
             at: at.to_owned(),
             is_own_dir: !is_link && (hooks_dir == own || is_same_directory(&hooks_dir, &own)),
-            is_own_setting: false,
-            is_called_by_owner: false,
             in_main: in_main.filter(|in_main| in_main.is_dir() && !hooks_dir.is_dir()),
             hooks_dir,
             hook,
-        };
-        place.is_called_by_owner = place.is_called(at);
-        Ok(place)
-    }
-
-    fn is_called(&self, root: &Path) -> bool {
-        let in_config = |manager: Manager| {
-            let mut configs = manager.configs_in(root);
-            manager.reads_config_when_run && configs.any(|path| calls_us(&small_file(&path)))
-        };
-        let moves_hooks = |manager: Manager| ["pre-commit", "prek"].contains(&manager.name);
-        let moved = || has_block(&small_file(&self.hooks_dir.join("post-checkout.legacy")));
-        let manager = self.manager();
-        calls_us(&without_block(self.hook.content()))
-            || manager.is_some_and(in_config)
-            || (manager.is_some_and(moves_hooks) && moved())
+            is_called_by_owner,
+        })
     }
 }
 
-/// What decides how the hook is installed.
+/// Whether `manager` calls us in the worktree with that root.
+fn is_called_by(manager: Manager, root: &Path, hooks_dir: &Path) -> bool {
+    let in_config = || {
+        let mut configs = manager.configs_in(root);
+        manager.reads_config_when_run && configs.any(|path| calls_us(&small_file(&path)))
+    };
+    let moves_hooks = ["pre-commit", "prek"].contains(&manager.name);
+    in_config() || moves_hooks && has_block(&small_file(&hooks_dir.join("post-checkout.legacy")))
+}
+
+/// The facts that decide how the hook is installed.
 pub struct SeenHook {
     pub common_dir: PathBuf,
     /// The hook for the worktree in which the program was called.
     pub place: HookPlace,
-    /// What the config has; `None` if the git on the PATH runs no hooks that its config names.
+    /// The hook in the clone's config; `None` if the installed git runs no hooks from its config.
     pub config: Option<ConfigHook>,
     /// The copy of the program in the clone.
     pub program: ProgramCopy,
-    /// Whether no program in the common dir can run.
-    pub is_noexec: bool,
-    /// Whether `hooks/post-checkout` in the common dir would run us if git looked there.
-    pub own_file_runs_us: bool,
 }
 
 impl SeenHook {
-    /// Looks at the clone, whose copy should be the same as `program`.
+    /// Looks at the clone, in which the copy of the program should be the same as `program`.
     pub fn look(found: &Found, program: &Path) -> Result<SeenHook> {
         let common_dir = &found.repository.common_dir;
         let at = (found.worktree.as_ref()).map_or(&**common_dir, |worktree| worktree.path());
-        let has_config_hooks = git_version(at)? >= CONFIG_HOOKS;
+        let config = if git_version(at)? >= CONFIG_HOOKS {
+            Some(hook_config::look(common_dir)?)
+        } else {
+            None
+        };
         Ok(SeenHook {
             place: HookPlace::look(&found.repository, at)?,
-            config: has_config_hooks
-                .then(|| hook_config::look(common_dir, &program::path(common_dir)))
-                .transpose()?,
+            config,
             program: program::look(common_dir, program)?,
-            is_noexec: access::is_noexec(common_dir),
-            own_file_runs_us: look_at(&common_dir.join("hooks").join(HOOK))
-                .is_ok_and(|hook| hook.runs_us()),
             common_dir: common_dir.clone(),
         })
     }
@@ -170,82 +164,7 @@ impl SeenHook {
     }
 }
 
-/// A setting by which the user keeps git from running the hook.
-#[derive(PartialEq, Eq)]
-pub struct Disabled {
-    pub key: &'static str,
-    /// The root of the only worktree that it is for; `None` if it is in a config for all.
-    pub only_in: Option<PathBuf>,
-}
-
-/// What keeps the hook from running in some worktree, whatever `--install` does.
-#[derive(Default)]
-pub struct SeenElsewhere {
-    /// The hooks of the other worktrees for which git looks elsewhere.
-    pub places: Vec<HookPlace>,
-    pub disabled: Vec<Disabled>,
-    /// The hooks that write the port file too, as a person would name them.
-    pub older: Vec<String>,
-}
-
-impl SeenElsewhere {
-    /// Looks at every worktree of the clone. Asks git once for each.
-    pub fn look(found: &Found, seen: &SeenHook) -> Result<SeenElsewhere> {
-        let mut elsewhere = SeenElsewhere::default();
-        let common_dir = &seen.common_dir;
-        let worktrees = found.repository.live_worktrees()?;
-        // What is wrong with one worktree must not hide the others; `--check` tells it there.
-        let worktrees: Vec<_> = worktrees.filter_map(Result::ok).collect();
-        if seen.config.is_some() && worktrees.is_empty() {
-            elsewhere.look_for_disabled(common_dir, &[])?;
-        }
-        for worktree in &worktrees {
-            let root = worktree.path();
-            // `--check` has a problem of its own for a worktree whose config is broken.
-            let Ok(own_settings) = own_settings(worktree) else {
-                continue;
-            };
-            if seen.config.is_some() {
-                elsewhere.look_for_disabled(root, &own_settings)?;
-            } else if root != seen.place.at && hooks_dir(root)? != seen.place.hooks_dir {
-                let mut place = HookPlace::look(&found.repository, root)?;
-                place.is_own_setting = own_settings.iter().any(|key| key == "core.hookspath");
-                elsewhere.places.push(place);
-            }
-        }
-        elsewhere.older = older::look(seen)?;
-        Ok(elsewhere)
-    }
-
-    /// Notes the keys that are false for the worktree or common dir `at`.
-    fn look_for_disabled(&mut self, at: &Path, own_settings: &[String]) -> Result<()> {
-        let pattern = r"^hook\.(worktree-ports|post-checkout)\.enabled$";
-        let settings = config::matching(at, Scope::Effective, pattern)?;
-        for key in ENABLED {
-            let value = settings.iter().rfind(|(name, _)| name == key);
-            if value.is_some_and(|(_, value)| is_false(value)) {
-                let is_own = own_settings.iter().any(|name| name == key);
-                let only_in = is_own.then(|| at.to_owned());
-                let disabled = Disabled { key, only_in };
-                if !self.disabled.contains(&disabled) {
-                    self.disabled.push(disabled);
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The keys in the config of one worktree alone.
-fn own_settings(worktree: &Worktree) -> Result<Vec<String>> {
-    if !worktree.git_dir.has("config.worktree") {
-        return Ok(Vec::new());
-    }
-    let settings = config::matching(worktree.path(), Scope::Worktree, ".")?;
-    Ok(settings.into_iter().map(|(key, _)| key).collect())
-}
-
-/// The content of a small regular file; empty for all else.
+/// The content of a small regular file; empty for anything else.
 pub fn small_file(path: &Path) -> Vec<u8> {
     match read(path) {
         Ok(PlainFile::Read(bytes) | PlainFile::TooLarge(bytes)) => bytes,
@@ -255,34 +174,14 @@ pub fn small_file(path: &Path) -> Vec<u8> {
 
 fn read(path: &Path) -> io::Result<PlainFile> {
     let (directory, name) = (path.parent(), path.file_name().and_then(OsStr::to_str));
-    match directory.zip(name) {
-        Some((directory, name)) => match if_there(Dir::open(directory))? {
-            Some(directory) => directory.read(name, LIMIT),
-            None => Ok(PlainFile::Missing),
-        },
-        None => Ok(PlainFile::Missing),
-    }
+    let Some((directory, name)) = directory.zip(name) else {
+        return Ok(PlainFile::Missing);
+    };
+    let directory = if_there(Dir::open(directory))?;
+    directory.map_or(Ok(PlainFile::Missing), |dir| dir.read(name, LIMIT))
 }
 
-/// Looks at the path of a hook.
-pub fn look_at(path: &Path) -> Result<Hook> {
-    let could_not = || Error::could_not("read the hook", path);
-    Ok(match read(path).map_err(could_not())? {
-        PlainFile::Missing => Hook::Missing,
-        PlainFile::Unreadable(error) => return Err(could_not()(error)),
-        PlainFile::Read(bytes) => Hook::File {
-            content: bytes,
-            is_executable: access::can_run(path),
-        },
-        // The target of a link shows whose it is; it is never written.
-        PlainFile::TooLarge(_) | PlainFile::NotRegular(_) => Hook::Other {
-            content: small_file(&dunce::canonicalize(path).unwrap_or_default()),
-            runs: path.is_file() && access::can_run(path),
-        },
-    })
-}
-
-/// Where git looks for the hooks of the worktree or repository at `at`.
+/// The directory in which git looks for the hooks of the worktree or repository at `at`.
 pub fn hooks_dir(at: &Path) -> Result<PathBuf> {
     let path = command::ask(at, &["rev-parse", "--git-path", "hooks"])?;
     Ok(at.join(path_from(path)))
@@ -292,15 +191,10 @@ pub fn hooks_dir(at: &Path) -> Result<PathBuf> {
 fn git_version(at: &Path) -> Result<(u32, u32)> {
     let answer = command::ask(at, &["version"])?;
     let answer = String::from_utf8_lossy(&answer);
-    let mut numbers = answer
-        .trim_start_matches("git version ")
-        .split('.')
-        .map(str::parse);
-    match (numbers.next(), numbers.next()) {
-        (Some(Ok(major)), Some(Ok(minor))) => Ok((major, minor)),
-        _ => Err(error!(
-            "could not tell the version of git from `{}`",
-            answer.trim_end()
-        )),
-    }
+    let answer = answer.trim_end();
+    let mut numbers = answer.trim_start_matches("git version ").split('.');
+    let mut number = || numbers.next()?.parse().ok();
+    number()
+        .zip(number())
+        .ok_or_else(|| error!("could not read the version of git in `{answer}`"))
 }
