@@ -21,24 +21,19 @@ impl HookEdit {
     /// Opens the hook file `name` for an edit that was decided when it was `hook`.
     pub fn open(dir: Dir, name: &str, hook: &Hook, patience: &Patience) -> Result<HookEdit> {
         let path = dir.path_of(name);
+        let could_not = Error::could_not("read the hook", &path);
         let original = match hook.kind {
             HookKind::Missing => None,
-            _ => Some(Original::read(&dir, name, LIMIT, Some(patience))),
+            _ => Some(Original::read(&dir, name, LIMIT, Some(patience)).map_err(could_not)?),
         };
-        let original = original.transpose();
-        let original = original.map_err(Error::could_not("read the hook", &path))?;
-        if original
-            .as_ref()
-            .is_some_and(|now| now.bytes != hook.content)
-        {
-            return Err(changed(&path));
+        match &original {
+            Some(now) if now.bytes != hook.content => Err(changed(&path)),
+            _ => Ok(HookEdit {
+                name: name.to_owned(),
+                dir,
+                original,
+            }),
         }
-        let name = name.to_owned();
-        Ok(HookEdit {
-            dir,
-            name,
-            original,
-        })
     }
 
     /// Makes `script` ready, executable for whoever may enter the common dir. A file that is not only
@@ -100,11 +95,13 @@ fn take_out(directory: &Path, name: &str, patience: &Patience) -> Result<bool> {
     let dir = Dir::open(directory).map_err(could_not())?;
     let edit = HookEdit::open(dir, name, &hook, patience)?;
     let staged = match (&edit.original, without_us(&hook.content)) {
-        (Some(original), Some(rest)) => Some(original.stage(&edit.dir, name, &rest)),
+        (Some(original), Some(rest)) => {
+            let staged = original.stage(&edit.dir, name, &rest);
+            Some(staged.map_err(could_not())?)
+        }
         _ => None,
     };
-    edit.commit(staged.transpose().map_err(could_not())?, patience)?;
-    Ok(true)
+    edit.commit(staged, patience).map(|()| true)
 }
 
 #[cfg(test)]

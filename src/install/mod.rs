@@ -18,14 +18,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Result, quoted, shell_word};
-use crate::git::access;
 use crate::git::lock::{self, Held};
 use crate::git::repository::{self, DIRECTORY, Found};
 use crate::install::by_hand::instructions;
 use crate::install::edit::{HookEdit, take_out_all};
 use crate::install::hook_config::ConfigHook;
 use crate::install::plan::HookPlan;
-use crate::install::problems::{noexec, others_not_executable};
+use crate::install::problems::check_can_run;
 use crate::install::program::ProgramCopy;
 use crate::install::seen::SeenHook;
 use crate::narrator::Narrator;
@@ -64,29 +63,35 @@ pub enum Installed {
 pub fn install(request: &InstallRequest<'_>, session: &Session) -> Result<Installed> {
     let narrator = &session.narrator;
     // A refusal must not leave a lock file behind.
-    let (found, ..) = match look_and_plan(request) {
+    let found = repository::find(request.directory).and_then(|found| {
+        check_can_run(&SeenHook::look(&found, request.program)?)?;
+        Ok(found)
+    });
+    let found = match found {
         Err(error) if request.by_package_manager => {
             narrator.tell(format_args!("no hook was installed: {error}"));
             return Ok(Installed::Done);
         }
-        looked => looked?,
+        found => found?,
     };
     // Of two at once, each would write what it had read before the other wrote.
     let held = lock::acquire(&found.repository.common_dir, session)?;
     program::remove_leftovers(&found.repository.common_dir);
-    let (found, seen, plan) = look_and_plan(request)?;
-    let changes = carry_out(&held, &found, &seen, &plan, request, session)?;
+    let found = repository::find(request.directory)?;
+    let seen = SeenHook::look(&found, request.program)?;
+    check_can_run(&seen)?;
+    let changes = carry_out(&held, &seen, request, session)?;
     drop(held);
 
     if changes.sharing == Some(true) || request.share == Some(true) {
-        share::warn_about_slot_0(&found.repository, narrator)?;
+        share::warn_about_slot_0(seen.repository, narrator)?;
     }
-    let installed = if let HookPlan::InTheWay(obstacle) = plan {
+    let installed = if let HookPlan::InTheWay(obstacle) = seen.plan() {
         let (told, printed) = instructions(&seen.place, obstacle);
         narrator.tell(told);
         Installed::InTheWay(printed)
     } else {
-        changes.tell(&seen, &plan, narrator);
+        changes.tell(&seen, narrator);
         Installed::Done
     };
     for problem in problems(&found, request.program)? {
@@ -94,64 +99,32 @@ pub fn install(request: &InstallRequest<'_>, session: &Session) -> Result<Instal
             narrator.warn(problem.error);
         }
     }
-    tell_without_ports(
-        request.directory,
-        &seen.place.at,
-        changes.without_ports,
-        narrator,
-    )?;
+    let here = &seen.place.at;
+    tell_without_ports(request.directory, here, changes.without_ports, narrator)?;
     Ok(installed)
 }
 
 /// The problems of the clone's hook, in all its worktrees. Takes no lock.
 pub fn problems(found: &Found, program: &Path) -> Result<Vec<HookProblem>> {
-    problems::problems(found, &SeenHook::look(found, program)?)
-}
-
-/// Looks at the clone, and decides how the hook comes to run there.
-///
-/// # Errors
-/// The hook would not run, whatever is installed.
-fn look_and_plan(request: &InstallRequest<'_>) -> Result<(Found, SeenHook, HookPlan)> {
-    let found = repository::find(request.directory)?;
-    let seen = SeenHook::look(&found, request.program)?;
-    if access::is_noexec(&seen.common_dir) {
-        return Err(noexec(&seen.common_dir));
-    }
-    match seen.plan() {
-        HookPlan::NotExecutable => Err(others_not_executable(&seen.place)),
-        plan => Ok((found, seen, plan)),
-    }
+    problems::problems(&SeenHook::look(found, program)?)
 }
 
 /// Makes all files ready, then puts them in place; an error leaves everything as it was.
 fn carry_out(
     held: &Held,
-    found: &Found,
-    seen: &SeenHook,
-    plan: &HookPlan,
+    seen: &SeenHook<'_>,
     request: &InstallRequest<'_>,
     session: &Session,
 ) -> Result<Changes> {
-    let SeenHook {
-        common_dir, place, ..
-    } = seen;
-    let (repository, patience) = (&found.repository, &session.patience);
+    let (common_dir, place, plan) = (seen.common_dir(), &seen.place, seen.plan());
+    let (narrator, patience) = (&session.narrator, &session.patience);
     let ours = program::open_dir(common_dir, DIRECTORY)?;
-    let program = if seen.program == ProgramCopy::Same {
-        None
-    } else {
-        let content = program::read(request.program)?;
-        Some(program::stage(
-            common_dir,
-            &ours,
-            &program::name(),
-            &content,
-            None,
-        )?)
+    let program = match seen.program {
+        ProgramCopy::Same => None,
+        _ => Some(program::prepare(common_dir, &ours, request.program)?),
     };
-    let edit = match plan {
-        HookPlan::File(script) if !(place.hook.runs && place.hook.content == *script) => {
+    let edit = match &plan {
+        HookPlan::File(script) if !place.hook.runs || place.hook.content != *script => {
             let hooks = program::open_dir(common_dir, "hooks")?;
             Some((HookEdit::open(hooks, HOOK, &place.hook, patience)?, script))
         }
@@ -161,16 +134,15 @@ fn carry_out(
         Some((edit, script)) => Some((edit, edit.stage(common_dir, script)?)),
         None => None,
     };
-    let is_config_new = *plan == HookPlan::Config && seen.config != Some(ConfigHook::Current);
+    let is_config_new = plan == HookPlan::Config && seen.config != Some(ConfigHook::Current);
     let is_hook_new = program.is_some() || edit.is_some() || is_config_new;
     // A record counts as soon as it is there, whatever fails afterwards.
-    let (has_recorded, without_ports) =
-        records::write_missing(held, repository, &session.narrator)?;
-    let sharing = share::share(repository, request.share, &session.narrator)?;
+    let (has_recorded, without_ports) = records::write_missing(held, seen.repository, narrator)?;
+    let sharing = share::share(seen.repository, request.share, narrator)?;
     let put_in_place = || {
         program.map_or(Ok(()), |program| program::place(&ours, program))?;
         edit.map_or(Ok(()), |(edit, staged)| edit.commit(Some(staged), patience))?;
-        if *plan != HookPlan::Config {
+        if plan != HookPlan::Config {
             return Ok(Vec::new());
         }
         hook_config::wire(common_dir)?;
@@ -179,7 +151,7 @@ fn carry_out(
     };
     // An error while this is undone would hide the one that explains it.
     let replaced = put_in_place().inspect_err(|_| {
-        let _ = share::undo(repository, sharing);
+        let _ = share::undo(seen.repository, sharing);
         if seen.config == Some(ConfigHook::Missing) {
             let _ = hook_config::unwire(common_dir);
         }
@@ -207,12 +179,12 @@ struct Changes {
 }
 
 impl Changes {
-    fn tell(&self, seen: &SeenHook, plan: &HookPlan, narrator: &Narrator) {
+    fn tell(&self, seen: &SeenHook<'_>, narrator: &Narrator) {
         let hook = quoted(&seen.place.path());
-        let place = match plan {
+        let place = match seen.plan() {
             HookPlan::Config => format!(
                 "{} (an older git than 2.54 does not run it: there, run `{PROGRAM}` in a new worktree)",
-                quoted(&seen.common_dir.join("config"))
+                quoted(&seen.common_dir().join("config"))
             ),
             HookPlan::Owner => format!("{hook}, whose owner calls it already"),
             _ => hook,

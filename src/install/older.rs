@@ -11,7 +11,7 @@ use crate::install::seen::{SeenHook, small_file};
 use crate::state::port_file;
 
 /// The hooks of the clone that write the port file, each as a person would name it.
-pub fn look(seen: &SeenHook) -> Result<Vec<String>> {
+pub fn look(seen: &SeenHook<'_>) -> Result<Vec<String>> {
     let (place, root) = (&seen.place, &seen.place.at);
     // A manager chains the hook that it has moved.
     let moved = place.hooks_dir.join("post-checkout.legacy");

@@ -1,11 +1,11 @@
 //! What keeps the hook of a clone from running, or what else writes its port files.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::error::{Error, Result, error, quoted, shell_word};
 use crate::git::access;
 use crate::git::config::{self, Scope, is_false};
-use crate::git::repository::Found;
 use crate::git::worktree::Worktree;
 use crate::install::hook_config::{ConfigHook, ENABLED};
 use crate::install::managers::HUSKY;
@@ -19,22 +19,21 @@ use crate::state::port_file;
 pub struct HookProblem {
     /// What is wrong, and what to do about it.
     pub error: Error,
-    /// Whether `--install` mends it, or prints what does.
+    /// Whether `--install` solves it, or prints what does.
     pub is_for_install: bool,
 }
 
 impl HookProblem {
-    /// What `--install` mends in the worktree with the root `at`.
+    /// A problem that `--install` solves in the worktree with the root `at`.
     fn for_install(what: String, at: &Path) -> HookProblem {
-        let error = Error::new(what).remedy(run_install(at));
         HookProblem {
-            error,
+            error: Error::new(what).remedy(run_install(at)),
             is_for_install: true,
         }
     }
 }
 
-/// What a person must mend.
+/// A problem that a person must solve.
 impl From<Error> for HookProblem {
     fn from(error: Error) -> HookProblem {
         HookProblem {
@@ -49,25 +48,19 @@ fn run_install(at: &Path) -> String {
 }
 
 /// The problems of the hook in all worktrees of the clone. Asks git at least once for each.
-pub fn problems(found: &Found, seen: &SeenHook) -> Result<Vec<HookProblem>> {
+pub fn problems(seen: &SeenHook<'_>) -> Result<Vec<HookProblem>> {
+    let here = &seen.place.at;
     let mut problems = Vec::new();
-    // One command may mend several worktrees.
-    let add = |problems: &mut Vec<HookProblem>, new: HookProblem| {
-        let remedy = new.error.parts().1;
-        if problems.iter().all(|told| told.error.parts().1 != remedy) {
-            problems.push(new);
-        }
-    };
-    // Whatever else keeps the hook from running, this must be mended first.
-    let is_noexec = access::is_noexec(&seen.common_dir);
+    // Whatever else keeps the hook from running, this must be solved first.
+    let is_noexec = access::is_noexec(seen.common_dir());
     if is_noexec {
-        problems.push(noexec(&seen.common_dir).into());
+        problems.push(noexec(seen.common_dir()).into());
     } else {
         let problem = problem_at(seen, &seen.place);
         problems.extend(problem.or_else(|| wrong_program(seen)));
     }
     // `--check` reports worktrees that are broken, each by itself.
-    let worktrees = found.repository.live_worktrees()?.filter_map(Result::ok);
+    let worktrees = seen.repository.live_worktrees()?.filter_map(Result::ok);
     let worktrees: Vec<Worktree> = worktrees.collect();
     for worktree in &worktrees {
         let root = worktree.path();
@@ -75,32 +68,39 @@ pub fn problems(found: &Found, seen: &SeenHook) -> Result<Vec<HookProblem>> {
             continue;
         };
         if seen.config.is_some() {
-            for problem in disabled(root, &own)? {
-                add(&mut problems, problem);
-            }
-        } else if !is_noexec && root != seen.place.at && hooks_dir(root)? != seen.place.hooks_dir {
-            let place = HookPlace::look(&found.repository, root)?;
+            problems.extend(disabled(root, &own, here)?);
+        } else if !is_noexec && root != here && hooks_dir(root)? != seen.place.hooks_dir {
+            let place = HookPlace::look(seen.repository, root)?;
             let is_own = own.iter().any(|key| key == "core.hookspath");
-            match problem_at(seen, &place) {
-                Some(_) if is_own && !place.hook.runs_us() => {
-                    add(&mut problems, own_hooks_path(&place).into());
-                }
-                Some(problem) => add(&mut problems, problem),
-                None => {}
-            }
+            let problem = match problem_at(seen, &place) {
+                Some(_) if is_own && !place.hook.runs_us() => Some(own_hooks_path(&place).into()),
+                problem => problem,
+            };
+            problems.extend(problem);
         }
     }
     if seen.config.is_some() && worktrees.is_empty() {
-        problems.extend(disabled(&seen.common_dir, &[])?);
+        problems.extend(disabled(seen.common_dir(), &[], here)?);
     }
-    let here = &seen.place.at;
+    // One command may solve a problem in several worktrees.
+    let mut remedies = BTreeSet::new();
+    problems.retain(|problem| remedies.insert(problem.error.parts().1.map(str::to_owned)));
     let older = older::look(seen)?;
     problems.extend(older.iter().map(|hook| older_hook(hook, here).into()));
     Ok(problems)
 }
 
+/// Checks that git can run the hook once it is installed.
+pub fn check_can_run(seen: &SeenHook<'_>) -> Result<()> {
+    match seen.plan() {
+        _ if access::is_noexec(seen.common_dir()) => Err(noexec(seen.common_dir())),
+        HookPlan::NotExecutable => Err(others_not_executable(&seen.place)),
+        _ => Ok(()),
+    }
+}
+
 /// Why the hook does not run in the worktree of `place`, or not as this version would install it.
-fn problem_at(seen: &SeenHook, place: &HookPlace) -> Option<HookProblem> {
+fn problem_at(seen: &SeenHook<'_>, place: &HookPlace) -> Option<HookProblem> {
     let outdated = |file: &Path| {
         let file = quoted(file);
         format!("the hook in {file} is not the one that this version installs")
@@ -111,7 +111,7 @@ fn problem_at(seen: &SeenHook, place: &HookPlace) -> Option<HookProblem> {
         HookPlan::Owner => return None,
         HookPlan::Config if seen.config == Some(ConfigHook::Current) => return None,
         HookPlan::Config if seen.config == Some(ConfigHook::Outdated) => {
-            outdated(&seen.common_dir.join("config"))
+            outdated(&seen.common_dir().join("config"))
         }
         // An older git has installed it.
         HookPlan::Config | HookPlan::InTheWay(_) if place.hook.runs_us() => return None,
@@ -122,7 +122,7 @@ fn problem_at(seen: &SeenHook, place: &HookPlace) -> Option<HookProblem> {
             not_executable(place)
         }
         HookPlan::File(_) | HookPlan::Config => {
-            let clone = quoted(&seen.common_dir);
+            let clone = quoted(seen.common_dir());
             format!("no hook is installed in {clone}")
         }
     };
@@ -130,14 +130,16 @@ fn problem_at(seen: &SeenHook, place: &HookPlace) -> Option<HookProblem> {
 }
 
 /// What is wrong with the copy of the program that the hook runs.
-fn wrong_program(seen: &SeenHook) -> Option<HookProblem> {
+fn wrong_program(seen: &SeenHook<'_>) -> Option<HookProblem> {
     let state = match seen.program {
         ProgramCopy::Same => return None,
+        // A line that somebody wrote by hand may call another copy.
+        _ if seen.plan() == HookPlan::Owner && seen.place.manager().is_none() => return None,
         ProgramCopy::Missing => "missing",
         ProgramCopy::NotExecutable => "not executable",
         ProgramCopy::Differs => "a different build from the one you are running",
     };
-    let copy = quoted(&program::path(&seen.common_dir));
+    let copy = quoted(&program::path(seen.common_dir()));
     let what = format!("the hook runs {copy}, which is {state}");
     Some(HookProblem::for_install(what, &seen.place.at))
 }
@@ -156,7 +158,7 @@ fn own_hooks_path(place: &HookPlace) -> Error {
 }
 
 /// The worktree lacks the hooks directory that the main worktree has.
-fn missing_dir(seen: &SeenHook, place: &HookPlace) -> Option<HookProblem> {
+fn missing_dir(seen: &SeenHook<'_>, place: &HookPlace) -> Option<HookProblem> {
     let in_main = shell_word(place.in_main.as_ref()?);
     let dir = quoted(&place.hooks_dir);
     let remedy = if place.manager() == Some(HUSKY) {
@@ -172,8 +174,8 @@ fn missing_dir(seen: &SeenHook, place: &HookPlace) -> Option<HookProblem> {
 }
 
 /// The hook that git runs is somebody else's, or there is none.
-fn does_not_call(seen: &SeenHook, place: &HookPlace) -> String {
-    let hidden = seen.common_dir.join("hooks").join(HOOK);
+fn does_not_call(seen: &SeenHook<'_>, place: &HookPlace) -> String {
+    let hidden = seen.common_dir().join("hooks").join(HOOK);
     let hook = quoted(&place.path());
     match place.manager() {
         Some(manager) => format!("{hook} is {}'s and does not call {PROGRAM}", manager.name),
@@ -190,14 +192,14 @@ fn not_executable(place: &HookPlace) -> String {
 }
 
 /// The hook file is somebody else's and not executable.
-pub fn others_not_executable(place: &HookPlace) -> Error {
+fn others_not_executable(place: &HookPlace) -> Error {
     let (hook, install) = (shell_word(&place.path()), run_install(&place.at));
     let remedy = format!("remove it or run `chmod +x {hook}`, then {install}");
     Error::new(not_executable(place)).remedy(remedy)
 }
 
 /// No program in the common dir can run.
-pub fn noexec(common_dir: &Path) -> Error {
+fn noexec(common_dir: &Path) -> Error {
     let dir = quoted(common_dir);
     error!("{dir} is on a file system that runs no programs (noexec), so the hook cannot run")
         .remedy(format!(
@@ -205,9 +207,9 @@ pub fn noexec(common_dir: &Path) -> Error {
         ))
 }
 
-/// The settings that keep git from running the hook in the worktree or common dir `at`, of which the
-/// keys in `own` are set only there.
-fn disabled(at: &Path, own: &[String]) -> Result<Vec<HookProblem>> {
+/// The settings that keep git from running the hook in the worktree or common dir `at`. The keys in
+/// `own` are set only there, the others for all worktrees, `here` too.
+fn disabled(at: &Path, own: &[String], here: &Path) -> Result<Vec<HookProblem>> {
     let pattern = r"^hook\.(worktree-ports|post-checkout)\.enabled$";
     let settings = config::matching(at, Scope::Effective, pattern)?;
     let is_disabled = |key: &&str| {
@@ -215,16 +217,20 @@ fn disabled(at: &Path, own: &[String]) -> Result<Vec<HookProblem>> {
         value.is_some_and(|(_, value)| is_false(value))
     };
     let problem = |key: &str| {
-        let (root, at) = (quoted(at), shell_word(at));
-        if own.iter().any(|name| name == key) {
-            error!("`{key}` is false in the worktree {root}, so git does not run the hook there")
-                .remedy(format!(
-                    "run `git -C {at} config --worktree --replace-all {key} true`"
-                ))
+        let is_own = own.iter().any(|name| name == key);
+        let (place, at, scope) = if is_own {
+            (
+                format!(" in the worktree {}", quoted(at)),
+                at,
+                " --worktree",
+            )
         } else {
-            error!("`{key}` is false, so git does not run the hook")
-                .remedy(format!("run `git -C {at} config --replace-all {key} true`"))
-        }
+            (String::new(), here, "")
+        };
+        let (at, there) = (shell_word(at), if is_own { " there" } else { "" });
+        error!("`{key}` is false{place}, so git does not run the hook{there}").remedy(format!(
+            "run `git -C {at} config{scope} --replace-all {key} true`"
+        ))
     };
     let keys = ENABLED.into_iter().filter(is_disabled);
     Ok(keys.map(|key| problem(key).into()).collect())

@@ -51,8 +51,13 @@ pub fn look(common_dir: &Path, program: &Path) -> Result<ProgramCopy> {
     clippy::disallowed_methods,
     reason = "programs are larger than what a branch may have read"
 )]
-pub fn read(program: &Path) -> Result<Vec<u8>> {
+fn read(program: &Path) -> Result<Vec<u8>> {
     fs::read(program).map_err(Error::could_not("read the program", program))
+}
+
+/// Makes a copy of `program` ready in `dir`, our directory in the common dir.
+pub fn prepare<'d>(common_dir: &Path, dir: &'d Dir, program: &Path) -> Result<Staged<'d>> {
+    stage(common_dir, dir, &name(), &read(program)?, None)
 }
 
 /// Opens the directory `name` in the common dir, and makes it if it is missing.
@@ -88,33 +93,35 @@ pub fn stage<'d>(
     )))
 }
 
-/// Gives the program its own name. Windows does not replace one that runs, but renames it.
+/// Puts the staged program in its place.
 pub fn place(dir: &Dir, staged: Staged<'_>) -> Result<()> {
     let place = || {
         if cfg!(windows) && dir.has(&name()) {
-            dir.rename(&name(), &temporary(&temporary(&name())))?;
+            move_aside(dir)?;
         }
         staged.commit()
     };
     place().map_err(Error::could_not("write", dir.path_of(&name())))
 }
 
-/// Removes the program; whether there was one. On Windows one that runs is only renamed, and
-/// [`remove_leftovers`] removes it later.
+/// Removes the program; returns whether there was one.
 pub fn remove(common_dir: &Path) -> Result<bool> {
     let remove = || -> io::Result<bool> {
         let Some(dir) = if_there(Dir::open(&common_dir.join(DIRECTORY)))? else {
             return Ok(false);
         };
-        dir.remove(&name()).or_else(|error| {
-            if !cfg!(windows) {
-                return Err(error);
-            }
-            dir.rename(&name(), &temporary(&temporary(&name())))
-                .map(|()| true)
-        })
+        match dir.remove(&name()) {
+            Err(_) if cfg!(windows) => move_aside(&dir).map(|()| true),
+            removed => removed,
+        }
     };
     remove().map_err(Error::could_not("remove", path(common_dir)))
+}
+
+/// Renames the program. Windows neither replaces nor removes one that runs; [`remove_leftovers`] does
+/// later.
+fn move_aside(dir: &Dir) -> io::Result<()> {
+    dir.rename(&name(), &temporary(&temporary(&name())))
 }
 
 /// Removes what a killed `--install` has left under temporary names: under the lock, none of it is

@@ -124,15 +124,18 @@ impl HookPlace {
 fn is_called_by(manager: Manager, root: &Path, hooks_dir: &Path) -> bool {
     let in_config = || {
         let mut configs = manager.configs_in(root);
-        manager.reads_config_when_run && configs.any(|path| calls_us(&small_file(&path)))
+        configs.any(|path| calls_us(&small_file(&path)))
     };
+    // This one reads its config only when it is installed.
+    let goes_by_config = manager.name != "simple-git-hooks";
     let moves_hooks = ["pre-commit", "prek"].contains(&manager.name);
-    in_config() || moves_hooks && has_block(&small_file(&hooks_dir.join("post-checkout.legacy")))
+    goes_by_config && in_config()
+        || moves_hooks && has_block(&small_file(&hooks_dir.join("post-checkout.legacy")))
 }
 
 /// The facts that decide how the hook is installed.
-pub struct SeenHook {
-    pub common_dir: PathBuf,
+pub struct SeenHook<'a> {
+    pub repository: &'a Repository,
     /// The hook for the worktree in which the program was called.
     pub place: HookPlace,
     /// The hook in the clone's config; `None` if the installed git runs no hooks from its config.
@@ -141,9 +144,9 @@ pub struct SeenHook {
     pub program: ProgramCopy,
 }
 
-impl SeenHook {
+impl SeenHook<'_> {
     /// Looks at the clone, in which the copy of the program should be the same as `program`.
-    pub fn look(found: &Found, program: &Path) -> Result<SeenHook> {
+    pub fn look<'a>(found: &'a Found, program: &Path) -> Result<SeenHook<'a>> {
         let common_dir = &found.repository.common_dir;
         let at = (found.worktree.as_ref()).map_or(&**common_dir, |worktree| worktree.path());
         let config = if git_version(at)? >= CONFIG_HOOKS {
@@ -152,11 +155,15 @@ impl SeenHook {
             None
         };
         Ok(SeenHook {
+            repository: &found.repository,
             place: HookPlace::look(&found.repository, at)?,
             config,
             program: program::look(common_dir, program)?,
-            common_dir: common_dir.clone(),
         })
+    }
+
+    pub fn common_dir(&self) -> &Path {
+        &self.repository.common_dir
     }
 
     pub fn plan(&self) -> HookPlan {

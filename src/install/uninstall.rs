@@ -13,34 +13,29 @@ use crate::release;
 use crate::session::Session;
 use crate::writes::exclude;
 
-/// Takes the hook out of the clone around `directory`, with the program and everything that is only
-/// there for it. Tells what was removed and what is kept.
+/// Takes the hook out of the clone around `directory`, with the program and everything else that
+/// belongs to it. Reports what was removed and what is kept.
 pub fn uninstall(directory: &Path, session: &Session) -> Result<()> {
     let found = repository::find(directory)?;
     let common_dir = &found.repository.common_dir;
     let narrator = &session.narrator;
     let at = (found.worktree.as_ref()).map_or(&**common_dir, |worktree| worktree.path());
     let hooks_dir = hooks_dir(at)?;
-    // Without our directory nobody has ever allocated here, and the lock would be all that is left.
+    // Without our directory, nobody has ever allocated here, and only the lock would be left.
     let ours = common_dir.join(DIRECTORY);
     let held = (ours.exists().then(|| lock::acquire(common_dir, session))).transpose()?;
-    let mut removed = Vec::new();
-
+    let mut places = Vec::new();
     if hook_config::unwire(common_dir)? {
-        removed.push(format!(
-            "the hook from {}",
-            quoted(&common_dir.join("config"))
-        ));
+        places.push(common_dir.join("config"));
     }
-    let hooks = take_out_all(common_dir, &hooks_dir, &session.patience)?;
-    removed.extend(
-        hooks
-            .iter()
-            .map(|hook| format!("the hook from {}", quoted(hook))),
-    );
+    places.extend(take_out_all(common_dir, &hooks_dir, &session.patience)?);
+    let places = places.iter();
+    let mut removed: Vec<String> = places
+        .map(|place| format!("the hook from {}", quoted(place)))
+        .collect();
     let is_shared = found.repository.is_shared()?;
     let unshared = match clones::unshare(common_dir) {
-        // Others would still count the clone: told at the end, when all else is done.
+        // Other clones would still count this one: reported at the end, when all else is done.
         Err(error) if is_shared => Err(error),
         unshared => Ok(narrator.or_warn(unshared)),
     };
