@@ -32,8 +32,8 @@ pub fn nearest_value(
     corrected.into_iter().chain(examples).find(is_allowed)
 }
 
-/// `text`, which is meant as a port, a host, an address or a URL, after each of the usual corrections,
-/// the likeliest first.
+/// `text`, meant as a port, a host, an address or a URL, after each of the usual corrections, the most
+/// likely first.
 fn corrected(text: &str) -> Vec<String> {
     let is_kept = |c: &char| !c.is_whitespace() && !"\"'".contains(*c);
     let text: String = text.chars().filter(is_kept).collect();
@@ -55,7 +55,7 @@ fn corrected(text: &str) -> Vec<String> {
     ]
 }
 
-/// `text` with one `-` for each run of characters that no name has, and none at the ends.
+/// `text` with one `-` for each run of characters that a name cannot have, and none at the start.
 fn dashed(text: &str) -> String {
     let is_in_name = |c: char| c.is_ascii_alphanumeric() || "_-{}".contains(c);
     let words = text.split(|c| !is_in_name(c));

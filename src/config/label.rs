@@ -3,13 +3,13 @@
 /// The main worktree's label.
 pub const MAIN: &str = "main";
 
-/// The longest label. DNS has room for 63; the rest is for what a template puts around it.
+/// The longest label. DNS allows 63 characters; the rest is for what a config puts around it.
 const LONGEST: usize = 40;
 
 /// The label of the worktree with that id, in bytes as git has it; `None` is the main worktree.
 ///
-/// An id that is a label already stands for itself. Any other is made one, and a hash of the id
-/// keeps it apart from others that would be made the same.
+/// An id that is a valid label stays as it is. Any other is turned into one, with a hash of the id at the
+/// end, so that no two ids have the same label.
 pub fn label(id: Option<&[u8]>) -> String {
     let Some(id) = id else {
         return MAIN.to_owned();
@@ -27,14 +27,15 @@ pub fn label(id: Option<&[u8]>) -> String {
     }
 }
 
-/// Whether `label` ends as one with a hash does: it could be that of another worktree.
+/// Whether `label` ends like one with a hash: another id could be turned into it.
 fn has_hash(label: &str) -> bool {
     let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
     let end = label.rsplit_once('-').map_or("", |(_, end)| end);
     end.len() == 6 && end.bytes().all(is_digit)
 }
 
-/// The letters and digits of `id` in lower case, and one `-` for whatever stands between them.
+/// The letters and digits of `id` in lower case, with one `-` for each run of other characters between
+/// them.
 fn plain(id: &[u8]) -> String {
     let mut plain = String::with_capacity(id.len());
     for byte in id {
@@ -48,8 +49,8 @@ fn plain(id: &[u8]) -> String {
     plain
 }
 
-/// 24 bits of FNV-1a. Not std's hasher: labels name volumes and projects that must be found again by
-/// the next version of this program.
+/// 24 bits of FNV-1a. std's hasher may change, and the next version of this program must find the volumes
+/// and projects again that have a label in their names.
 fn hash(id: &[u8]) -> u64 {
     let hash = id.iter().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)

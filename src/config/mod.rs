@@ -32,9 +32,9 @@ pub struct Config {
     pub step: u32,
     /// The names, `[a-z][a-z0-9_]{0,31}` ending in `_url`, in the order in which they are declared.
     pub urls: Settings,
-    /// Variables beside those that every config has, in the order in which they are declared.
+    /// Variables besides those that every config has, in the order in which they are declared.
     pub env: Settings,
-    /// At most 16 paths, and the variables of each; none stands for all lines of `--env`.
+    /// At most 16 paths, each with its variables; no variables stand for all lines of `--env`.
     pub env_files: Vec<(String, Settings)>,
     /// At most 16, no two with the same target.
     pub templates: Vec<Template>,
@@ -50,7 +50,7 @@ pub struct Service {
 }
 
 impl Service {
-    /// Its port in `slot`: base + slot × step; `None` if that is no port.
+    /// Its port in `slot`: base + slot × step; `None` if that is above 65535.
     fn port(&self, slot: Slot, step: u32) -> Option<Port> {
         let offset = u64::from(slot.0) * u64::from(step);
         Port::new(u64::from(self.base.number()) + offset)
@@ -67,7 +67,7 @@ pub struct Template {
     pub source: String,
 }
 
-/// What an env file of one worktree has to say.
+/// The lines for an env file of one worktree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EnvFile {
     /// Relative to the worktree's root, with `/` between components.
@@ -88,7 +88,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// A config of the services of `bundle` alone.
+    /// A config with the services of `bundle` and nothing else.
     pub fn of_bundle(bundle: &Bundle) -> Config {
         let service = |(name, port): &(ServiceName, Port)| Service {
             name: name.clone(),
@@ -115,7 +115,7 @@ impl Config {
         services.eq(bundle.ports.iter().map(|(name, _)| name))
     }
 
-    /// The bundle of `slot`, usable or not; `None` where one of its ports would be past 65535.
+    /// The bundle of `slot`, usable or not; `None` if one of its ports would be above 65535.
     pub fn bundle(&self, slot: Slot) -> Option<Bundle> {
         let names = self.services.iter().map(|service| service.name.clone());
         Some(Bundle {
@@ -130,7 +130,7 @@ impl Config {
         services.map(|service| self.port(service, slot)).collect()
     }
 
-    /// `service`'s port in `slot`: base + slot × step; `None` where that is no port.
+    /// The port of `service` in `slot`; `None` if it would be above 65535.
     pub fn port(&self, service: &Service, slot: Slot) -> Option<Port> {
         service.port(slot, self.step)
     }
@@ -140,8 +140,8 @@ impl Config {
         rendered(&self.urls, values)
     }
 
-    /// The lines of `--env`: the ports, the URLs, the slot, then `env`, which replaces what has the
-    /// same name. What the bundle lacks is left out.
+    /// The lines of `--env`: the ports, the URLs, the slot, then `env`. A variable of `env` replaces a line
+    /// with the same name. What the bundle lacks is left out.
     pub fn variables(&self, values: &Values<'_>) -> Vec<(String, String)> {
         let Bundle { slot, ports } = values.bundle;
         let mut lines: Vec<(String, String)> = ports
@@ -200,9 +200,8 @@ impl Config {
             .map(|(_, value)| value)
     }
 
-    /// The variables of `env` and `env_files` that give something a name of the worktree's own, such
-    /// as a compose project or a database, and their values. One that is a number alone counts
-    /// slots, and names nothing.
+    /// The variables of `env` and `env_files` that name something that only this worktree has, such as a
+    /// compose project or a database, and their values. A number is the slot, and not a name.
     pub fn stack_names(&self, values: &Values<'_>) -> BTreeSet<(String, String)> {
         self.env_files
             .iter()

@@ -27,7 +27,7 @@ const LAST_WORDS: [(&[Form], &str); 7] = [
     (&[Form::Digits], "INDEX SLOT OFFSET DB"),
 ];
 
-/// The words that count as the first of a name too.
+/// The words that also count as the first of a name.
 const FIRST_WORDS: [&str; 3] = ["PORT", "URL", "ADDRESS"];
 
 /// Last words that stand for a name only after one of these words.
@@ -40,7 +40,7 @@ const NAMES_AFTER: [(&str, &str); 4] = [
 
 const DATABASES: &str = "DB DATABASE POSTGRES PG MYSQL MARIADB MONGO REDIS";
 
-/// Words at the end of a name that say nothing of its value.
+/// Words at the end of a name that say nothing about its value.
 const TAILS: [&str; 7] = ["TEST", "HTTP", "HTTPS", "S3", "UI", "DEV", "LOCAL"];
 
 /// The prefixes of variables that bundlers hand to browsers, where no program acts on them.
@@ -87,7 +87,7 @@ pub fn forms_of(name: &str) -> Result<Vec<Form>, String> {
     Ok(forms)
 }
 
-/// The words of an upper-case name, without what says nothing of its value.
+/// The words of an upper-case name, without those that say nothing about its value.
 fn words(name: &str) -> Vec<&str> {
     let without_digits = name.split('_').map(|word| match word {
         "S3" => word,

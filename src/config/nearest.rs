@@ -19,9 +19,9 @@ pub fn suggestion<'a>(
     }
 }
 
-/// The word that differs in the fewest typing errors, if these are few for its length.
+/// The word with the fewest typing errors, if they are few for its length.
 pub fn nearest<'a>(word: &str, available: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    // The distance takes time in the product of the lengths, and a config may name 60 KiB.
+    // Comparing takes time in the product of the lengths, and a word in a config may have 60 KiB.
     const LONGEST: usize = 64;
     if word.len() > LONGEST {
         return None;

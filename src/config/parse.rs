@@ -17,7 +17,7 @@ const NAME_LIMIT: usize = 32;
 /// How many env files there may be, and how many templates.
 const FILES_LIMIT: usize = 16;
 
-/// The longest value that a message shows whole, in bytes.
+/// The longest hint in a message, in bytes.
 const LONGEST_HINT: usize = 200;
 
 /// The keys of a config.
@@ -135,22 +135,16 @@ fn parse_services(json: &str) -> Result<Vec<Service>, String> {
             wrong(&format!("services.{name}"), json, why)
         })?;
         let name = ServiceName::new(name);
-        for Service {
-            name: other,
-            base: other_base,
-        } in &services
-        {
-            if *other_base == base {
-                return Err(format!(
-                    "`services.{other}` and `services.{name}` have the same base port {base}"
-                ));
-            }
-            let variable = name.variable();
-            if other.variable() == variable {
-                return Err(format!(
-                    "`services.{other}` and `services.{name}` give the same variable `{variable}`"
-                ));
-            }
+        for other in &services {
+            let what = if other.base == base {
+                format!("have the same base port {base}")
+            } else if other.name.variable() == name.variable() {
+                format!("give the same variable `{}`", name.variable())
+            } else {
+                continue;
+            };
+            let other = &other.name;
+            return Err(format!("`services.{other}` and `services.{name}` {what}"));
         }
         services.push(Service { name, base });
     }
@@ -203,7 +197,7 @@ fn with_hint(why: String, hint: Option<String>) -> String {
     }
 }
 
-/// URLs become lines of `--env` under their name in upper case, and obey the rules for those.
+/// URLs become lines of `--env`, under their names in upper case, and obey the same rules.
 fn forms_of_url(name: &str) -> Result<Vec<Form>, String> {
     if !is_name(name, "_") || !name.ends_with("_url") {
         return Err("the name of a URL is a lower-case letter, then up to 31 of a-z, 0-9 and `_`, and ends in `_url`".to_owned());
@@ -223,7 +217,7 @@ fn parse_templates(json: &str) -> Result<Vec<Template>, String> {
     Ok(files.into_iter().map(template).collect())
 }
 
-/// Parses an object from paths that `check` allows to something else.
+/// Parses an object with paths for keys, and each value with `parse`.
 fn parse_files<T>(
     json: &str,
     key: &str,

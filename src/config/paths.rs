@@ -1,12 +1,10 @@
-//! Which files a config may have written: those inside the worktree that are not git's.
+//! Which files a config may name: those inside the worktree that do not belong to git.
 
 use crate::config::value::not_allowed;
+use crate::files::staged::SUFFIX;
 
 /// The longest path, in bytes.
 const LONGEST: usize = 200;
-
-/// The end of every temporary name.
-const TEMPORARY: &str = ".worktree-ports.tmp";
 
 /// Checks a path relative to the worktree's root.
 ///
@@ -30,7 +28,7 @@ pub fn check(path: &str) -> Result<(), String> {
             ".git" => "`.git` belongs to git",
             _ if lower.ends_with('.') => "no component may end in `.`",
             _ if lower.starts_with('-') => "no component may start with `-`",
-            _ if lower.ends_with(TEMPORARY) => {
+            _ if lower.ends_with(SUFFIX) => {
                 "`*.worktree-ports.tmp` is the name of a temporary file"
             }
             _ => continue,

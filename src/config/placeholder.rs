@@ -59,8 +59,8 @@ fn without_separators(name: &str) -> &str {
     }
 }
 
-/// The names of the placeholders in `text`, each with the text after it. The first item is the text
-/// before all of them, and has no name; nor has what follows a `{` without a `}`.
+/// The names of the placeholders in `text`, each with the text after it. The first item is the text before
+/// the first placeholder and has no name. Nor has the text after a `{` that is not closed.
 pub fn split(text: &str) -> impl Iterator<Item = (Option<&str>, &str)> {
     let parts = text.split('{').enumerate();
     parts.map(|(i, part)| match part.split_once('}') {

@@ -2,9 +2,9 @@
 
 /// The line that sets the variable `name`, as shells and readers of env files read it.
 ///
-/// Of the characters that a value may have, a shell acts on `&` alone: what follows would be the
-/// next command, and come from a branch's config. Other values stay plain, because make takes
-/// quotes for a part of the value. No value has a quote in it.
+/// A value with `&` is quoted: a shell would run what follows as a command, and it may come from a
+/// branch's config. A shell acts on no other character that a value may have, and quotes are not one of
+/// them. Other values stay unquoted, because make takes quotes as part of the value.
 pub fn assignment(name: &str, value: &str) -> String {
     if value.contains('&') {
         format!("{name}='{value}'")

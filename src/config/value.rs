@@ -98,13 +98,12 @@ fn problem(text: &str, forms: &[Form], is_main: bool) -> String {
     if let Err(why) = check_characters(text, PUNCTUATION, "") {
         return why;
     }
-    let resembled = if text.contains("://") {
-        Some(Form::Url)
-    } else {
-        text.contains(':').then_some(Form::Address)
+    let resembles = |form: &&Form| match form {
+        Form::Url => text.contains("://"),
+        Form::Address => text.contains(':') && !text.contains("://"),
+        _ => false,
     };
-    let form = forms.iter().find(|form| Some(**form) == resembled);
-    let form = form.or(forms.first()).expect("every name allows a form");
+    let form = forms.iter().find(resembles).unwrap_or(&forms[0]);
     form.check(text, is_main)
         .expect_err("no form fits, this one included")
 }
@@ -187,14 +186,13 @@ fn check_host(text: &str) -> Result<(), String> {
 }
 
 fn check_resolvable_host(text: &str) -> Result<(), String> {
-    check_host(text)?;
-    if !HOSTS.contains(&text) {
-        let host = quoted(text);
-        return Err(format!(
-            "{host} is for browsers; databases may ask the DNS for it"
-        ));
+    match check_host(text) {
+        Ok(()) if !HOSTS.contains(&text) => Err(format!(
+            "{} is for browsers; databases may ask the DNS for it",
+            quoted(text)
+        )),
+        checked => checked,
     }
-    Ok(())
 }
 
 fn check_address(text: &str) -> Result<(), String> {
@@ -273,23 +271,20 @@ fn check_database_url(scheme: &str, rest: &str) -> Result<(), String> {
 fn database_scheme(scheme: &str) -> Result<&str, String> {
     let bare = scheme.strip_prefix("jdbc:").unwrap_or(scheme);
     let (kind, driver) = split_first(bare, '+');
-    if !has(DATABASE_SCHEMES, kind) {
-        let (scheme, known) = (cut(scheme), schemes().collect::<Vec<_>>().join(", "));
-        return Err(format!("the scheme `{scheme}` is not one of {known}"));
-    }
-    if bare != scheme && !has(WITH_JDBC, kind) {
-        return Err(format!("`jdbc:` is not allowed before `{kind}`"));
-    }
     let is_word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let may_follow =
         |driver: &str| has(WITH_DRIVER, kind) && !driver.is_empty() && driver.bytes().all(is_word);
-    match driver {
-        Some("srv") => Err("`+srv` asks the DNS for the host".to_owned()),
-        Some(driver) if !may_follow(driver) => {
-            Err(format!("`+{}` is not allowed after `{kind}`", cut(driver)))
-        }
-        _ => Ok(kind),
+    if driver == Some("srv") {
+        return Err("`+srv` asks the DNS for the host".to_owned());
     }
+    let is_known = has(DATABASE_SCHEMES, kind) && (bare == scheme || has(WITH_JDBC, kind));
+    if is_known && driver.is_none_or(may_follow) {
+        return Ok(kind);
+    }
+    let (scheme, known) = (cut(scheme), schemes().collect::<Vec<_>>().join(", "));
+    Err(format!(
+        "the scheme `{scheme}` is not allowed; these are: {known}"
+    ))
 }
 
 fn check_parameter(parameter: &str) -> Result<(), String> {
@@ -340,9 +335,9 @@ fn check_user(user: &str) -> Result<(), String> {
     if user.starts_with('-') {
         return Err("the user may not start with `-`".to_owned());
     }
-    let (user, password) = user.split_once(':').unwrap_or((user, ""));
+    let (user, password) = split_first(user, ':');
     check_characters(user, "_.%+-", " in a user")?;
-    check_characters(password, "_.%+-", " in a password")
+    check_characters(password.unwrap_or_default(), "_.%+-", " in a password")
 }
 
 /// Checks that `text` has only letters, digits and `punctuation`. Placeholders render to letters and

@@ -8,9 +8,8 @@ use crate::install::managers::LINE;
 use crate::install::plan::Obstacle;
 use crate::install::seen::HookPlace;
 
-/// What makes the hook of `place` call us: instructions for a person, and the text that they are about.
-/// The text goes to stdout: lines for a config, a line or a whole file for a hook, or commands for a
-/// shell.
+/// Instructions that make the hook of `place` call us, and the text to use: lines for a config, a line or
+/// a whole file for a hook, or commands for a shell. Only the text goes to stdout.
 pub fn instructions(place: &HookPlace, obstacle: Obstacle) -> (String, String) {
     let path = place.path();
     let hook = quoted(&path);
@@ -25,7 +24,7 @@ pub fn instructions(place: &HookPlace, obstacle: Obstacle) -> (String, String) {
             format!(
                 "the hook belongs to {}; add this to {}, then run its own install:",
                 manager.name,
-                quoted(&manager.config_in(&place.at).unwrap_or(path))
+                quoted(&manager.config_in(&place.at))
             ),
             manager.snippet.to_owned(),
         ),
@@ -71,8 +70,8 @@ pub fn instructions(place: &HookPlace, obstacle: Obstacle) -> (String, String) {
     }
 }
 
-/// Commands that put a shell script in the place of a hook, which then runs the hook under its old
-/// name. A relative link still leads to its target from there.
+/// Commands that rename a hook and put a shell script in its place, which runs it. The hook stays in its
+/// directory, so a relative link still works.
 fn wrap(hook: &Path) -> String {
     let mut moved = hook.as_os_str().to_owned();
     moved.push(".own");

@@ -18,7 +18,7 @@ pub struct HookEdit {
 }
 
 impl HookEdit {
-    /// Opens the hook file `name` for an edit that was decided when it was `hook`.
+    /// Opens the hook file `name`, for an edit planned when it was `hook`.
     pub fn open(dir: Dir, name: &str, hook: &Hook, patience: &Patience) -> Result<HookEdit> {
         let path = dir.path_of(name);
         let could_not = Error::could_not("read the hook", &path);
@@ -36,8 +36,8 @@ impl HookEdit {
         }
     }
 
-    /// Makes `script` ready, executable for whoever may enter the common dir. A file that is not only
-    /// ours keeps its owner and its mode.
+    /// Stages `script`, executable for whoever may enter the common dir. A file that is not only ours
+    /// keeps its owner and its mode.
     pub fn stage(&self, common_dir: &Path, script: &[u8]) -> Result<Staged<'_>> {
         let others = self.original.as_ref().filter(|_| !is_ours_alone(script));
         program::stage(common_dir, &self.dir, &self.name, script, others)

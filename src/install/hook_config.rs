@@ -1,4 +1,4 @@
-//! Our hook in the clone's config, which git runs from 2.54 on: two keys, edited by git itself.
+//! Our hook in the clone's config, which git 2.54 and later run: two keys, edited by git itself.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -37,7 +37,7 @@ pub fn look(common_dir: &Path) -> Result<ConfigHook> {
 
 /// Makes git run our hook after each checkout in the clone.
 pub fn wire(common_dir: &Path) -> Result<()> {
-    // In this order: git dies of an event without a command.
+    // The command first: git fails if an event has no command.
     let command = command(&program::path(common_dir));
     config::set(common_dir, Scope::Local, COMMAND, &command)?;
     config::set(common_dir, Scope::Local, EVENT, OsStr::new(HOOK)).map(drop)
@@ -50,8 +50,9 @@ pub fn unwire(common_dir: &Path) -> Result<bool> {
     Ok(had_event || had_command)
 }
 
-/// The command of our hook. git runs `sh -c '<command> "$@"'`, so it is a function that is named
-/// last. If the clone was moved, another user may have put a program of theirs in its old place.
+/// The command of our hook. git runs `sh -c '<command> "$@"'`, so the command defines a function and ends
+/// in its name. After the clone is moved, another user may put a program at the old path, so the
+/// program there runs only if it belongs to whoever runs git.
 fn command(program: &Path) -> OsString {
     let path = program.as_os_str().as_encoded_bytes();
     let quoted: Vec<&[u8]> = path.split(|&byte| byte == b'\'').collect();

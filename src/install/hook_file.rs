@@ -1,8 +1,9 @@
-//! Our block in a hook file: put in, brought up to date, and taken out again to the byte; pure.
+//! Our block in a hook file: adding, updating and removing it without changing any other byte. Pure.
 
 use crate::writes::block;
 
-/// Our own hook file: two lines that say whose it is, then the block that others' scripts get too.
+/// Our own hook file: two lines that say that it is ours, then the block that we also add to scripts of
+/// others.
 pub const HOOK_FILE: &str = include_str!("../../hooks/post-checkout");
 
 /// The lines of [`HOOK_FILE`] before the block, and the block with its marks.
@@ -11,13 +12,13 @@ fn head_and_block() -> (&'static str, &'static str) {
     HOOK_FILE.split_at(block.start)
 }
 
-/// Whether our block, of whatever version, stands in `script`.
+/// Whether `script` has our block, of any version.
 pub fn has_block(script: &[u8]) -> bool {
     block::first(script).is_some()
 }
 
-/// A shell script with our block right after its first line, or with its block brought up to date;
-/// `None` if it is not a shell script.
+/// A shell script with our block after its first line, or with its block updated; `None` if it is not a
+/// shell script.
 pub fn with_block(script: &[u8]) -> Option<Vec<u8>> {
     let replaced = match block::first(script) {
         Some(block) => block,
@@ -31,7 +32,7 @@ pub fn with_block(script: &[u8]) -> Option<Vec<u8>> {
     Some([before, head_and_block().1.as_bytes(), after].concat())
 }
 
-/// `script` without our block; itself where it has none.
+/// `script` without our blocks.
 pub fn without_block(script: &[u8]) -> Vec<u8> {
     let mut script = script.to_owned();
     while let Some(block) = block::first(&script) {
@@ -40,16 +41,16 @@ pub fn without_block(script: &[u8]) -> Vec<u8> {
     script
 }
 
-/// Whether a hook file is ours and nobody else's.
+/// Whether a hook file has only our lines.
 pub fn is_ours_alone(script: &[u8]) -> bool {
     has_block(script) && without_block(script) == head_and_block().0.as_bytes()
 }
 
-/// A hook file without us; `None` if nothing is left of it, as of our own.
+/// A hook file without our lines; `None` if nothing is left.
 pub fn without_us(script: &[u8]) -> Option<Vec<u8>> {
     let rest = without_block(script);
     let (shebang, whose) = head_and_block().0.split_once('\n')?;
-    // What another program added to our own file is theirs, and the line that calls it ours goes.
+    // Lines that another program has added to our own file stay, but not the line that calls it ours.
     match rest.strip_prefix([shebang, "\n", whose].concat().as_bytes()) {
         Some([]) => None,
         Some(added) => Some([shebang.as_bytes(), b"\n", added].concat()),
@@ -57,9 +58,9 @@ pub fn without_us(script: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// Whether a shell reads the whole of `script`, and lines can be put in after the first.
+/// Whether only a shell reads `script`, so that lines can be added after the first.
 pub fn is_shell_script(script: &[u8]) -> bool {
-    // Names in another encoding are common in comments and messages.
+    // Comments and messages often have names in another encoding.
     let script = String::from_utf8_lossy(script);
     let Some((shebang, rest)) = script.split_once('\n') else {
         return false;
@@ -86,8 +87,8 @@ fn is_shell_shebang(line: &str) -> bool {
     )
 }
 
-/// Whether another language reads the script too: the shell's first command hands the file to it,
-/// or what the shell takes for a comment or a word opens a comment or a string there.
+/// Whether another language reads the script too: the shell's first command passes the file to it, or
+/// what is a comment or a word to the shell starts a comment or a string there.
 fn is_polyglot(after_shebang: &str) -> bool {
     for line in after_shebang.lines().map(str::trim) {
         let is_comment = line.starts_with('#');

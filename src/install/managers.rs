@@ -1,12 +1,12 @@
-//! The hook managers: how to tell that one owns a hook, what to add to its config, and whether that
-//! calls us.
+//! The hook managers: how to recognize their hooks, what to add to their configs, and whether a config
+//! already calls us.
 
 use std::path::{Path, PathBuf};
 
 use crate::install::PROGRAM;
 
-/// The shell command that runs our program with git's three arguments, as the manager passes them.
-/// A teammate's clone may lack the program, and git must go on regardless.
+/// The shell command that runs our program with git's three arguments, as a manager passes them. In a
+/// teammate's clone without the program, it does nothing.
 macro_rules! command {
     ($arguments:literal) => {
         concat!(
@@ -18,14 +18,14 @@ macro_rules! command {
     };
 }
 
-/// A hook manager, whose hooks are not ours to change.
+/// A hook manager. Its hooks are not ours to change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Manager {
     /// The name that its users know.
     pub name: &'static str,
-    /// A text in the hooks that it generates, in lower case.
+    /// A lower-case text that all hooks have that it generates.
     sign: &'static str,
-    /// The files at a worktree's root in which its users configure it, separated by spaces.
+    /// Its config files at a worktree's root, separated by spaces.
     configs: &'static str,
     /// The text to add to its config.
     pub snippet: &'static str,
@@ -49,7 +49,7 @@ const PRE_COMMIT_SNIPPET: &str = concat!(
 /// The line that calls us from a shell script.
 pub const LINE: &str = concat!(command!(r#""$@""#), "\n");
 
-/// husky 9, whose own scripts `core.hooksPath` names.
+/// husky 9: `core.hooksPath` names the directory of its own scripts.
 pub const HUSKY: Manager = Manager {
     name: "husky",
     sign: "husky",
@@ -57,7 +57,7 @@ pub const HUSKY: Manager = Manager {
     snippet: LINE,
 };
 
-/// The managers. One whose hooks may contain another's sign stands before that one.
+/// The managers. If the hooks of one may have another's sign, it comes first.
 pub const MANAGERS: [Manager; 6] = [
     Manager {
         name: "prek",
@@ -88,7 +88,7 @@ pub const MANAGERS: [Manager; 6] = [
     Manager {
         name: "simple-git-hooks",
         sign: "skip_simple_git_hooks",
-        // In its own order: the first one alone is read.
+        // In the order in which it looks: it reads only the first that exists.
         configs: ".simple-git-hooks.cjs .simple-git-hooks.js .simple-git-hooks.mjs \
                   simple-git-hooks.cjs simple-git-hooks.js simple-git-hooks.mjs \
                   .simple-git-hooks.json simple-git-hooks.json package.json",
@@ -111,7 +111,7 @@ pub const MANAGERS: [Manager; 6] = [
             "    command: ['sh', '-c', '",
             command!(r#""$@""#),
             "', 'sh']\n",
-            // Unsigned, it would fail every checkout.
+            // An unsigned hook makes every checkout fail.
             "# then run: overcommit --sign && overcommit --sign post-checkout\n"
         ),
     },
@@ -130,18 +130,16 @@ impl Manager {
     }
 
     /// The paths of its configs in the worktree at `root`, whether they exist or not.
-    pub fn configs_in(&self, root: &Path) -> impl Iterator<Item = PathBuf> {
-        self.configs
-            .split_ascii_whitespace()
-            .map(|name| root.join(name))
+    pub fn configs_in(self, root: &Path) -> Vec<PathBuf> {
+        let names = self.configs.split_ascii_whitespace();
+        names.map(|name| root.join(name)).collect()
     }
 
-    /// The config in the worktree at `root` to add the snippet to: the one that exists.
-    pub fn config_in(&self, root: &Path) -> Option<PathBuf> {
-        let there = self
-            .configs_in(root)
-            .find(|config| config.symlink_metadata().is_ok());
-        there.or_else(|| self.configs_in(root).next())
+    /// The config in the worktree at `root` to which the snippet belongs: the first that exists.
+    pub fn config_in(self, root: &Path) -> PathBuf {
+        let mut configs = self.configs_in(root);
+        let exists = |config: &PathBuf| config.symlink_metadata().is_ok();
+        configs.swap_remove(configs.iter().position(exists).unwrap_or(0))
     }
 }
 

@@ -221,7 +221,7 @@ fn tell_without_ports(
     if let Some(superproject) = &superproject {
         let root = superproject.path();
         narrator.tell(format_args!(
-            "this is a submodule, whose checkout has the ports of {}; for the hook there, run \
+            "this is a submodule, and its checkout has the ports of {}; to install the hook there, run \
              `{PROGRAM} -C {} --install`",
             quoted(root),
             shell_word(root)

@@ -1,5 +1,5 @@
-//! Older hooks that write the port file too, such as the script that a team used before: found by
-//! their text, since running them would be to do what they do.
+//! Older hooks that write the port file too, such as the script that a team used before. They are found
+//! by their text, since running them would write the file.
 
 use std::path::Path;
 
@@ -10,20 +10,22 @@ use crate::install::hook_file::without_block;
 use crate::install::seen::{SeenHook, small_file};
 use crate::state::port_file;
 
-/// The hooks of the clone that write the port file, each as a person would name it.
+/// The hooks of the clone that write the port file, each as a message names it.
 pub fn look(seen: &SeenHook<'_>) -> Result<Vec<String>> {
     let (place, root) = (&seen.place, &seen.place.at);
-    // A manager chains the hook that it has moved.
-    let moved = place.hooks_dir.join("post-checkout.legacy");
-    let mut texts = vec![
-        (place.path(), without_block(&place.hook.content)),
-        (moved.clone(), without_block(&small_file(&moved))),
-    ];
-    let manager = place.manager();
-    let configs = manager.iter().flat_map(|manager| manager.configs_in(root));
-    texts.extend(configs.map(|path| (path.clone(), small_file(&path))));
+    // A manager also runs the hook that it has moved.
+    let mut others = vec![place.hooks_dir.join("post-checkout.legacy")];
+    others.extend(
+        place
+            .manager()
+            .iter()
+            .flat_map(|manager| manager.configs_in(root)),
+    );
+    let others = others.into_iter().map(|path| (small_file(&path), path));
+    let hook = (place.hook.content.clone(), place.path());
     let mut older = Vec::new();
-    for (path, text) in texts {
+    for (text, path) in [hook].into_iter().chain(others) {
+        let text = without_block(&text);
         let line = line_that_writes(&String::from_utf8_lossy(&text), root);
         older.extend(line.map(|line| format!("line {line} of {}", quoted(&path))));
     }
@@ -61,15 +63,15 @@ fn line_that_writes(text: &str, root: &Path) -> Option<usize> {
         .map(|(number, _)| number)
 }
 
-/// The lines of a script that are no comments, and their numbers.
+/// The lines of a script that are not comments, with their numbers.
 fn code(script: &str) -> impl Iterator<Item = (usize, &str)> {
     let is_comment = |line: &str| line.starts_with('#') || line.starts_with("//");
     let lines = (1..).zip(script.lines());
     lines.filter(move |(_, line)| !is_comment(line.trim_start()))
 }
 
-/// Whether a line of `text` writes the port file: by its name, or by a variable that has its name.
-/// Reading it is fine, and so is what our own program prints.
+/// Whether a line of `text` writes the port file, by its name or through a variable that holds the name.
+/// A line that only reads it does not count, nor does one that writes what our own program prints.
 fn is_write(line: &str, text: &str) -> bool {
     let Some((before, _)) = line.split_once(port_file::NAME) else {
         return false;
@@ -92,7 +94,7 @@ fn is_of_name(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_'
 }
 
-/// Whether a line of a script in whatever language writes the file that it calls `name`.
+/// Whether a line writes the file that it calls `name`, in any scripting language.
 fn is_written(line: &str, name: &str) -> bool {
     const WRITES: [&str; 9] = [
         "write", "Write", "dump", "\"w\"", "'w'", "tee ", "mv ", "cp ", "rename",

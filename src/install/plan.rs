@@ -1,4 +1,4 @@
-//! How our hook comes to run in a clone, decided from what was seen there; pure.
+//! Decides how our hook comes to run in a clone, from the facts about it. Pure.
 
 use crate::install::hook_file::{HOOK_FILE, has_block, is_ours_alone, is_shell_script, with_block};
 use crate::install::managers::Manager;

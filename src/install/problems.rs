@@ -157,7 +157,7 @@ fn own_hooks_path(place: &HookPlace) -> Error {
     ))
 }
 
-/// The worktree lacks the hooks directory that the main worktree has.
+/// The main worktree has the hooks directory, and this worktree does not.
 fn missing_dir(seen: &SeenHook<'_>, place: &HookPlace) -> Option<HookProblem> {
     let in_main = shell_word(place.in_main.as_ref()?);
     let dir = quoted(&place.hooks_dir);
@@ -245,7 +245,7 @@ fn own_settings(worktree: &Worktree) -> Result<Vec<String>> {
     Ok(settings.into_iter().map(|(key, _)| key).collect())
 }
 
-/// The problem that `hook` writes the port file too.
+/// An older hook writes the port file too.
 fn older_hook(hook: &str, here: &Path) -> Error {
     let (install, at) = (run_install(here), shell_word(here));
     error!("{hook} writes `{}` too", port_file::NAME).remedy(format!(

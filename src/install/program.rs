@@ -1,5 +1,4 @@
-//! The copy of the program that the hook of a clone runs, and the files that git or the hook runs,
-//! each made ready under a temporary name.
+//! The copy of the program that a clone's hook runs, and how executable files are staged.
 
 use std::env::consts::EXE_SUFFIX;
 use std::fs;
@@ -13,12 +12,12 @@ use crate::git::access;
 use crate::git::repository::DIRECTORY;
 use crate::install::{HOOK, PROGRAM};
 
-/// What the clone has of the program.
+/// The state of the copy in a clone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProgramCopy {
     Missing,
     NotExecutable,
-    /// It is not the program that looks.
+    /// It is not the running program.
     Differs,
     Same,
 }
@@ -33,15 +32,15 @@ pub fn path(common_dir: &Path) -> PathBuf {
     common_dir.join(DIRECTORY).join(name())
 }
 
-/// Compares the copy in the clone with `program` byte by byte: asking it for its version would be to
-/// run it.
+/// Compares the copy in the clone with `program` byte by byte: asking for its version would mean to run
+/// it.
 pub fn look(common_dir: &Path, program: &Path) -> Result<ProgramCopy> {
     let copy = path(common_dir);
     match read(&copy) {
         Err(error) if error.kind() == ErrorKind::Absent => Ok(ProgramCopy::Missing),
         Err(error) => Err(error),
         Ok(_) if !access::can_run(&copy) => Ok(ProgramCopy::NotExecutable),
-        // Somebody else owns the target of a link.
+        // The target of a link is not ours.
         Ok(bytes) if !copy.is_symlink() && bytes == read(program)? => Ok(ProgramCopy::Same),
         Ok(_) => Ok(ProgramCopy::Differs),
     }
@@ -55,7 +54,7 @@ fn read(program: &Path) -> Result<Vec<u8>> {
     fs::read(program).map_err(Error::could_not("read the program", program))
 }
 
-/// Makes a copy of `program` ready in `dir`, our directory in the common dir.
+/// Stages a copy of `program` in `dir`, our directory in the common dir.
 pub fn prepare<'d>(common_dir: &Path, dir: &'d Dir, program: &Path) -> Result<Staged<'d>> {
     stage(common_dir, dir, &name(), &read(program)?, None)
 }
@@ -67,8 +66,8 @@ pub fn open_dir(common_dir: &Path, name: &str) -> Result<Dir> {
     open().map_err(Error::could_not("open the directory", &directory))
 }
 
-/// Makes the file `name` ready, which those may run who can enter the common dir; or those who may
-/// run the file `old` that it replaces.
+/// Stages the executable file `name`, for whoever may enter the common dir, or with the access of the
+/// file `old` that it replaces.
 pub fn stage<'d>(
     common_dir: &Path,
     dir: &'d Dir,
@@ -118,17 +117,17 @@ pub fn remove(common_dir: &Path) -> Result<bool> {
     remove().map_err(Error::could_not("remove", path(common_dir)))
 }
 
-/// Renames the program. Windows neither replaces nor removes one that runs; [`remove_leftovers`] does
-/// later.
+/// Renames the program, because Windows neither replaces nor removes one that is running. A later
+/// [`remove_leftovers`] removes it.
 fn move_aside(dir: &Dir) -> io::Result<()> {
     dir.rename(&name(), &temporary(&temporary(&name())))
 }
 
-/// Removes what a killed `--install` has left under temporary names: under the lock, none of it is
-/// in use.
+/// Removes what a killed `--install` has left under temporary names. While the lock is held, none of it
+/// is in use.
 pub fn remove_leftovers(common_dir: &Path) {
     for (directory, name) in [(DIRECTORY, &*name()), ("hooks", HOOK)] {
-        // On Windows a program that still runs stays until the next time.
+        // On Windows, a program that is still running stays until the next time.
         let _ = Dir::open(&common_dir.join(directory)).and_then(|dir| remove_leftover(&dir, name));
     }
 }

@@ -9,8 +9,8 @@ use crate::narrator::Narrator;
 use crate::state::port_file::FileState;
 use crate::state::record::{Record, WrittenFiles};
 
-/// Writes the record of every worktree that has ports of its own and no record. Returns whether there
-/// was one, and the roots of the worktrees without a port file.
+/// Writes the missing records of worktrees that have a port file. Returns whether there were any, and the
+/// roots of the worktrees without a port file.
 pub fn write_missing(
     held: &Held,
     repository: &Repository,

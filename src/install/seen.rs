@@ -38,7 +38,7 @@ pub enum HookKind {
     Missing,
     /// A regular file.
     File,
-    /// A link with the content of its target, or what is too large for a script or no regular file.
+    /// A link, with the content of its target; or a file that is too large or not regular.
     Other,
 }
 
@@ -81,8 +81,8 @@ pub struct HookPlace {
     pub in_main: Option<PathBuf>,
     /// The file `post-checkout` in it.
     pub hook: Hook,
-    /// Whether the hook's owner already calls us: their config does, or they call the file that was
-    /// ours and that they have moved.
+    /// Whether the hook's owner already calls us, from its config or by running a file of ours that it
+    /// has moved.
     pub is_called_by_owner: bool,
 }
 
@@ -122,14 +122,11 @@ impl HookPlace {
 
 /// Whether `manager` calls us in the worktree with that root.
 fn is_called_by(manager: Manager, root: &Path, hooks_dir: &Path) -> bool {
-    let in_config = || {
-        let mut configs = manager.configs_in(root);
-        configs.any(|path| calls_us(&small_file(&path)))
-    };
+    let in_config = |path: &PathBuf| calls_us(&small_file(path));
     // This one reads its config only when it is installed.
     let goes_by_config = manager.name != "simple-git-hooks";
     let moves_hooks = ["pre-commit", "prek"].contains(&manager.name);
-    goes_by_config && in_config()
+    goes_by_config && manager.configs_in(root).iter().any(in_config)
         || moves_hooks && has_block(&small_file(&hooks_dir.join("post-checkout.legacy")))
 }
 

@@ -7,8 +7,8 @@ use crate::git::repository::Repository;
 use crate::narrator::Narrator;
 use crate::ports::{Port, Slot};
 
-/// Puts the clone on the list or takes it off, as `asked` on the command line or else in the user's
-/// config. Returns whether the clone is on the list if it was not before, or the other way round.
+/// Puts the clone on the list or takes it off, as `asked` on the command line, or else as the user's
+/// config says. Returns whether the clone is on the list now, if that has changed.
 pub fn share(
     repository: &Repository,
     asked: Option<bool>,
@@ -16,10 +16,10 @@ pub fn share(
 ) -> Result<Option<bool>> {
     let common_dir = &repository.common_dir;
     let is_wanted = || -> Result<bool> {
-        // A clone that was made anew in the place of a shared one is on the list already.
+        // A new clone at the path of a shared one is on the list already.
         Ok(clones::are_all_shared(common_dir)? || clones::is_listed(common_dir)?)
     };
-    // Without a list that can be read, a clone that nobody asked to share is not shared.
+    // If the list cannot be read, the clone is shared only if that was asked for.
     let asked = asked.or_else(|| narrator.or_warn(is_wanted()).filter(|is_wanted| *is_wanted));
     let has_changed = match asked {
         Some(true) => clones::share(common_dir)?,
@@ -29,7 +29,7 @@ pub fn share(
     Ok(asked.filter(|_| has_changed))
 }
 
-/// Takes back what [`share`] did.
+/// Undoes [`share`].
 pub fn undo(repository: &Repository, sharing: Option<bool>) -> Result<()> {
     match sharing {
         Some(true) => clones::unshare(&repository.common_dir).map(drop),
@@ -38,8 +38,7 @@ pub fn undo(repository: &Repository, sharing: Option<bool>) -> Result<()> {
     }
 }
 
-/// Warns about other clones on the list whose main worktree has the same port in slot 0: both have
-/// it by right.
+/// Warns about other clones on the list if their main worktree has a port of this one's: both keep it.
 pub fn warn_about_slot_0(repository: &Repository, narrator: &Narrator) -> Result<()> {
     let own = narrator
         .or_warn(ports_of_main(repository))

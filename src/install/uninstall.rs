@@ -1,4 +1,4 @@
-//! Taking the hook out of a clone, and out of hook files.
+//! Taking the hook out of a clone.
 
 use std::path::Path;
 
