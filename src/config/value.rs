@@ -65,19 +65,23 @@ pub fn schemes() -> impl Iterator<Item = &'static str> {
 }
 
 impl Setting {
-    /// Checks `text`, whose placeholders are known, and takes the first of the `forms` that fits.
+    /// Checks `text`, in which all placeholders are known, and takes the first of the `forms` that fits. In
+    /// the main worktree, a name may be empty.
     ///
     /// # Errors
     /// What is wrong with it, judged by the form that it resembles most.
     pub fn new(text: &str, forms: &[Form]) -> Result<Setting, String> {
-        let form_of = |text: &str, is_main| {
-            let form = forms.iter().find(|form| form.check(text, is_main).is_ok());
-            form.copied().ok_or_else(|| problem(text, forms, is_main))
+        let form_of = |text: &str| {
+            let form = forms.iter().find(|form| form.check(text).is_ok());
+            form.copied().ok_or_else(|| problem(text, forms))
         };
-        let form = form_of(&with_braces(text, false), false)?;
+        let form = form_of(&with_braces(text, false))?;
         let in_main = with_braces(text, true);
-        form_of(&in_main, true)
-            .map_err(|why| format!("in the main worktree it is `{}`: {why}", cut(&in_main)))?;
+        let may_be_empty = forms.contains(&Form::Name) || forms.contains(&Form::Suffix);
+        if !in_main.is_empty() || !may_be_empty {
+            form_of(&in_main)
+                .map_err(|why| format!("in the main worktree it is `{}`: {why}", cut(&in_main)))?;
+        }
         let text = text.to_owned();
         Ok(Setting { text, form })
     }
@@ -94,7 +98,7 @@ impl Setting {
 }
 
 /// What is wrong with a value that has none of these `forms`.
-fn problem(text: &str, forms: &[Form], is_main: bool) -> String {
+fn problem(text: &str, forms: &[Form]) -> String {
     if let Err(why) = check_characters(text, PUNCTUATION, "") {
         return why;
     }
@@ -104,20 +108,19 @@ fn problem(text: &str, forms: &[Form], is_main: bool) -> String {
         _ => false,
     };
     let form = forms.iter().find(resembles).unwrap_or(&forms[0]);
-    form.check(text, is_main)
+    form.check(text)
         .expect_err("no form fits, this one included")
 }
 
 // The checks get texts in which the names of placeholders stand in braces.
 impl Form {
-    fn check(self, text: &str, is_main: bool) -> Result<(), String> {
+    fn check(self, text: &str) -> Result<(), String> {
         match self {
             Form::Port => check_each(text, check_port),
             Form::Url => check_urls(text),
             Form::Address => check_each(text, check_address),
             Form::Host => check_each(text, check_host),
             Form::ResolvableHost => check_each(text, check_resolvable_host),
-            Form::Name | Form::Suffix if is_main && text.is_empty() => Ok(()),
             Form::Name => check_name(text),
             Form::Suffix => check_name(text.strip_prefix('-').unwrap_or(text)),
             Form::Digits => check_digits(text),

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Result, quoted, shell_word};
 use crate::git::lock::{self, Held};
-use crate::git::repository::{self, DIRECTORY, Found};
+use crate::git::repository::{self, DIRECTORY};
 use crate::install::by_hand::instructions;
 use crate::install::edit::{HookEdit, take_out_all};
 use crate::install::hook_config::ConfigHook;
@@ -30,7 +30,7 @@ use crate::install::seen::SeenHook;
 use crate::narrator::Narrator;
 use crate::session::Session;
 
-pub use crate::install::problems::HookProblem;
+pub use crate::install::problems::{HookProblem, problems};
 pub use crate::install::uninstall::uninstall;
 
 /// git's event, and the name of the hook file.
@@ -104,11 +104,6 @@ pub fn install(request: &InstallRequest<'_>, session: &Session) -> Result<Instal
     Ok(installed)
 }
 
-/// The problems of the clone's hook, in all its worktrees. Takes no lock.
-pub fn problems(found: &Found, program: &Path) -> Result<Vec<HookProblem>> {
-    problems::problems(&SeenHook::look(found, program)?)
-}
-
 /// Makes all files ready, then puts them in place; an error leaves everything as it was.
 fn carry_out(
     held: &Held,
@@ -151,7 +146,7 @@ fn carry_out(
     };
     // An error while this is undone would hide the one that explains it.
     let replaced = put_in_place().inspect_err(|_| {
-        let _ = share::undo(seen.repository, sharing);
+        let _ = sharing.map(|is_shared| share::share(seen.repository, Some(!is_shared), narrator));
         if seen.config == Some(ConfigHook::Missing) {
             let _ = hook_config::unwire(common_dir);
         }

@@ -6,6 +6,7 @@ use std::path::Path;
 use crate::error::{Error, Result, error, quoted, shell_word};
 use crate::git::access;
 use crate::git::config::{self, Scope, is_false};
+use crate::git::repository::Found;
 use crate::git::worktree::Worktree;
 use crate::install::hook_config::{ConfigHook, ENABLED};
 use crate::install::managers::HUSKY;
@@ -47,8 +48,10 @@ fn run_install(at: &Path) -> String {
     format!("run `{PROGRAM} -C {} --install`", shell_word(at))
 }
 
-/// The problems of the hook in all worktrees of the clone. Asks git at least once for each.
-pub fn problems(seen: &SeenHook<'_>) -> Result<Vec<HookProblem>> {
+/// The problems of the clone's hook, in all its worktrees. Takes no lock, and asks git at least once for
+/// each worktree.
+pub fn problems(found: &Found, program: &Path) -> Result<Vec<HookProblem>> {
+    let seen = &SeenHook::look(found, program)?;
     let here = &seen.place.at;
     let mut problems = Vec::new();
     // Whatever else keeps the hook from running, this must be solved first.

@@ -29,20 +29,10 @@ pub fn share(
     Ok(asked.filter(|_| has_changed))
 }
 
-/// Undoes [`share`].
-pub fn undo(repository: &Repository, sharing: Option<bool>) -> Result<()> {
-    match sharing {
-        Some(true) => clones::unshare(&repository.common_dir).map(drop),
-        Some(false) => clones::share(&repository.common_dir).map(drop),
-        None => Ok(()),
-    }
-}
-
 /// Warns about other clones on the list if their main worktree has a port of this one's: both keep it.
 pub fn warn_about_slot_0(repository: &Repository, narrator: &Narrator) -> Result<()> {
-    let own = narrator
-        .or_warn(ports_of_main(repository))
-        .unwrap_or_default();
+    let own = narrator.or_warn(ports_of_main(repository));
+    let own = own.unwrap_or_default();
     for other in clones::others(&repository.common_dir, narrator)? {
         let opened = clones::open(&other, &repository.common_dir);
         let ports = narrator.or_warn(opened.and_then(|other| ports_of_main(&other)));
