@@ -225,46 +225,47 @@ fn check_digits(text: &str) -> Result<(), String> {
 
 /// Checks web URLs separated by commas, or one URL of a database.
 fn check_urls(text: &str) -> Result<(), String> {
-    let (scheme, rest) = split_scheme(text)?;
-    if has(WEB_SCHEMES, scheme) {
-        check_each(text, check_web_url)
+    let is_list = text.contains(',');
+    text.split(',').try_for_each(|url| check_url(url, is_list))
+}
+
+fn check_url(url: &str, is_in_list: bool) -> Result<(), String> {
+    let (scheme, rest) = url
+        .split_once("://")
+        .ok_or_else(|| format!("{} has no scheme such as `http://`", quoted(url)))?;
+    let is_web = has(WEB_SCHEMES, scheme);
+    if is_in_list && !is_web {
+        let url = quoted(url);
+        return Err(format!("{url} is not a web URL, and a list has only those"));
+    }
+    let kind = if is_web {
+        scheme
     } else {
-        check_database_url(scheme, rest)
-    }
-}
-
-fn split_scheme(text: &str) -> Result<(&str, &str), String> {
-    text.split_once("://")
-        .ok_or_else(|| format!("{} has no scheme such as `http://`", quoted(text)))
-}
-
-fn check_web_url(text: &str) -> Result<(), String> {
-    let (scheme, rest) = split_scheme(text)?;
-    if !has(WEB_SCHEMES, scheme) {
-        let url = quoted(text);
-        return Err(format!(
-            "{url} is not a web URL, as the first of the list is"
-        ));
-    }
-    let (address, path) = split_authority(rest, check_host)?;
-    check_characters(path, "_.:/@%=&+-", " in a web URL")?;
-    if address.is_empty() {
-        return Err("it has no host".to_owned());
-    }
-    Ok(())
-}
-
-fn check_database_url(scheme: &str, rest: &str) -> Result<(), String> {
-    let kind = database_scheme(scheme)?;
-    let (address, resource) = split_authority(rest, check_resolvable_host)?;
+        database_scheme(scheme)?
+    };
+    let (authority, resource) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    let (user, address) = authority.rsplit_once('@').unwrap_or(("", authority));
+    let (host, port) = match address.rsplit_once(':') {
+        Some((host, port)) if !address.ends_with(']') => (host, Some(port)),
+        _ => (address, None),
+    };
     let (path, query) = split_first(resource, '?');
-    let segment = path.strip_prefix('/').unwrap_or(path);
+    let name = path.strip_prefix('/').unwrap_or(path);
+    check_user(user)?;
+    match host {
+        "" if port.is_none() && kind.starts_with("postgres") && !name.is_empty() => {}
+        "" => return Err("it has no host".to_owned()),
+        BARE_IPV6 => return Err(format!("`{BARE_IPV6}` has no brackets: `[{BARE_IPV6}]`")),
+        _ if is_web => check_host(host)?,
+        _ => check_resolvable_host(host)?,
+    }
+    port.map_or(Ok(()), check_port)?;
+    if is_web {
+        return check_characters(resource, "_.:/@%=&+-", " in a web URL");
+    }
     if !(kind.starts_with("amqp") && path == "/%2F") {
         let place = " in the path of a database, which is one name";
-        check_characters(segment, "_-", place)?;
-    }
-    if address.is_empty() && (segment.is_empty() || !kind.starts_with("postgres")) {
-        return Err("it has no host".to_owned());
+        check_characters(name, "_-", place)?;
     }
     let mut parameters = query.iter().flat_map(|query| query.split('&'));
     parameters.try_for_each(check_parameter)
@@ -307,31 +308,6 @@ fn split_first(text: &str, separator: char) -> (&str, Option<&str>) {
         Some((before, after)) => (before, Some(after)),
         None => (text, None),
     }
-}
-
-/// Splits the text after a scheme into the address, which may be empty, and the path with the query.
-/// Checks the address and the user before it.
-fn split_authority(
-    rest: &str,
-    check_host: fn(&str) -> Result<(), String>,
-) -> Result<(&str, &str), String> {
-    let (authority, resource) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-    let address = match authority.rsplit_once('@') {
-        Some((user, address)) => check_user(user).map(|()| address)?,
-        None => authority,
-    };
-    let (host, port) = match address.rsplit_once(':') {
-        Some((host, port)) if !address.ends_with(']') => (host, Some(port)),
-        _ => (address, None),
-    };
-    match (host, port) {
-        (BARE_IPV6, _) => return Err(format!("`{BARE_IPV6}` has no brackets: `[{BARE_IPV6}]`")),
-        ("", Some(_)) => return Err("it has no host".to_owned()),
-        ("", None) => {}
-        (host, _) => check_host(host)?,
-    }
-    port.map_or(Ok(()), check_port)?;
-    Ok((address, resource))
 }
 
 fn check_user(user: &str) -> Result<(), String> {

@@ -108,23 +108,21 @@ fn problem_at(seen: &SeenHook<'_>, place: &HookPlace) -> Option<HookProblem> {
         let file = quoted(file);
         format!("the hook in {file} is not the one that this version installs")
     };
-    let what = match plan(place, seen.config.is_some()) {
-        _ if seen.config.is_none() && place.in_main.is_some() => return missing_dir(seen, place),
-        HookPlan::NotExecutable => return Some(others_not_executable(place).into()),
-        HookPlan::Owner => return None,
-        HookPlan::Config if seen.config == Some(ConfigHook::Current) => return None,
-        HookPlan::Config if seen.config == Some(ConfigHook::Outdated) => {
-            outdated(&seen.common_dir().join("config"))
-        }
-        // An older git has installed it.
-        HookPlan::Config | HookPlan::InTheWay(_) if place.hook.runs_us() => return None,
-        HookPlan::InTheWay(_) => does_not_call(seen, place),
-        HookPlan::File(script) if place.hook.runs && place.hook.content == script => return None,
-        HookPlan::File(_) if place.hook.runs_us() => outdated(&place.path()),
-        HookPlan::File(_) if place.hook.kind == HookKind::File && !place.hook.runs => {
+    let hook = &place.hook;
+    let what = match (plan(place, seen.config.is_some()), seen.config) {
+        (_, None) if place.in_main.is_some() => return missing_dir(seen, place),
+        (HookPlan::NotExecutable, _) => return Some(others_not_executable(place).into()),
+        (HookPlan::Owner, _) | (_, Some(ConfigHook::Current)) => return None,
+        (_, Some(ConfigHook::Outdated)) => outdated(&seen.common_dir().join("config")),
+        // An older git has installed it, or somebody has added our block to their hook.
+        (HookPlan::Config | HookPlan::InTheWay(_), _) if hook.runs_us() => return None,
+        (HookPlan::InTheWay(_), _) => does_not_call(seen, place),
+        (HookPlan::File(script), _) if hook.runs && hook.content == script => return None,
+        (HookPlan::File(_), _) if hook.runs_us() => outdated(&place.path()),
+        (HookPlan::File(_), _) if hook.kind == HookKind::File && !hook.runs => {
             not_executable(place)
         }
-        HookPlan::File(_) | HookPlan::Config => {
+        (HookPlan::File(_) | HookPlan::Config, _) => {
             let clone = quoted(seen.common_dir());
             format!("no hook is installed in {clone}")
         }
