@@ -5,19 +5,6 @@ use std::path::{Path, PathBuf};
 
 use crate::install::PROGRAM;
 
-/// The shell command that runs our program with git's three arguments, as a manager passes them. In a
-/// teammate's clone without the program, it does nothing.
-macro_rules! command {
-    ($arguments:literal) => {
-        concat!(
-            "p=$(git rev-parse --git-common-dir)/worktree-ports/worktree-ports-hook; ",
-            "test ! -x \"$p\" || \"$p\" ",
-            $arguments,
-            " || :"
-        )
-    };
-}
-
 /// A hook manager. Its hooks are not ours to change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Manager {
@@ -31,23 +18,11 @@ pub struct Manager {
     pub snippet: &'static str,
 }
 
-const PRE_COMMIT_SNIPPET: &str = concat!(
-    "  - repo: local\n",
-    "    hooks:\n",
-    "      - id: worktree-ports\n",
-    "        name: worktree-ports\n",
-    "        language: system\n",
-    "        stages: [post-checkout]\n",
-    "        always_run: true\n",
-    "        pass_filenames: false\n",
-    "        verbose: true\n",
-    "        entry: sh -c '",
-    command!(r#""$PRE_COMMIT_FROM_REF" "$PRE_COMMIT_TO_REF" "$PRE_COMMIT_CHECKOUT_TYPE""#),
-    "'\n"
-);
+/// The line that calls us from a shell script. In a teammate's clone without the program, it does nothing,
+/// and so do the snippets of the managers.
+pub const LINE: &str = include_str!("snippets/post-checkout");
 
-/// The line that calls us from a shell script.
-pub const LINE: &str = concat!(command!(r#""$@""#), "\n");
+const PRE_COMMIT_SNIPPET: &str = include_str!("snippets/pre-commit.yaml");
 
 /// husky 9: `core.hooksPath` names the directory of its own scripts.
 pub const HUSKY: Manager = Manager {
@@ -76,14 +51,7 @@ pub const MANAGERS: [Manager; 6] = [
         sign: "lefthook",
         configs: "lefthook.yml lefthook.yaml .lefthook.yml .lefthook.yaml lefthook.toml .lefthook.toml \
                   lefthook.json .lefthook.json lefthook-local.yml .config/lefthook.yml",
-        snippet: concat!(
-            "post-checkout:\n",
-            "  commands:\n",
-            "    worktree-ports:\n",
-            "      run: '",
-            command!("{1} {2} {3}"),
-            "'\n"
-        ),
+        snippet: include_str!("snippets/lefthook.yml"),
     },
     Manager {
         name: "simple-git-hooks",
@@ -92,28 +60,14 @@ pub const MANAGERS: [Manager; 6] = [
         configs: ".simple-git-hooks.cjs .simple-git-hooks.js .simple-git-hooks.mjs \
                   simple-git-hooks.cjs simple-git-hooks.js simple-git-hooks.mjs \
                   .simple-git-hooks.json simple-git-hooks.json package.json",
-        snippet: concat!(
-            "\"simple-git-hooks\": {\n",
-            "  \"post-checkout\": \"",
-            "p=$(git rev-parse --git-common-dir)/worktree-ports/worktree-ports-hook; ",
-            r#"test ! -x \"$p\" || \"$p\" \"$@\" || :"#,
-            "\"\n}\n"
-        ),
+        snippet: include_str!("snippets/simple-git-hooks.json"),
     },
     Manager {
         name: "overcommit",
         sign: "overcommit",
         configs: ".overcommit.yml .local-overcommit.yml",
-        snippet: concat!(
-            "PostCheckout:\n",
-            "  WorktreePorts:\n",
-            "    enabled: true\n",
-            "    command: ['sh', '-c', '",
-            command!(r#""$@""#),
-            "', 'sh']\n",
-            // An unsigned hook makes every checkout fail.
-            "# then run: overcommit --sign && overcommit --sign post-checkout\n"
-        ),
+        // An unsigned hook would make every checkout fail.
+        snippet: include_str!("snippets/overcommit.yml"),
     },
     HUSKY,
 ];
