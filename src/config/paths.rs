@@ -23,7 +23,7 @@ pub fn check(path: &str) -> Result<(), String> {
         let problem = match &*lower {
             "" if path.is_empty() => "it is empty",
             "" if path.starts_with('/') => "it must be relative to the worktree's root",
-            "" => "it has a `/` too many",
+            "" => "it has an extra `/`",
             "." | ".." => "`.` and `..` are not allowed",
             ".git" => "`.git` belongs to git",
             _ if lower.ends_with('.') => "no component may end in `.`",

@@ -236,7 +236,9 @@ fn check_url(url: &str, is_in_list: bool) -> Result<(), String> {
     let is_web = has(WEB_SCHEMES, scheme);
     if is_in_list && !is_web {
         let url = quoted(url);
-        return Err(format!("{url} is not a web URL, and a list has only those"));
+        return Err(format!(
+            "{url} is not a web URL; only web URLs may be in a list"
+        ));
     }
     let kind = if is_web {
         scheme

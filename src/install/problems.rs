@@ -209,7 +209,7 @@ fn noexec(common_dir: &Path) -> Error {
 }
 
 /// The settings that keep git from running the hook in the worktree or common dir `at`. The keys in
-/// `own` are set only there, the others for all worktrees, `here` too.
+/// `own` are set only there, the others for all worktrees, including `here`.
 fn disabled(at: &Path, own: &[String], here: &Path) -> Result<Vec<HookProblem>> {
     let pattern = r"^hook\.(worktree-ports|post-checkout)\.enabled$";
     let settings = config::matching(at, Scope::Effective, pattern)?;
@@ -218,20 +218,16 @@ fn disabled(at: &Path, own: &[String], here: &Path) -> Result<Vec<HookProblem>> 
         value.is_some_and(|(_, value)| is_false(value))
     };
     let problem = |key: &str| {
-        let is_own = own.iter().any(|name| name == key);
-        let (place, at, scope) = if is_own {
-            (
-                format!(" in the worktree {}", quoted(at)),
-                at,
-                " --worktree",
-            )
+        if own.iter().any(|name| name == key) {
+            let (root, at) = (quoted(at), shell_word(at));
+            let command = format!("git -C {at} config --worktree --replace-all {key} true");
+            error!("`{key}` is false in the worktree {root}, so git does not run the hook there")
+                .remedy(format!("run `{command}`"))
         } else {
-            (String::new(), here, "")
-        };
-        let (at, there) = (shell_word(at), if is_own { " there" } else { "" });
-        error!("`{key}` is false{place}, so git does not run the hook{there}").remedy(format!(
-            "run `git -C {at} config{scope} --replace-all {key} true`"
-        ))
+            let at = shell_word(here);
+            error!("`{key}` is false, so git does not run the hook")
+                .remedy(format!("run `git -C {at} config --replace-all {key} true`"))
+        }
     };
     let keys = ENABLED.into_iter().filter(is_disabled);
     Ok(keys.map(|key| problem(key).into()).collect())
