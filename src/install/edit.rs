@@ -43,20 +43,19 @@ impl HookEdit {
         program::stage(common_dir, &self.dir, &self.name, script, others)
     }
 
-    /// Puts `staged` in the place of the file, or removes the file.
+    /// Puts `staged` in the place of the file.
     ///
     /// # Errors
     /// Somebody has changed the file since it was read: their change stays.
-    pub fn commit(&self, staged: Option<Staged<'_>>, patience: &Patience) -> Result<()> {
+    pub fn commit(&self, staged: Staged<'_>, patience: &Patience) -> Result<()> {
         let (dir, name) = (&self.dir, &*self.name);
         let path = dir.path_of(name);
-        let committed = match (&self.original, staged) {
-            (Some(original), _) if !original.is_unchanged(dir, name, patience) => Ok(false),
-            (Some(_), Some(staged)) => staged.commit().map(|()| true),
-            (None, Some(staged)) => staged.commit_new(),
-            (_, None) => dir.remove(name),
+        let committed = match &self.original {
+            Some(original) if !original.is_unchanged(dir, name, patience) => Ok(false),
+            Some(_) => staged.commit().map(|()| true),
+            None => staged.commit_new(),
         };
-        let committed = committed.map_err(Error::could_not("edit the hook", &path))?;
+        let committed = committed.map_err(Error::could_not("write the hook", &path))?;
         committed.then_some(()).ok_or_else(|| changed(&path))
     }
 }
@@ -76,8 +75,9 @@ pub fn take_out_all(
     let mut changed = Vec::new();
     for directory in [hooks_dir, &common_dir.join("hooks")] {
         for name in [HOOK, "post-checkout.legacy", "post-checkout.old"] {
-            if take_out(directory, name, patience)? {
-                changed.push(directory.join(name));
+            let path = directory.join(name);
+            if take_out(&path, patience)? {
+                changed.push(path);
             }
         }
     }
@@ -85,23 +85,18 @@ pub fn take_out_all(
 }
 
 /// Takes us out of one hook file; returns whether we were in it.
-fn take_out(directory: &Path, name: &str, patience: &Patience) -> Result<bool> {
-    let path = directory.join(name);
-    let hook = Hook::look(&path)?;
+fn take_out(path: &Path, patience: &Patience) -> Result<bool> {
+    let hook = Hook::look(path)?;
     if hook.kind != HookKind::File || !has_block(&hook.content) {
         return Ok(false);
     }
-    let could_not = || Error::could_not("restore the hook", &path);
-    let dir = Dir::open(directory).map_err(could_not())?;
-    let edit = HookEdit::open(dir, name, &hook, patience)?;
-    let staged = match (&edit.original, without_us(&hook.content)) {
-        (Some(original), Some(rest)) => {
-            let staged = original.stage(&edit.dir, name, &rest);
-            Some(staged.map_err(could_not())?)
-        }
-        _ => None,
+    let restore = || {
+        let (dir, name) = Dir::of_file(path)?;
+        let original = Original::read(&dir, name, LIMIT, Some(patience))?;
+        original.replace(&dir, name, without_us(&original.bytes).as_deref(), patience)
     };
-    edit.commit(staged, patience).map(|()| true)
+    let is_restored = restore().map_err(Error::could_not("restore the hook", path))?;
+    is_restored.then_some(true).ok_or_else(|| changed(path))
 }
 
 #[cfg(test)]
@@ -115,9 +110,9 @@ mod tests {
 
     const THEIRS: &str = "#!/bin/sh\necho theirs\n";
 
-    /// Opens the hook file with the content `read`, and replaces it, or removes it, after it has come
-    /// to have the content `edited`. Returns the error, if any, and the content in the end.
-    fn edit(read: Option<&str>, edited: &str, new: Option<&str>) -> (Option<String>, String) {
+    /// Opens the hook file with the content `read`, and replaces it after it has come to have the content
+    /// `edited`. Returns the error, if any, and the content in the end.
+    fn edit(read: Option<&str>, edited: &str, new: &str) -> (Option<String>, String) {
         let clone = tempfile::tempdir().unwrap();
         let path = clone.path().join("post-checkout");
         if let Some(read) = read {
@@ -129,23 +124,21 @@ mod tests {
         let hook = Hook::look(&path).unwrap();
         let dir = Dir::open(clone.path()).unwrap();
         let edit = HookEdit::open(dir, "post-checkout", &hook, &patience).unwrap();
-        let staged = new.map(|new| edit.stage(clone.path(), new.as_bytes()).unwrap());
+        let staged = edit.stage(clone.path(), new.as_bytes()).unwrap();
         fs::write(&path, edited).unwrap();
         let outcome = edit.commit(staged, &patience);
         let left = fs::read_dir(clone.path()).unwrap().count();
-        assert!(left <= 1, "a temporary file is left");
-        let content = fs::read_to_string(&path).unwrap_or_default();
+        assert_eq!(left, 1, "a temporary file is left");
+        let content = fs::read_to_string(&path).unwrap();
         (outcome.err().map(|error| error.to_string()), content)
     }
 
     #[test]
     fn an_edit_made_while_the_hook_is_replaced_is_not_lost() {
-        let ours = HOOK_FILE;
         for (read, new) in [
-            (Some(THEIRS), Some("#!/bin/sh\nboth\n")),
-            (Some(ours), Some(ours)),
-            (Some(ours), None),
-            (None, Some(ours)),
+            (Some(THEIRS), "#!/bin/sh\nboth\n"),
+            (Some(HOOK_FILE), HOOK_FILE),
+            (None, HOOK_FILE),
         ] {
             let edited = format!("{THEIRS}echo more\n");
             let (error, content) = edit(read, &edited, new);
@@ -159,14 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hook_that_nobody_edits_is_replaced_or_removed() {
-        assert_eq!(
-            edit(Some(THEIRS), THEIRS, Some("new")),
-            (None, "new".to_owned())
-        );
-        assert_eq!(
-            edit(Some(HOOK_FILE), HOOK_FILE, None),
-            (None, String::new())
-        );
+    fn a_hook_that_nobody_edits_is_replaced() {
+        assert_eq!(edit(Some(THEIRS), THEIRS, "new"), (None, "new".to_owned()));
     }
 }

@@ -136,7 +136,7 @@ fn carry_out(
     let sharing = share::share(seen.repository, request.share, narrator)?;
     let put_in_place = || {
         program.map_or(Ok(()), |program| program::place(&ours, program))?;
-        edit.map_or(Ok(()), |(edit, staged)| edit.commit(Some(staged), patience))?;
+        edit.map_or(Ok(()), |(edit, staged)| edit.commit(staged, patience))?;
         if plan != HookPlan::Config {
             return Ok(Vec::new());
         }

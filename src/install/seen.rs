@@ -1,6 +1,5 @@
 //! The facts about a clone's hook that decide what `--install` does. Changes nothing.
 
-use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -177,12 +176,8 @@ pub fn small_file(path: &Path) -> Vec<u8> {
 }
 
 fn read(path: &Path) -> io::Result<PlainFile> {
-    let (directory, name) = (path.parent(), path.file_name().and_then(OsStr::to_str));
-    let Some((directory, name)) = directory.zip(name) else {
-        return Ok(PlainFile::Missing);
-    };
-    let directory = if_there(Dir::open(directory))?;
-    directory.map_or(Ok(PlainFile::Missing), |dir| dir.read(name, LIMIT))
+    let found = if_there(Dir::of_file(path))?;
+    found.map_or(Ok(PlainFile::Missing), |(dir, name)| dir.read(name, LIMIT))
 }
 
 /// The directory in which git looks for the hooks of the worktree or repository at `at`.
