@@ -1,11 +1,12 @@
 //! Putting a clone on the user's list of clones whose ports are kept apart.
 
+use crate::allocate::reservations::ports_of_main;
 use crate::config::file as config_file;
 use crate::error::{Result, quoted};
 use crate::git::clones;
 use crate::git::repository::Repository;
 use crate::narrator::Narrator;
-use crate::ports::{Port, Slot};
+use crate::ports::Port;
 
 /// Puts the clone on the list or takes it off, as `asked` on the command line, or else as the user's
 /// config says. Returns whether the clone is on the list now, if that has changed.
@@ -50,12 +51,4 @@ pub fn warn_about_slot_0(repository: &Repository, narrator: &Narrator) -> Result
         }
     }
     Ok(())
-}
-
-fn ports_of_main(repository: &Repository) -> Result<Vec<Port>> {
-    let Some(main) = repository.main_worktree()? else {
-        return Ok(Vec::new());
-    };
-    let config = config_file::of(&main, repository)?.config;
-    Ok(config.ports(Slot::MAIN).unwrap_or_default())
 }
