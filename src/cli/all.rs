@@ -1,4 +1,4 @@
-//! `--all`: every worktree of the repository, one after the other.
+//! `--all`: every worktree of the repository in turn.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use crate::allocate::adopt;
 use crate::allocate::plan::Request;
 use crate::cli::{Exit, answer, tell_what_was_replaced};
 use crate::config::file as config_file;
-use crate::error::{Result, printable};
+use crate::error::{Error, Result, printable};
 use crate::git::repository::Repository;
 use crate::git::worktree::Worktree;
 use crate::report::render;
@@ -15,40 +15,39 @@ use crate::reserve::{self, Outcome};
 use crate::session::Session;
 use crate::state::port_file::FileState;
 
-/// Assigns ports to every worktree that has none and brings all up to date, or takes over the ports
-/// of other tools' files. A worktree that cannot have any does not keep the others from theirs.
+/// Assigns ports to every worktree that has none and updates the others, or takes over the ports of
+/// other tools' files. If one worktree fails, the others are served all the same.
 pub fn serve(repository: &Repository, json: bool, adopt: bool, session: &Session) -> Result<Exit> {
     let narrator = &session.narrator;
     let mut exit = Exit::Done;
-    let mut worktrees = Vec::new();
+    let mut fail = |error: Error| {
+        narrator.error(&error);
+        exit = Exit::Failed;
+    };
+    let mut turns = Vec::new();
     for worktree in repository.live_worktrees()? {
-        match worktree {
-            Ok(worktree) if adopt => worktrees.extend(to_adopt(&worktree, repository)?),
-            Ok(worktree) => worktrees.push((false, worktree.path().to_owned())),
-            Err(error) => {
-                narrator.error(&error);
-                exit = Exit::Failed;
-            }
+        match worktree.and_then(|it| turn(&it, repository, adopt)) {
+            Ok(turn) => turns.extend(turn),
+            Err(error) => fail(error),
         }
     }
-    worktrees.sort_by_key(|(can_wait, _)| *can_wait);
+    turns.sort_by_key(|(can_wait, _)| *can_wait);
 
     let (mut reservations, mut text) = (Vec::new(), String::new());
-    // One after the other is opened: there may be more of them than descriptors.
-    for (_, path) in &worktrees {
-        let Some(worktree) = Worktree::at(path)? else {
+    // There may be more worktrees than descriptors, so only one is open at a time.
+    for (_, root) in &turns {
+        let Some(worktree) = Worktree::at(root)? else {
             continue;
         };
-        let worktree = &worktree;
         let outcome = if adopt {
-            reserve::request(repository, worktree, Request::Adopt, session)
+            reserve::request(repository, &worktree, Request::Adopt, session)
         } else {
-            reserve::ensure(repository, worktree, session)
+            reserve::ensure(repository, &worktree, session)
         };
         match outcome {
             Ok(Outcome::Kept(assigned)) => reservations.push(assigned.reservation),
             Ok(Outcome::Written(assigned, summary)) => {
-                tell_what_was_replaced(&summary.before, worktree, narrator);
+                tell_what_was_replaced(&summary.before, &worktree, narrator);
                 let what = match summary.of_update() {
                     Some(update) if !summary.wrote_port_file => update,
                     _ => summary.of_allocation(&assigned),
@@ -56,26 +55,32 @@ pub fn serve(repository: &Repository, json: bool, adopt: bool, session: &Session
                 let _ = writeln!(text, "{}: {what}", printable(worktree.name()));
                 reservations.push(assigned.reservation);
             }
-            // Another tool's file is its owner's wish.
-            Ok(Outcome::LeftAlone(state)) => narrator.tell(reserve::left_alone(worktree, &state)),
-            Err(error) => {
-                narrator.error(&error);
-                exit = Exit::Failed;
-            }
+            // The owner may want another tool's file to stay.
+            Ok(Outcome::LeftAlone(state)) => narrator.tell(reserve::left_alone(&worktree, &state)),
+            Err(error) => fail(error),
         }
     }
-    let json = json.then(|| render::json(&reservations));
-    answer(&json.unwrap_or(text))?;
+    if json {
+        text = render::json(&reservations);
+    }
+    answer(&text)?;
     Ok(exit)
 }
 
-/// Whether a worktree can wait for its turn, and its root, if its port file is another tool's. Ports
-/// that stand at a slot are taken over first, so that no other worktree takes it.
-fn to_adopt(worktree: &Worktree, repository: &Repository) -> Result<Option<(bool, PathBuf)>> {
+/// Whether a worktree can wait for its turn, and its root; `None` if there is nothing to adopt. Ports
+/// that stand at a slot are taken over first, so that no other worktree takes that slot.
+fn turn(
+    worktree: &Worktree,
+    repository: &Repository,
+    adopts: bool,
+) -> Result<Option<(bool, PathBuf)>> {
+    let root = worktree.path().to_owned();
+    if !adopts {
+        return Ok(Some((false, root)));
+    }
     let FileState::Foreign(bytes) = worktree.port_file()? else {
         return Ok(None);
     };
     let config = config_file::of(worktree, repository)?.config;
-    let can_wait = !adopt::stands_at_a_slot(&bytes, &config);
-    Ok(Some((can_wait, worktree.path().to_owned())))
+    Ok(Some((!adopt::stands_at_a_slot(&bytes, &config), root)))
 }

@@ -255,20 +255,16 @@ impl Arguments {
 /// They are wrong, or ask for the help, which is then what the error prints.
 pub fn parse(arguments: Vec<OsString>) -> Result<(PathBuf, Mode), clap::Error> {
     let (arguments, command) = split_at_exec(arguments);
-    let arguments =
-        Arguments::try_parse_from(arguments).map_err(|error| match word_in(&error) {
-            Some(word) => unknown_word(&word),
-            None => error,
-        })?;
+    let arguments = Arguments::try_parse_from(arguments).map_err(with_the_option_meant)?;
+    let missing = |what: &str| {
+        let kind = ErrorKind::MissingRequiredArgument;
+        Err(Arguments::command().error(kind, what))
+    };
     if (arguments.share || arguments.no_share) && !arguments.install {
-        return Err(Arguments::command().error(
-            ErrorKind::MissingRequiredArgument,
-            "--share and --no-share need --install",
-        ));
+        return missing("--share and --no-share need --install");
     }
     if arguments.exec && command.is_empty() {
-        return Err(Arguments::command()
-            .error(ErrorKind::MissingRequiredArgument, "--exec needs a command"));
+        return missing("--exec needs a command");
     }
     let here = PathBuf::from(".");
     let directory = [here].iter().chain(&arguments.directory).collect();
@@ -289,29 +285,26 @@ fn split_at_exec(mut arguments: Vec<OsString>) -> (Vec<OsString>, Vec<OsString>)
     (arguments, command)
 }
 
-/// The word without a dash that clap does not know, as there are no subcommands.
-fn word_in(error: &clap::Error) -> Option<String> {
-    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidArg) else {
-        return None;
+/// Adds the option that a word without a dash most likely means, because there are no subcommands.
+fn with_the_option_meant(error: clap::Error) -> clap::Error {
+    let word = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(word)) if !word.starts_with('-') => word,
+        _ => return error,
     };
-    let is_word = error.kind() == ErrorKind::UnknownArgument && !word.starts_with('-');
-    is_word.then(|| word.clone())
-}
-
-/// The error of a word that is no option, with the one that it most likely stands for.
-fn unknown_word(word: &str) -> clap::Error {
-    const OTHER_WORDS: [(&str, &str); 3] = [("ls", "list"), ("run", "exec"), ("status", "list")];
-    let command = Arguments::command();
-    let options: Vec<&str> = command.get_arguments().filter_map(Arg::get_long).collect();
-    let other = OTHER_WORDS.iter().find(|(other, _)| *other == word);
-    let other = other.map(|(_, option)| *option);
-    let meant = other.or_else(|| nearest(word, options.into_iter()));
-    let what = format!("unexpected word '{word}'");
-    let message = match meant {
-        Some(option) => format!("{what}\n\n  tip: use '--{option}'"),
-        None => format!("{what}; every mode is an option"),
+    if error.kind() != ErrorKind::UnknownArgument {
+        return error;
+    }
+    let mut command = Arguments::command();
+    let option = match word.as_str() {
+        "ls" | "status" => Some("list"),
+        "run" => Some("exec"),
+        word => nearest(word, command.get_arguments().filter_map(Arg::get_long)),
     };
-    Arguments::command().error(ErrorKind::UnknownArgument, message)
+    let message = match option {
+        Some(option) => format!("unexpected word '{word}'\n\n  tip: use '--{option}'"),
+        None => format!("unexpected word '{word}'; every mode is an option"),
+    };
+    command.error(ErrorKind::UnknownArgument, message)
 }
 
 /// The options, as clap knows them.

@@ -7,7 +7,6 @@ mod man;
 
 use std::env;
 use std::ffi::OsString;
-use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -35,104 +34,91 @@ use crate::writes::assigned::Assigned;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 enum Exit {
-    /// It is done.
     Done = 0,
     /// It failed, or `--check` found a problem.
     Failed = 1,
     /// The arguments are wrong.
     Usage = 2,
-    /// Another's hook is in the way; what to add to it was printed.
+    /// Another program's hook was left alone, and what to add to it was printed.
     NotInstalled = 3,
-    /// The command of `--exec` was there and could not be run.
+    /// The command of `--exec` could not be run.
     CannotRun = 126,
-    /// There is no such command.
+    /// The command of `--exec` was not found.
     NotFound = 127,
-}
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> ExitCode {
-        ExitCode::from(exit as u8)
-    }
 }
 
 /// Runs the program with these arguments, its own name first.
 pub fn run(arguments: Vec<OsString>) -> ExitCode {
-    if let Some(call) = hook_call_in(&arguments) {
-        run_hook(call);
-        return Exit::Done.into();
-    }
-    let exit = match arguments::parse(arguments) {
-        Ok((directory, mode)) => run_by_hand(mode, &directory),
-        Err(error) => {
-            // Nobody may be reading.
-            let _ = error.print();
-            if error.use_stderr() {
-                Exit::Usage
-            } else {
-                Exit::Done
-            }
-        }
+    let exit = match hook_call_in(&arguments) {
+        Some(call) => run_hook(&call),
+        None => run_by_hand(arguments),
     };
-    exit.into()
+    ExitCode::from(exit as u8)
 }
 
-/// What git has checked out before it runs the hook.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum HookCall {
-    /// A branch or a commit; the first one if there was none before.
-    Commit {
-        is_first: bool,
-    },
-    Files,
+/// A call by git, after it has checked something out.
+struct HookCall {
+    /// Whether it was a branch or a commit rather than files.
+    moved_head: bool,
+    /// Whether nothing was checked out before.
+    is_first: bool,
 }
 
-/// What git's three arguments tell: two object ids, and whether HEAD moved. `None` if the arguments
-/// are a person's.
+/// What git's three arguments say: two object ids, and whether HEAD moved. `None` if the arguments are
+/// a person's.
 fn hook_call_in(arguments: &[OsString]) -> Option<HookCall> {
     let [_, previous, new, flag] = arguments else {
         return None;
     };
-    let (previous, new) = (previous.to_str()?, new.to_str()?);
+    let (previous, new, flag) = (previous.to_str()?, new.to_str()?, flag.to_str()?);
     let is_hex = |word: &str| word.bytes().all(|byte| byte.is_ascii_hexdigit());
     // SHA-1 and SHA-256.
     let is_id = |word: &str| matches!(word.len(), 40 | 64) && is_hex(word);
-    let is_first = previous.bytes().all(|digit| digit == b'0');
-    match flag.to_str()? {
-        _ if !is_id(previous) || !is_id(new) => None,
-        "1" => Some(HookCall::Commit { is_first }),
-        "0" => Some(HookCall::Files),
-        _ => None,
-    }
+    let is_call = is_id(previous) && is_id(new) && matches!(flag, "0" | "1");
+    is_call.then(|| HookCall {
+        moved_head: flag == "1",
+        is_first: previous.bytes().all(|digit| digit == b'0'),
+    })
 }
 
-/// Runs as git's hook. Its exit status would become that of `git worktree add`, whose worktree is
-/// fine whatever happens here, even a panic.
-fn run_hook(call: HookCall) {
+/// Runs as git's hook, which never fails, even if it panics: its exit status would become that of
+/// `git worktree add`, which has succeeded.
+fn run_hook(call: &HookCall) -> Exit {
     tell_of_panics_and_exit(0);
-    let HookCall::Commit { is_first } = call else {
-        return;
-    };
+    if !call.moved_head {
+        return Exit::Done;
+    }
     let here = env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
     let narrator = || Narrator::from_elsewhere(&here);
-    let served = session(narrator()).and_then(|session| hook::run(&here, is_first, &session));
+    let served = session(narrator()).and_then(|session| hook::run(&here, call.is_first, &session));
     if let Err(error) = served {
         narrator().error(&error.remedy_or("run `worktree-ports-hook` to try again"));
     }
+    Exit::Done
 }
 
 fn tell_of_panics_and_exit(code: i32) {
     std::panic::set_hook(Box::new(move |panic| {
-        let fault = error!("a fault of the program: {panic}");
+        let fault = error!("internal error: {panic}");
         Narrator::default().error(&fault.remedy("run `worktree-ports-hook` in this worktree"));
         std::process::exit(code);
     }));
 }
 
-fn run_by_hand(mode: Mode, directory: &Path) -> Exit {
+fn run_by_hand(arguments: Vec<OsString>) -> Exit {
     tell_of_panics_and_exit(1);
+    let (directory, mode) = match arguments::parse(arguments) {
+        Ok(call) => call,
+        Err(error) => {
+            // A closed pipe is not an error.
+            let _ = error.print();
+            let is_wrong = error.use_stderr();
+            return if is_wrong { Exit::Usage } else { Exit::Done };
+        }
+    };
     repository::set_up(Owner::Unchecked);
     let session = session(Narrator::default());
-    let served = session.and_then(|session| serve(mode, directory, &session));
+    let served = session.and_then(|session| serve(mode, &directory, &session));
     served.unwrap_or_else(|error| {
         Narrator::default().error(&error);
         Exit::Failed
@@ -140,63 +126,37 @@ fn run_by_hand(mode: Mode, directory: &Path) -> Exit {
 }
 
 fn serve(mode: Mode, directory: &Path, session: &Session) -> Result<Exit> {
+    let found = || repository::find_outermost(directory);
     match mode {
-        Mode::Install { share } => install(directory, share, session),
-        Mode::Uninstall => install::uninstall(directory, session).map(|()| Exit::Done),
         Mode::Completions(shell) => answer(&completions::script(shell)),
         Mode::Man => answer(&man::page()),
-        mode => serve_repository(mode, directory, session),
+        Mode::Install { share } => install(directory, share, session),
+        Mode::Uninstall => install::uninstall(directory, session).map(|()| Exit::Done),
+        Mode::Check => check(directory, session),
+        Mode::List { json, all_clones } => list(&found()?, json, all_clones, session),
+        Mode::All { json, adopt } => all::serve(&found()?.repository, json, adopt, session),
+        mode => serve_worktree(mode, directory, &found()?, session),
     }
 }
 
-/// Serves what is about the worktrees of a repository.
-fn serve_repository(mode: Mode, directory: &Path, session: &Session) -> Result<Exit> {
-    let found = repository::find_outermost(directory);
-    if let (Mode::Check, Err(error)) = (&mode, &found)
-        && error.kind() == ErrorKind::Misplaced
-    {
-        answer(&render::problem(error))?;
-        return Ok(Exit::Failed);
-    }
-    let found = found?;
-    match mode {
-        Mode::List { json, all_clones } => list(&found, json, all_clones, session),
-        Mode::Check => check(&found, session),
-        Mode::All { json, adopt } => all::serve(&found.repository, json, adopt, session),
-        mode => {
-            let repository = &found.repository;
-            let worktree = found.worktree.ok_or_else(|| in_no_worktree(repository))?;
-            serve_worktree(mode, repository, &worktree, directory, session)
-        }
-    }
-}
-
-fn in_no_worktree(repository: &Repository) -> Error {
-    error!(
-        "{} is not inside a worktree",
-        quoted(&repository.common_dir)
-    )
-    .remedy("run it in a worktree, or name one with `-C <path>`")
-}
-
-/// Serves what is about one worktree.
-fn serve_worktree(
-    mode: Mode,
-    repository: &Repository,
-    worktree: &Worktree,
-    directory: &Path,
-    session: &Session,
-) -> Result<Exit> {
+/// Serves a call that is about one worktree.
+fn serve_worktree(mode: Mode, directory: &Path, found: &Found, session: &Session) -> Result<Exit> {
+    let repository = &found.repository;
+    let worktree = found.worktree.as_ref().ok_or_else(|| {
+        let path = quoted(&repository.common_dir);
+        error!("{path} is not inside a worktree")
+            .remedy("run it in a worktree, or name one with `-C <path>`")
+    })?;
     if let Mode::Get(names) = &mode {
         check_names(names, repository, worktree)?;
     }
     let outcome = match mode {
         Mode::Release => return release(repository, worktree, session),
-        Mode::Reallocate => reserve::request(repository, worktree, Request::Reallocate, session)?,
-        Mode::Adopt => adopt(repository, worktree, session)?,
-        _ => reserve::ensure(repository, worktree, session)?,
+        Mode::Reallocate => reserve::request(repository, worktree, Request::Reallocate, session),
+        Mode::Adopt => adopt(repository, worktree, session),
+        _ => reserve::ensure(repository, worktree, session),
     };
-    let assigned = assigned(outcome, worktree, &session.narrator)?;
+    let assigned = assigned(outcome?, worktree, &session.narrator)?;
     let text = match mode {
         Mode::Exec(command) => return Ok(exec(&command, directory, &assigned, session)),
         Mode::Env => render::env(&assigned.variables()),
@@ -209,23 +169,15 @@ fn serve_worktree(
 
 /// Takes over the ports that another tool's file names.
 fn adopt(repository: &Repository, worktree: &Worktree, session: &Session) -> Result<Outcome> {
-    match worktree.port_file()? {
-        FileState::Foreign(_) | FileState::Own(_) => {
-            reserve::request(repository, worktree, Request::Adopt, session)
-        }
-        state => {
-            let path = quoted(&worktree.root.path_of(port_file::NAME));
-            let word = match state {
-                FileState::Missing => "missing",
-                state => state.word(),
-            };
-            let what = format!("there is nothing to adopt: {path} is {word}");
-            Err(Error::new(what).remedy(format!("run `{}`", worktree.by_hand())))
-        }
+    if let FileState::Missing | FileState::Copied | FileState::Damaged = worktree.port_file()? {
+        let path = quoted(&worktree.root.path_of(port_file::NAME));
+        let problem = error!("there is nothing to adopt: {path} is not another tool's file");
+        return Err(problem.remedy(format!("run `{}`", worktree.by_hand())));
     }
+    reserve::request(repository, worktree, Request::Adopt, session)
 }
 
-/// The ports of a worktree, after saying what was replaced to give it some.
+/// The ports of a worktree, after telling what was replaced to give it some.
 fn assigned(outcome: Outcome, worktree: &Worktree, narrator: &Narrator) -> Result<Assigned> {
     match outcome {
         Outcome::Kept(assigned) => Ok(assigned),
@@ -240,7 +192,7 @@ fn assigned(outcome: Outcome, worktree: &Worktree, narrator: &Narrator) -> Resul
     }
 }
 
-/// Says what was at the port file's path, if it was not the worktree's own.
+/// Tells what was replaced, if the port file was not the worktree's own.
 fn tell_what_was_replaced(before: &FileState, worktree: &Worktree, narrator: &Narrator) {
     let was = match before {
         FileState::Copied => "a copy of another worktree's",
@@ -253,45 +205,41 @@ fn tell_what_was_replaced(before: &FileState, worktree: &Worktree, narrator: &Na
     narrator.tell(format_args!("replaced {path}, which was {was}"));
 }
 
-/// Fails if one of the names of `--get` is not declared, before anything is allocated for it.
+/// Fails if one of the names of `--get` is unknown, before anything is allocated for it.
 fn check_names(names: &[String], repository: &Repository, worktree: &Worktree) -> Result<()> {
-    let own = match worktree.port_file()? {
-        FileState::Own(own) => Some(own.bundle),
-        _ => None,
+    let state = worktree.port_file()?;
+    let own = state.own().map(|own| &own.bundle);
+    let config = config_file::of(worktree, repository)?.for_bundle(own);
+    let available = config.names();
+    let Some(unknown) = names.iter().find(|name| !available.contains(name)) else {
+        return Ok(());
     };
-    let config = config_file::of(worktree, repository)?.for_bundle(own.as_ref());
-    let declared = config.names();
-    let unknown = names.iter().find(|name| !declared.contains(name));
-    unknown.map_or(Ok(()), |name| {
-        let meant = nearest(name, declared.iter().map(String::as_str));
-        let meant = meant.map_or_else(String::new, |meant| format!("did you mean `{meant}`? "));
-        Err(error!("unknown name `{name}`")
-            .remedy(format!("{meant}available: {}", declared.join(", "))))
-    })
+    let meant = nearest(unknown, available.iter().map(String::as_str));
+    let meant = meant.map_or_else(String::new, |meant| format!("did you mean `{meant}`? "));
+    let available = available.join(", ");
+    Err(error!("unknown name `{unknown}`").remedy(format!("{meant}available: {available}")))
 }
 
 /// The value of each name on a line.
 fn get(names: &[String], assigned: &Assigned, worktree: &Worktree) -> Result<String> {
-    let mut text = String::new();
-    for name in names {
+    let line = |name: &String| {
         let value = assigned.value(name).ok_or_else(|| {
-            error!("`{name}` has no value in this worktree").remedy(format!(
-                "run `{} --reallocate` to choose all its ports anew",
-                worktree.by_hand()
-            ))
+            let by_hand = worktree.by_hand();
+            let remedy = format!("run `{by_hand} --reallocate` to choose all its ports anew");
+            error!("`{name}` has no value in this worktree").remedy(remedy)
         })?;
-        let _ = writeln!(text, "{value}");
-    }
-    Ok(text)
+        Ok(value + "\n")
+    };
+    names.iter().map(line).collect()
 }
 
-/// Runs a command in `directory`, with the variables of the worktree in its environment. On Unix
-/// this process becomes the command, so that signals and the terminal are its own.
+/// Runs a command in `directory`, with the worktree's variables in its environment. On Unix, this
+/// process becomes the command, so that signals and the terminal are the command's own.
 fn exec(command: &[OsString], directory: &Path, assigned: &Assigned, session: &Session) -> Exit {
-    let (program, arguments) = command.split_first().expect("clap asks for a command");
+    let program = Path::new(&command[0]);
     let mut running = Command::new(program);
     running
-        .args(arguments)
+        .args(&command[1..])
         .current_dir(directory)
         .envs(assigned.variables());
     #[cfg(unix)]
@@ -302,7 +250,6 @@ fn exec(command: &[OsString], directory: &Path, assigned: &Assigned, session: &S
         Ok(status) => std::process::exit(status.code().unwrap_or(1)),
         Err(error) => error,
     };
-    let program = Path::new(program);
     session.narrator.error(&Error::at("run", program, &error));
     match error.kind() {
         io::ErrorKind::NotFound => Exit::NotFound,
@@ -311,21 +258,21 @@ fn exec(command: &[OsString], directory: &Path, assigned: &Assigned, session: &S
 }
 
 fn list(found: &Found, json: bool, all_clones: bool, session: &Session) -> Result<Exit> {
-    let statuses = status::of_all(found, all_clones, session)?;
+    let statuses = status::of_all(&found.repository, all_clones, session)?;
     if json {
         return answer(&table::list_json(&statuses, all_clones));
     }
-    let is_terminal = io::stdout().is_terminal();
+    let may_colour = env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let style = TableStyle {
-        colour: is_terminal && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
-        links: is_terminal,
+        of_clones: all_clones,
+        colour: may_colour && io::stdout().is_terminal(),
         width: width_of_terminal(),
         from: env::current_dir().unwrap_or_default(),
     };
     answer(&table::list(&statuses, found.worktree.as_ref(), &style))
 }
 
-/// The columns of the terminal that is stdout; `None` for a pipe or a file.
+/// The columns of the terminal on stdout; `None` for a pipe or a file.
 fn width_of_terminal() -> Option<usize> {
     // Some terminals know their columns and not their rows.
     #[cfg(unix)]
@@ -335,15 +282,16 @@ fn width_of_terminal() -> Option<usize> {
     (columns > 0).then_some(usize::from(columns))
 }
 
-fn check(found: &Found, session: &Session) -> Result<Exit> {
-    let facts = facts::gather(found, &this_program()?, session)?;
-    let findings = check::findings(&facts);
-    let problems = findings.iter().map(|it| render::problem(&it.problem));
-    answer(&problems.collect::<String>())?;
-    if findings.is_empty() {
+fn check(directory: &Path, session: &Session) -> Result<Exit> {
+    let problems = match repository::find_outermost(directory) {
+        Err(error) if error.kind() == ErrorKind::Misplaced => vec![error],
+        found => check::problems(&facts::gather(&found?, &this_program()?, session)?),
+    };
+    if problems.is_empty() {
         session.narrator.tell("no problems found");
         return Ok(Exit::Done);
     }
+    answer(&problems.iter().map(render::problem).collect::<String>())?;
     Ok(Exit::Failed)
 }
 
@@ -357,25 +305,24 @@ fn release(repository: &Repository, worktree: &Worktree, session: &Session) -> R
     }
 }
 
-/// A command that waits for locks as long as the environment says.
+/// A session that waits for locks as long as the environment says.
 fn session(narrator: Narrator) -> Result<Session> {
     const VARIABLE: &str = "WORKTREE_PORTS_LOCK_TIMEOUT";
-    let seconds = match env::var_os(VARIABLE) {
-        None => 60,
-        Some(value) => (value.to_str())
-            .filter(|value| value.bytes().all(|byte| byte.is_ascii_digit()))
-            .and_then(|value| value.parse().ok())
-            .ok_or_else(|| {
-                error!(
-                    "invalid `{VARIABLE}`: `{}` is not a whole number of seconds (0 does not wait)",
-                    value.to_string_lossy()
-                )
-            })?,
-    };
+    let value = env::var_os(VARIABLE).unwrap_or_else(|| "60".into());
+    let digits = value.to_str();
+    let digits = digits.filter(|value| value.bytes().all(|byte| byte.is_ascii_digit()));
+    let seconds = digits
+        .and_then(|digits| digits.parse().ok())
+        .ok_or_else(|| {
+            let value = value.to_string_lossy();
+            error!(
+                "invalid `{VARIABLE}`: `{value}` is not a whole number of seconds (0 does not wait)"
+            )
+        })?;
     Ok(Session::new(narrator, Duration::from_secs(seconds)))
 }
 
-/// Prints the answer. That nobody reads it is no error.
+/// Prints the answer. A closed pipe is not an error.
 fn answer(text: &str) -> Result<Exit> {
     let mut stdout = io::stdout().lock();
     let written = stdout.write_all(text.as_bytes());
@@ -387,9 +334,9 @@ fn answer(text: &str) -> Result<Exit> {
     }
 }
 
-/// Installs the hook; if another's is in the way, prints what makes it call us.
+/// Installs the hook; if another program's is in the way, prints what makes it call this program.
 fn install(directory: &Path, share: Option<bool>, session: &Session) -> Result<Exit> {
-    // npm and its like set it for the scripts that they run.
+    // Set by npm and similar programs for the scripts that they run.
     let by_package_manager = env::var_os("npm_lifecycle_event").is_some();
     let request = InstallRequest {
         directory,

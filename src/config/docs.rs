@@ -79,7 +79,7 @@ fn every_word_that_the_page_names_allows_the_form_of_its_row() {
         .skip(2)
         .take_while(|line| line.starts_with('|'));
     let mut words = 0;
-    for row in rows.filter(|row| !row.contains("` after `")) {
+    for row in rows.filter(|row| !row.contains(" after `")) {
         let (named, form) = row[2..].split_once(" | ").unwrap();
         let value = match form {
             _ if form.starts_with("a port:") => "{web}",

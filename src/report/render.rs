@@ -1,4 +1,4 @@
-//! What people and programs are shown of a worktree's ports, and of problems.
+//! How a worktree's ports and a problem are printed.
 
 use std::fmt::Write;
 
@@ -30,11 +30,10 @@ pub fn text(worktree: &Worktree, reservation: &Reservation) -> String {
 
 /// Variables as lines `NAME=value`.
 pub fn env(variables: &[(String, String)]) -> String {
-    let mut text = String::new();
-    for (name, value) in variables {
-        let _ = writeln!(text, "{}", assignment(name, value));
-    }
-    text
+    let lines = variables.iter();
+    lines
+        .map(|(name, value)| assignment(name, value) + "\n")
+        .collect()
 }
 
 /// `value` as indented JSON, with nothing in it that drives a terminal.
@@ -55,7 +54,7 @@ pub fn json(value: &impl Serialize) -> String {
     harmless
 }
 
-/// A problem, and what mends it on the next line.
+/// A problem and, on the next line, its remedy.
 pub fn problem(error: &Error) -> String {
     let (what, remedy) = error.parts();
     let remedy = remedy.unwrap_or_default();

@@ -1,7 +1,6 @@
 //! What `--list` shows: every worktree as it is now. Nothing is chosen from it.
 
-use std::path::{Path, PathBuf};
-use std::ptr;
+use std::path::Path;
 
 use crate::allocate::probe::Probe;
 use crate::config::file as config_file;
@@ -10,9 +9,9 @@ use crate::files::dir::{Dir, PlainFile, is_same_directory};
 use crate::git::clones;
 use crate::git::command::ask;
 use crate::git::entries::Place;
-use crate::git::repository::{Found, Repository};
+use crate::git::repository::Repository;
 use crate::git::worktree::Entry;
-use crate::ports::{Bundle, ServiceName};
+use crate::ports::{Bundle, ServiceName, Slot};
 use crate::reserve;
 use crate::session::Session;
 use crate::state::port_file::FileState;
@@ -23,47 +22,17 @@ use crate::writes::files::Occasion;
 
 /// A worktree and what it has reserved.
 pub struct Status {
-    /// The common dir of its repository.
-    pub repository: PathBuf,
     pub entry: Entry,
     /// The branch that is checked out; `None` if HEAD is detached or cannot be read.
     pub branch: Option<String>,
-    pub condition: Condition,
+    /// The word for its state.
+    pub state: &'static str,
+    /// Whether its port file is its own.
+    is_own: bool,
     /// What its port file reserves or, if that is not its own, its record.
     pub reservation: Option<Reservation>,
     /// The services on whose port something listens.
     pub listening: Vec<ServiceName>,
-}
-
-/// The state of a worktree, in order of urgency.
-pub enum Condition {
-    /// Nothing at its root leads back to its entry.
-    Gone,
-    /// Another worktree's own file names one of its ports or its slot too.
-    Duplicate,
-    /// Its port file is its own, but something is not what the config says now.
-    Outdated(Reservation),
-    File(FileState),
-}
-
-impl Condition {
-    /// The word for it.
-    pub fn word(&self) -> &'static str {
-        match self {
-            Condition::Gone => "gone",
-            Condition::Duplicate => "duplicate",
-            Condition::Outdated(_) => "outdated",
-            Condition::File(state) => state.word(),
-        }
-    }
-
-    /// What the worktree's own port file reserves.
-    fn own(&self) -> Option<&Reservation> {
-        match self {
-            Condition::Outdated(own) | Condition::File(FileState::Own(own)) => Some(own),
-            _ => None,
-        }
-    }
 }
 
 impl Status {
@@ -71,27 +40,42 @@ impl Status {
     pub fn bundle(&self) -> Option<&Bundle> {
         self.reservation.as_ref().map(|reserved| &reserved.bundle)
     }
+
+    /// Whether both have port files of their own that name the same port or, in one repository, the
+    /// same slot.
+    fn collides_with(&self, other: &Status) -> bool {
+        let (Some(own), Some(others)) = (self.bundle(), other.bundle()) else {
+            return false;
+        };
+        let mut ports = own.ports.iter();
+        let is_same_repository = self.entry.common_dir == other.entry.common_dir;
+        self.is_own
+            && other.is_own
+            && (own.slot == others.slot && is_same_repository
+                || ports.any(|(_, port)| others.service(*port).is_some()))
+    }
 }
 
-/// Looks at every worktree of the repository, or of all clones on the user's list: in the order of
-/// their slots.
-pub fn of_all(found: &Found, all_clones: bool, session: &Session) -> Result<Vec<Status>> {
+/// The worktrees of the repository or, with `all_clones`, of all clones on the user's list, in the order
+/// of their slots.
+pub fn of_all(repository: &Repository, all_clones: bool, session: &Session) -> Result<Vec<Status>> {
     let probe = Probe::new(&session.narrator);
-    let mut statuses = of_repository(&found.repository, &probe, session)?;
-    if all_clones {
-        let own = &found.repository.common_dir;
-        for clone in clones::listed(own)? {
-            if is_same_directory(&clone, own) {
-                continue;
-            }
-            let opened = session.narrator.tolerate(clones::open(&clone, own))?;
-            if let Some(clone) = opened {
-                let of_clone = of_repository(&clone, &probe, session);
-                statuses.extend(session.narrator.or_warn(of_clone).unwrap_or_default());
-            }
+    let own = &repository.common_dir;
+    let mut statuses = of_repository(repository, &probe, session)?;
+    let clones = all_clones.then(|| clones::listed(own)).transpose()?;
+    for clone in clones.into_iter().flatten() {
+        if !is_same_directory(&clone, own) {
+            let of_clone =
+                clones::open(&clone, own).and_then(|clone| of_repository(&clone, &probe, session));
+            statuses.extend(session.narrator.tolerate(of_clone)?.unwrap_or_default());
         }
     }
-    mark_duplicates(&mut statuses);
+    for index in 0..statuses.len() {
+        let mut others = statuses[..index].iter().chain(&statuses[index + 1..]);
+        if others.any(|other| statuses[index].collides_with(other)) {
+            statuses[index].state = "duplicate";
+        }
+    }
     Ok(statuses)
 }
 
@@ -100,26 +84,25 @@ fn of_repository(
     probe: &Probe<'_>,
     session: &Session,
 ) -> Result<Vec<Status>> {
+    let mut entries = repository.worktrees()?;
+    entries.sort_by(|one, other| one.rank().cmp(&other.rank()));
     let mut statuses = Vec::new();
-    for entry in repository.worktrees()? {
+    for entry in entries {
         if let Place::Unreadable(error) = &entry.place {
             session.narrator.warn(error);
         }
-        let is_known = entry.root().is_some() || entry.is_main();
         let status = look(entry, repository, probe, session)?;
-        // An entry that says nothing and reserves nothing is being made, or is none.
+        // One without a root or ports is being made, or is no worktree at all.
+        let is_known = status.entry.root().is_some() || status.entry.is_main();
         if is_known || status.reservation.is_some() {
             statuses.push(status);
         }
     }
-    let slot = |status: &Status| match status.bundle() {
-        Some(bundle) => u64::from(bundle.slot.0),
+    statuses.sort_by_key(|status| {
         // The main worktree has slot 0 by right.
-        None if status.entry.is_main() => 0,
-        None => u64::MAX,
-    };
-    statuses.sort_by(|one, other| {
-        (slot(one), one.entry.rank()).cmp(&(slot(other), other.entry.rank()))
+        let by_right = status.entry.is_main().then_some(Slot::MAIN);
+        let slot = status.bundle().map(|bundle| bundle.slot).or(by_right);
+        (slot.is_none(), slot)
     });
     Ok(statuses)
 }
@@ -130,75 +113,75 @@ fn look(
     probe: &Probe<'_>,
     session: &Session,
 ) -> Result<Status> {
-    // What is wrong with one worktree must not hide the others.
-    let condition = match condition(&entry, repository, session) {
-        Err(error) if error.kind() == ErrorKind::Shortage => return Err(error),
-        Err(error) => {
-            session.narrator.warn(&error);
-            Condition::File(FileState::Unreadable(error.to_string()))
-        }
-        Ok(found) => found,
-    };
-    let reservation = match condition.own() {
-        Some(own) => Some(own.clone()),
+    // An error in one worktree must not hide the others.
+    let found = session
+        .narrator
+        .tolerate(state(&entry, repository, session))?;
+    let (state, own) = found.unwrap_or(("unreadable", None));
+    let is_own = own.is_some();
+    let reservation = match own {
+        Some(own) => Some(own),
         None => Recorded::of(&entry)?.record().map(|it| it.reservation),
     };
     let mut listening = Vec::new();
-    for (service, port) in reservation.iter().flat_map(|own| &own.bundle.ports) {
+    for (service, port) in reservation.iter().flat_map(|it| &it.bundle.ports) {
         if !probe.is_free(*port)? {
             listening.push(service.clone());
         }
     }
     Ok(Status {
-        repository: repository.common_dir.clone(),
         branch: branch_of(&entry)?,
         entry,
-        condition,
+        state,
+        is_own,
         reservation,
         listening,
     })
 }
 
-fn condition(entry: &Entry, repository: &Repository, session: &Session) -> Result<Condition> {
+/// The word for the state of a worktree, and what its own port file reserves.
+fn state(
+    entry: &Entry,
+    repository: &Repository,
+    session: &Session,
+) -> Result<(&'static str, Option<Reservation>)> {
     let worktree = match entry.open()? {
         Some(worktree) if worktree.is_in_place()? => worktree,
-        None if entry.root().is_none() => return Ok(Condition::File(FileState::Missing)),
-        _ => return Ok(Condition::Gone),
+        None if entry.root().is_none() => return Ok((FileState::Missing.word(), None)),
+        _ => return Ok(("gone", None)),
     };
     let state = worktree.port_file()?;
-    let FileState::Own(own) = &state else {
-        return Ok(Condition::File(state));
+    let word = state.word();
+    let FileState::Own(own) = state else {
+        return Ok((word, None));
     };
-    let in_force = match config_file::of(&worktree, repository) {
+    let is_current = match config_file::of(&worktree, repository) {
+        Ok(in_force) => {
+            let assigned = Assigned::new(&worktree, in_force, own.bundle.clone(), Some(&own));
+            assigned.is_in(&own)
+                && reserve::is_written(&worktree, &assigned, Occasion::Assign, session)?
+        }
+        Err(error) if error.kind() == ErrorKind::Shortage => return Err(error),
         // `--check` says what is wrong with it.
-        Err(error) if error.kind() != ErrorKind::Shortage => return Ok(Condition::File(state)),
-        in_force => in_force?,
+        Err(_) => true,
     };
-    let assigned = Assigned::new(&worktree, in_force, own.bundle.clone(), Some(own));
-    let is_current = assigned.is_in(own)
-        && reserve::is_written(&worktree, &assigned, Occasion::Assign, session)?;
-    Ok(match state {
-        FileState::Own(own) if !is_current => Condition::Outdated(own),
-        state => Condition::File(state),
-    })
+    Ok((if is_current { word } else { "outdated" }, Some(own)))
 }
 
 /// The branch that HEAD names.
 fn branch_of(entry: &Entry) -> Result<Option<String>> {
     const LIMIT: usize = 8 * 1024;
-    let path = entry.git_dir.join("HEAD");
     let Ok(git_dir) = Dir::open(&entry.git_dir) else {
         return Ok(None);
     };
-    let found = git_dir
-        .read("HEAD", LIMIT)
-        .map_err(Error::could_not("read", &path))?;
-    let PlainFile::Read(bytes) = found else {
+    let head = git_dir.read("HEAD", LIMIT);
+    let PlainFile::Read(head) = head.map_err(Error::could_not("read", git_dir.path_of("HEAD")))?
+    else {
         return Ok(None);
     };
-    let head = String::from_utf8_lossy(&bytes);
+    let head = String::from_utf8_lossy(&head);
     Ok(match head.trim_end().strip_prefix("ref: refs/heads/") {
-        // What git writes there where the real HEAD is in a reftable.
+        // What git writes there if the real HEAD is in a reftable.
         Some(".invalid") => entry.root().and_then(branch_by_git),
         branch => branch.map(str::to_owned),
     })
@@ -209,27 +192,4 @@ fn branch_by_git(root: &Path) -> Option<String> {
     let branch = ask(root, &["symbolic-ref", "--quiet", "--short", "HEAD"]).ok()?;
     let branch = String::from_utf8_lossy(&branch).trim_end().to_owned();
     (!branch.is_empty()).then_some(branch)
-}
-
-/// Marks those whose own file names a port of another one's or, in the same repository, its slot.
-fn mark_duplicates(statuses: &mut [Status]) {
-    let shares = |one: &Status, other: &Status| {
-        let (Some(own), Some(others)) = (one.condition.own(), other.condition.own()) else {
-            return false;
-        };
-        let (own, others) = (&own.bundle, &others.bundle);
-        let mut ports = own.ports.iter();
-        ports.any(|(_, port)| others.service(*port).is_some())
-            || own.slot == others.slot && one.repository == other.repository
-    };
-    let is_duplicate = |one: &Status| {
-        let mut others = statuses.iter().filter(|other| !ptr::eq(*other, one));
-        others.any(|other| shares(one, other))
-    };
-    let duplicates: Vec<bool> = statuses.iter().map(is_duplicate).collect();
-    for (status, is_duplicate) in statuses.iter_mut().zip(duplicates) {
-        if is_duplicate {
-            status.condition = Condition::Duplicate;
-        }
-    }
 }

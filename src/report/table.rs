@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fmt::Write as _;
-use std::mem;
 use std::path::{Component, Path, PathBuf};
 
 use serde::Serialize;
@@ -34,11 +34,11 @@ struct Listed<'a> {
 /// The worktrees for a program; of several clones, each with its `repository`.
 pub fn list_json(statuses: &[Status], of_clones: bool) -> String {
     let listed = statuses.iter().map(|status| Listed {
-        repository: of_clones.then(|| status.repository.to_string_lossy()),
+        repository: of_clones.then(|| status.entry.common_dir.to_string_lossy()),
         worktree: status.entry.id(),
         branch: status.branch.as_deref(),
         path: status.entry.root().map(Path::to_string_lossy),
-        state: status.condition.word(),
+        state: status.state,
         slot: status.bundle().map(|bundle| bundle.slot),
         ports: Ports(status.bundle().map_or(&[], |bundle| &bundle.ports)),
         urls: urls(status).collect(),
@@ -52,12 +52,12 @@ fn urls(status: &Status) -> impl Iterator<Item = (&str, &str)> {
     urls.map(|(name, url)| (&**name, &**url))
 }
 
-/// How a table is to look.
+/// How a table looks.
 pub struct TableStyle {
+    /// Whether it shows the worktrees of several clones.
+    pub of_clones: bool,
     /// Whether states are coloured.
     pub colour: bool,
-    /// Whether ports are links to their URLs.
-    pub links: bool,
     /// The columns of the terminal, if it is one.
     pub width: Option<usize>,
     /// The directory that paths are shown from.
@@ -68,55 +68,36 @@ const HEAD: [&str; 7] = ["", "WORKTREE", "BRANCH", "PATH", "SLOT", "PORTS", "STA
 const BRANCH: usize = 2;
 const PATH: usize = 3;
 
-/// To how many columns a path is shortened at most.
+/// A path is not shortened to fewer columns than these.
 const SHORTEST: usize = 12;
 
-/// What stands behind a port on which something listens; where there is no room for it, a star.
-const LISTENING: &str = " (listening)";
-
-/// The worktrees for a person: all there is to say in a pipe or a file; in a terminal, what fits into
-/// it, and if that is no table, a block each.
+/// The worktrees for a person: everything in a pipe or a file; in a terminal, what fits into it.
 pub fn list(statuses: &[Status], current: Option<&Worktree>, style: &TableStyle) -> String {
-    let full = |mark: &str| -> Vec<Row> {
-        let rows = statuses.iter();
-        rows.map(|it| Row::of(it, current, style, mark)).collect()
-    };
+    let rows = statuses.iter();
+    let mut rows: Vec<Row> = rows.map(|it| Row::of(it, current, style)).collect();
     let Some(width) = style.width else {
-        return table(&full(LISTENING));
+        return table(&rows);
     };
-    let has_clones = statuses
-        .iter()
-        .any(|status| status.repository != statuses[0].repository);
-    let without_what_the_id_says = |mark: &str| {
-        let mut rows = full(mark);
-        for (row, status) in rows.iter_mut().zip(statuses) {
-            row.leave_out_what_the_id_says(status, has_clones);
-        }
-        rows
-    };
-    let legend = if statuses.iter().any(|it| !it.listening.is_empty()) {
-        "3000*: something listens on that port\n"
+    let excess = total(widths(&rows)).saturating_sub(width);
+    let longest = rows.iter().map(|row| row.cells[PATH].width).max();
+    let room = longest.unwrap_or_default().saturating_sub(excess);
+    if excess > 0 && room < SHORTEST {
+        rows.iter_mut().for_each(Row::move_into_notes);
     } else {
-        ""
-    };
-    for (mark, legend) in [(LISTENING, ""), ("*", legend)] {
-        let mut rows = without_what_the_id_says(mark);
-        shorten_paths(&mut rows, width);
-        if total(widths(&rows)) <= width {
-            return table(&rows) + legend;
+        for cell in rows.iter_mut().map(|row| &mut row.cells[PATH]) {
+            if cell.width > room {
+                *cell = Cell::of(&end_of(&cell.shown, room));
+            }
         }
     }
-    let mut rows = without_what_the_id_says("*");
-    rows.iter_mut().for_each(Row::move_into_notes);
-    let text = if total(widths(&rows)) <= width {
-        table(&rows)
-    } else {
-        rows.iter().map(Row::block).collect()
-    };
-    text + legend
+    let mut text = table(&rows);
+    if statuses.iter().any(|it| !it.listening.is_empty()) {
+        text += "3000*: something listens on that port\n";
+    }
+    text
 }
 
-/// What is shown in a cell, and how many columns it takes: escape sequences take none.
+/// The text of a cell, and how many columns it takes: escape sequences take none.
 #[derive(Clone, Default)]
 struct Cell {
     shown: String,
@@ -137,80 +118,69 @@ impl Cell {
     }
 }
 
-/// A worktree, in the columns of [`HEAD`].
+/// A worktree, in the columns that [`HEAD`] names.
 struct Row {
     cells: [Cell; 7],
-    /// The lines that stand below it.
+    /// The lines below it.
     notes: String,
 }
 
 impl Row {
-    fn of(status: &Status, current: Option<&Worktree>, style: &TableStyle, mark: &str) -> Row {
-        let is_current = current.is_some_and(|current| {
-            status.entry.is_of(current) && status.repository == *current.common_dir
-        });
+    fn of(status: &Status, current: Option<&Worktree>, style: &TableStyle) -> Row {
+        let entry = &status.entry;
+        let is_current = current
+            .is_some_and(|current| entry.is_of(current) && entry.common_dir == current.common_dir);
         let slot = status.bundle().map(|bundle| bundle.slot.to_string());
-        let path = status.entry.root().map_or_else(
-            || "(unknown)".to_owned(),
-            |root| short(root, &style.from).display().to_string(),
-        );
+        let mut branch = status.branch.as_deref().unwrap_or("(detached)");
+        let path = entry.root().map(|root| short(root, &style.from));
+        let path = path.map(|path| path.display().to_string());
+        let mut path = path.as_deref().unwrap_or("(unknown)");
+        if style.width.is_some() {
+            // Leaves out what the id says, or what is usual for the main worktree. If there are several
+            // clones, only the path says which one a worktree belongs to.
+            let id = entry.id();
+            let name = entry.root().and_then(Path::file_name);
+            let is_usual = matches!(branch, "main" | "master");
+            if id.as_deref().map_or(is_usual, |id| id == branch) {
+                branch = "";
+            }
+            if !style.of_clones && (id.is_none() || id == name.map(OsStr::to_string_lossy)) {
+                path = "";
+            }
+        }
         Row {
             cells: [
                 Cell::of(if is_current { "*" } else { "" }),
-                Cell::of(&status.entry.name()),
-                Cell::of(status.branch.as_deref().unwrap_or("(detached)")),
-                Cell::of(&path),
+                Cell::of(&entry.name()),
+                Cell::of(branch),
+                Cell::of(path),
                 Cell::of(slot.as_deref().unwrap_or("-")),
-                ports(status, style, mark),
-                state(status.condition.word(), style),
+                ports(status, style),
+                state(status.state, style),
             ],
             notes: String::new(),
         }
     }
 
-    /// Empties the branch and the path if they are what the id says, or the main worktree's usual
-    /// ones. Of worktrees of several clones, only the paths tell which is whose.
-    fn leave_out_what_the_id_says(&mut self, status: &Status, has_clones: bool) {
-        let id = status.entry.id();
-        let says = |word: &str| match &id {
-            Some(id) => id == word,
-            None => matches!(word, "main" | "master"),
-        };
-        if status.branch.as_deref().is_some_and(says) {
-            self.cells[BRANCH] = Cell::default();
-        }
-        let name = status.entry.root().and_then(Path::file_name);
-        let is_named = |id: &Cow<'_, str>| name.is_some_and(|name| name.to_string_lossy() == *id);
-        if !has_clones && id.as_ref().is_none_or(is_named) {
-            self.cells[PATH] = Cell::default();
-        }
-    }
-
-    /// Says branch and path below the row instead of in their columns.
+    /// Moves the branch and the path from their columns to lines below the row.
     fn move_into_notes(&mut self) {
         for (what, column) in [("branch", BRANCH), ("path", PATH)] {
-            let cell = mem::take(&mut self.cells[column]);
+            let cell = std::mem::take(&mut self.cells[column]);
             if cell.width > 0 {
                 let _ = writeln!(self.notes, "     {what} {}", cell.shown);
             }
         }
     }
-
-    fn block(&self) -> String {
-        let [mark, name, _, _, slot, ports, state] =
-            self.cells.each_ref().map(|cell| cell.shown.as_str());
-        let notes = &self.notes;
-        format!("{mark:1} {name}: {state}\n{notes}     slot {slot}\n     {ports}\n")
-    }
 }
 
-/// `cloud 8100 (listening), api 8200`, with `mark` behind those on which something listens.
-fn ports(status: &Status, style: &TableStyle, mark: &str) -> Cell {
+/// `cloud 8100 (listening), api 8200`, or `cloud 8100*` in a terminal.
+fn ports(status: &Status, style: &TableStyle) -> Cell {
+    let mark = style.width.map_or(" (listening)", |_| "*");
     let mut cell = Cell::default();
     for (service, port) in status.bundle().iter().flat_map(|bundle| &bundle.ports) {
         let comma = if cell.width == 0 { "" } else { ", " };
         cell.push(&format!("{comma}{service} "));
-        match urls(status).find(|(_, url)| style.links && is_at(url, *port)) {
+        match urls(status).find(|(_, url)| style.width.is_some() && is_at(url, *port)) {
             Some((_, url)) => {
                 // OSC 8
                 let _ = write!(cell.shown, "\x1b]8;;{url}\x1b\\{port}\x1b]8;;\x1b\\");
@@ -228,7 +198,7 @@ fn ports(status: &Status, style: &TableStyle, mark: &str) -> Cell {
     cell
 }
 
-/// Whether `url`, which was read from a file, leads to that port of this machine.
+/// Whether `url`, which anybody may have written, leads to that port of this machine.
 fn is_at(url: &str, port: Port) -> bool {
     let is_plain = url.chars().all(|c| c.is_ascii_graphic());
     let Some((scheme, rest)) = url.split_once("://").filter(|_| is_plain) else {
@@ -275,20 +245,7 @@ fn total(widths: Widths) -> usize {
     total.saturating_sub(2)
 }
 
-/// Shortens the paths until the table fits, or to [`SHORTEST`].
-fn shorten_paths(rows: &mut [Row], width: usize) {
-    let excess = total(widths(rows)).saturating_sub(width);
-    let longest = rows.iter().map(|row| row.cells[PATH].width).max();
-    let room = longest.unwrap_or_default().saturating_sub(excess);
-    for row in rows {
-        let cell = &mut row.cells[PATH];
-        if cell.width > room.max(SHORTEST) {
-            *cell = Cell::of(&end_of(&cell.shown, room.max(SHORTEST)));
-        }
-    }
-}
-
-/// The end of `text` in so many columns, with `…` for what is before it.
+/// The end of `text` that fits into `room` columns, behind a `…` for the rest.
 fn end_of(text: &str, room: usize) -> String {
     let starts = text.char_indices().map(|(start, _)| start);
     let mut ends = starts.map(|start| &text[start..]);

@@ -411,7 +411,7 @@ fn colours_are_for_terminals_only_and_can_be_turned_off() {
 #[cfg(target_os = "linux")]
 #[test]
 #[ignore = "needs script"]
-fn a_terminal_too_narrow_for_the_table_gets_a_block_per_worktree() {
+fn a_terminal_too_narrow_for_all_columns_shows_branch_and_path_below() {
     let sandbox = Sandbox::new();
     sandbox.add("a");
     sandbox.git("repo", &["branch", "--quiet", "--move", "trunk"]);
@@ -429,22 +429,7 @@ fn a_terminal_too_narrow_for_the_table_gets_a_block_per_worktree() {
    a              1     cloud @1  ok
 ",
     );
-    let blocks = sandbox.with_ports(
-        "* main worktree: none
-     branch trunk
-     slot -
-     -
-  a: ok
-     slot 1
-     cloud @1
-",
-    );
-    for (columns, expected) in [
-        (60, table),
-        (44, with_notes),
-        (20, blocks.clone()),
-        (1, blocks),
-    ] {
+    for (columns, expected) in [(60, table), (44, with_notes.clone()), (1, with_notes)] {
         let printed = on(columns);
         assert_eq!(
             words(&printed),
