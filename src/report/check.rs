@@ -34,12 +34,11 @@ enum ProblemKind {
     Other,
 }
 
-/// A problem, with its remedy, and the worktree that has it; `None` if it is the repository's.
-#[derive(Clone)]
-pub struct Finding<'a> {
+/// A problem, and the worktree that has it; `None` if it is the repository's.
+struct Finding<'a> {
     worktree: Option<&'a WorktreeFacts>,
     kind: ProblemKind,
-    pub problem: Error,
+    problem: Error,
 }
 
 /// Finds the problems of one kind.
@@ -58,23 +57,27 @@ const RULES: [Rule; 10] = [
     upkeep,
 ];
 
-/// Every problem, those of the repository first, then those of the main worktree and of the others by
+/// Every problem: those of the repository first, then those of the main worktree and of the others by
 /// their ids.
-pub fn findings(facts: &Facts) -> Vec<Finding<'_>> {
+pub fn problems(facts: &Facts) -> Vec<Error> {
     let found: Vec<Finding<'_>> = RULES.iter().flat_map(|rule| rule(facts)).collect();
-    let is_effect = |effect: &Finding<'_>| found.iter().any(|cause| cause.hides(effect));
-    let causes = found.iter().filter(|finding| !is_effect(finding));
-    let mut causes: Vec<Finding<'_>> = causes.cloned().collect();
+    let is_effect = |effect: &&Finding<'_>| found.iter().any(|cause| cause.hides(effect));
+    let mut causes: Vec<&Finding<'_>> = found.iter().filter(|it| !is_effect(it)).collect();
     let order: Vec<&WorktreeFacts> = facts.own().map(|(_, worktree)| worktree).collect();
     causes.sort_by_key(|finding| {
         let worktree = finding.worktree?;
         order.iter().position(|other| ptr::eq(*other, worktree))
     });
-    causes
+    // One config may be that of several worktrees.
+    let mut told = BTreeSet::new();
+    let problems = causes.into_iter().map(|finding| finding.problem.clone());
+    problems
+        .filter(|problem| told.insert(problem.to_string()))
+        .collect()
 }
 
 impl Finding<'_> {
-    /// Whether `effect` follows from this problem, and goes with it. What follows from a broken config
+    /// Whether `effect` follows from this problem, and goes away with it. What follows from a broken config
     /// or from a worktree that is gone is not among the facts.
     fn hides(&self, effect: &Finding<'_>) -> bool {
         use ProblemKind as P;
@@ -88,7 +91,7 @@ impl Finding<'_> {
             ],
             P::OtherPorts | P::MissingPorts => &[P::PortFile, P::Record, P::WrittenFile],
             P::PortFile => &[P::Record, P::WrittenFile],
-            // Until it is overcome, the record names what was and what is to be.
+            // Until it is overcome, the record names the old ports and the new ones.
             P::Obstacle => &[P::Record],
             P::Record | P::WrittenFile | P::Other => &[],
         };
@@ -116,6 +119,11 @@ impl Facts {
     /// The common dir of a worktree's repository, if that is another clone.
     fn clone_of(&self, index: usize) -> Option<&Path> {
         self.reservations.holders()[index].clone.as_deref()
+    }
+
+    /// The indices of the worktrees in other clones, and the common dirs of these.
+    fn others(&self) -> impl Iterator<Item = (usize, &Path)> {
+        (0..self.worktrees.len()).filter_map(|index| Some((index, self.clone_of(index)?)))
     }
 
     /// The ports that are a main worktree's by right.
@@ -175,6 +183,12 @@ impl WorktreeFacts {
         self.finding(kind, or_ask_git(error, &self.root))
     }
 
+    /// Its config, if it has a valid one of its own.
+    fn own_config(&self) -> Option<&Config> {
+        let config = self.config.as_ref()?.as_ref().ok();
+        config.filter(|_| self.has_own_config)
+    }
+
     fn quoted(&self, path: &str) -> String {
         quoted(&self.root.join(path))
     }
@@ -189,137 +203,103 @@ fn or_ask_git(error: &Error, directory: &Path) -> Error {
 }
 
 fn repository(facts: &Facts) -> Vec<Finding<'_>> {
-    let common_dir = &facts.common_dir;
-    let bare = match &facts.is_bare_by_accident {
-        Ok(true) => Some(Finding {
+    let (path, word) = (quoted(&facts.common_dir), shell_word(&facts.common_dir));
+    let mut found = Vec::new();
+    match &facts.is_bare_by_accident {
+        Ok(false) => {}
+        Ok(true) => found.push(Finding {
             kind: ProblemKind::BareByAccident,
             ..of_repository(
-                error!(
-                    "{} says that it is bare, but it has an index, as only the repository of a main worktree has",
-                    quoted(common_dir)
-                )
-                .remedy(format!(
-                    "run `git -C {} config core.bare false`",
-                    shell_word(common_dir)
-                )),
+                error!("{path} says that it is bare, but it has an index, so it belongs to a main worktree")
+                    .remedy(format!("run `git -C {word} config core.bare false`")),
             )
         }),
-        Ok(false) => None,
-        Err(error) => Some(of_repository(or_ask_git(error, common_dir))),
-    };
-    let hook = match &facts.hook {
-        Ok(problems) => problems
-            .iter()
-            .map(|problem| problem.error.clone())
-            .collect(),
-        Err(error) => vec![or_ask_git(error, common_dir)],
-    };
-    let hook = hook.into_iter().map(of_repository);
-    bare.into_iter().chain(hook).collect()
+        Err(error) => found.push(of_repository(or_ask_git(error, &facts.common_dir))),
+    }
+    match &facts.hook {
+        Ok(problems) => found.extend(problems.iter().map(|it| of_repository(it.error.clone()))),
+        Err(error) => found.push(of_repository(or_ask_git(error, &facts.common_dir))),
+    }
+    found
 }
 
-/// Each config that leaves too few slots, once, however many worktrees have it.
+/// Configs that leave too few slots. Worktrees with the same config have the same problem.
 fn few_slots(facts: &Facts) -> Vec<Finding<'_>> {
-    let mut configs: Vec<(&Config, Vec<String>)> = Vec::new();
-    for (_, worktree) in facts.own().filter(|(_, worktree)| worktree.has_own_config) {
-        let Some(Ok(config)) = &worktree.config else {
-            continue;
-        };
-        let path = worktree.quoted(config_file::NAME);
-        match configs.iter_mut().find(|(other, _)| *other == config) {
-            Some((_, paths)) => paths.push(path),
-            None => configs.push((config, vec![path])),
-        }
-    }
-    let few = |(config, paths): (&Config, Vec<String>)| {
+    let problem = |(_, worktree): (usize, &WorktreeFacts)| {
+        let config = worktree.own_config()?;
         let shortage = config.slot_shortage(choose::is_usable)?;
-        let plural = if shortage.usable == 1 { "" } else { "s" };
-        let what = format!(
-            "only {} worktree{plural} can have ports at the same time: with `step` {} in {}, services take the ports of each other's slots",
-            shortage.usable,
-            config.step,
-            paths.join(", ")
-        );
+        let usable = match shortage.usable {
+            1 => "1 worktree".to_owned(),
+            n => format!("{n} worktrees"),
+        };
+        let same = facts
+            .own()
+            .filter(|(_, it)| it.own_config() == Some(config));
+        let paths = same.map(|(_, it)| it.quoted(config_file::NAME));
+        let (step, paths) = (config.step, paths.collect::<Vec<_>>().join(", "));
         let remedy = match shortage.better_step {
             Some(better) => format!("set `step` to {better}"),
             None => "give the services base ports that are farther apart".to_owned(),
         };
-        Some(of_repository(Error::new(what).remedy(remedy)))
+        let what = error!(
+            "only {usable} can have ports at the same time: with `step` {step} in {paths}, services take the ports of each other's slots"
+        );
+        Some(of_repository(what.remedy(remedy)))
     };
-    configs.into_iter().filter_map(few).collect()
+    facts.own().filter_map(problem).collect()
 }
 
-/// Main worktrees of other clones that have a port which is this one's by right. Neither can move.
+/// Main worktrees of other clones that share base ports with this clone's. Neither can move.
 fn same_base_ports(facts: &Facts) -> Vec<Finding<'_>> {
     let mut found = Vec::new();
     for (index, worktree) in facts.own() {
-        for other in 0..facts.worktrees.len() {
-            let Some(clone) = facts.clone_of(other) else {
-                continue;
-            };
+        let (root, by_hand) = (quoted(&worktree.root), by_hand(&worktree.root));
+        let config = worktree.quoted(config_file::NAME);
+        for (other, clone) in facts.others() {
             let both = facts.by_right(index).iter();
             let both = both.filter(|port| facts.by_right(other).contains(port));
             let both: Vec<String> = both.map(Port::to_string).collect();
-            if both.is_empty() {
-                continue;
-            }
-            let what = format!(
-                "the main worktree {} and that of the clone {} have the same base ports: {}",
-                quoted(&worktree.root),
-                quoted(clone),
-                both.join(", ")
+            let (clone, ports) = (quoted(clone), both.join(", "));
+            let what = error!(
+                "the main worktree {root} and that of the clone {clone} have the same base ports: {ports}"
             );
-            let remedy = format!(
-                "change the base ports in {}, then run `{} --reallocate`",
-                worktree.quoted(config_file::NAME),
-                by_hand(&worktree.root)
-            );
-            let problem = Error::new(what).remedy(remedy);
-            found.push(worktree.finding(ProblemKind::Other, problem));
+            let remedy =
+                format!("change the base ports in {config}, then run `{by_hand} --reallocate`");
+            let problem = worktree.finding(ProblemKind::Other, what.remedy(remedy));
+            found.extend((!both.is_empty()).then_some(problem));
         }
     }
     found
 }
 
-/// Names that worktrees of this clone and of another one have both: two stacks in one compose project,
-/// or in one database.
+/// Names that this clone shares with another: two stacks would be in one compose project, or in one
+/// database.
 fn same_names(facts: &Facts) -> Vec<Finding<'_>> {
-    let own: BTreeSet<&(String, String)> = facts
-        .own()
-        .flat_map(|(_, worktree)| &worktree.stack_names)
-        .collect();
+    let own = facts.own().flat_map(|(_, worktree)| &worktree.stack_names);
+    let own: BTreeSet<&(String, String)> = own.collect();
     let mut shared: BTreeMap<(&Path, &str), BTreeSet<String>> = BTreeMap::new();
-    for (index, worktree) in facts.worktrees.iter().enumerate() {
-        let Some(clone) = facts.clone_of(index) else {
-            continue;
-        };
-        for named in &worktree.stack_names {
-            if own.contains(named) {
-                let (variable, name) = named;
-                let names = shared.entry((clone, variable)).or_default();
-                names.insert(format!("`{name}`"));
-            }
+    for (index, clone) in facts.others() {
+        let names = facts.worktrees[index].stack_names.iter();
+        for (variable, name) in names.filter(|named| own.contains(named)) {
+            let names = shared.entry((clone, variable)).or_default();
+            names.insert(format!("`{name}`"));
         }
     }
     let directory = facts.worktrees.first();
-    let directory = directory.map_or(&facts.common_dir, |it| &it.root);
-    let found = shared.into_iter().map(|((clone, variable), names)| {
-        let names: Vec<String> = names.into_iter().collect();
-        let what = format!(
-            "`{variable}` is {} both here and in the clone {}",
-            names.join(", "),
-            quoted(clone)
-        );
-        of_repository(Error::new(what).remedy(format!(
-            "put something of this clone into its template in `{}`, then run `{} --all`",
-            config_file::NAME,
-            by_hand(directory)
+    let by_hand = by_hand(directory.map_or(&facts.common_dir, |it| &it.root));
+    let config = config_file::NAME;
+    let problem = |((clone, variable), names): ((&Path, &str), BTreeSet<String>)| {
+        let names = names.into_iter().collect::<Vec<_>>().join(", ");
+        let clone = quoted(clone);
+        let what = error!("`{variable}` is {names} both here and in the clone {clone}");
+        of_repository(what.remedy(format!(
+            "change its template in `{config}` so that the names differ, then run `{by_hand} --all`"
         )))
-    });
-    found.collect()
+    };
+    shared.into_iter().map(problem).collect()
 }
 
-/// What nothing can be done in, and what could not be found out.
+/// Why nothing can be done in a worktree, and what could not be found out.
 fn unusable(facts: &Facts) -> Vec<Finding<'_>> {
     let found = facts.own().flat_map(|(_, worktree)| {
         let errors = worktree.unusable.iter().chain(&worktree.unanswered);
@@ -328,18 +308,16 @@ fn unusable(facts: &Facts) -> Vec<Finding<'_>> {
     found.collect()
 }
 
-/// A config that is broken, once, whichever worktrees go by it.
+/// Broken configs. Worktrees with the same config have the same problem.
 fn configs(facts: &Facts) -> Vec<Finding<'_>> {
-    let mut found = Vec::new();
-    let mut told = BTreeSet::new();
-    for (_, worktree) in facts.own() {
-        if let Some(Err(error)) = &worktree.config
-            && told.insert(error.to_string())
-        {
-            found.push(worktree.failed(ProblemKind::Other, error));
-        }
-    }
-    found
+    let problem = |(_, worktree): (usize, &'_ WorktreeFacts)| -> Option<Error> {
+        let error = worktree.config.as_ref()?.as_ref().err()?;
+        Some(or_ask_git(error, &worktree.root))
+    };
+    let found = facts
+        .own()
+        .filter_map(|own| Some(own.1.finding(ProblemKind::Other, problem(own)?)));
+    found.collect()
 }
 
 fn port_files(facts: &Facts) -> Vec<Finding<'_>> {
@@ -373,72 +351,65 @@ fn foreign(worktree: &WorktreeFacts) -> Finding<'_> {
     worktree.finding(ProblemKind::Other, problem)
 }
 
-/// The ports and the slot of a worktree's own port file that others have too, but for those that are a
-/// main worktree's by right in two clones. It is told of the worktree that is to move, or here if that
-/// is another clone's.
+/// The ports and the slot that a worktree's own port file shares with others, except for base ports of two
+/// clones, which both keep. The problem belongs to the worktree that has to move or, if that is in another
+/// clone, to this one.
 fn shared(facts: &Facts) -> Vec<Finding<'_>> {
     let mut found = Vec::new();
     for (index, worktree) in facts.own() {
         let (FileState::Own(own), None) = (&worktree.port_file, &worktree.unusable) else {
             continue;
         };
-        let mut tell = |kind, with: &[String], to_move: &Path| {
-            let path = quoted(&worktree.root);
-            let what = format!("{path} has what others have too: {}", with.join("; "));
-            let remedy = format!("run `{} --reallocate`", by_hand(to_move));
-            found.push(worktree.finding(kind, Error::new(what).remedy(remedy)));
-        };
-        let mut to_others = Vec::new();
+        let mut to_move: BTreeMap<usize, Vec<String>> = BTreeMap::new();
         for (other, what) in shared_with(facts, index, &own.bundle) {
-            let holder = &facts.reservations.holders()[other];
-            let services = services(facts, other, &own.bundle);
-            let with = format!("{} of {}{services}", what.join(", "), holder.name());
             if !facts.stays(index, other) {
-                to_others.push(with);
-            } else if holder.clone.is_some() {
-                tell(ProblemKind::Other, &[with], &facts.worktrees[other].root);
+                to_move.entry(index).or_default().push(what);
+            } else if facts.clone_of(other).is_some() {
+                to_move.entry(other).or_default().push(what);
             }
         }
-        if !to_others.is_empty() {
-            tell(ProblemKind::OtherPorts, &to_others, &worktree.root);
+        for (moved, what) in to_move {
+            let kind = if moved == index {
+                ProblemKind::OtherPorts
+            } else {
+                ProblemKind::Other
+            };
+            let (path, what) = (quoted(&worktree.root), what.join(", "));
+            let by_hand = by_hand(&facts.worktrees[moved].root);
+            let problem =
+                error!("{path} shares {what}").remedy(format!("run `{by_hand} --reallocate`"));
+            found.push(worktree.finding(kind, problem));
         }
     }
     found
 }
 
-/// The worktrees that have a port or the slot of `bundle` too, by their indices, and what they have.
-fn shared_with(facts: &Facts, index: usize, bundle: &Bundle) -> BTreeMap<usize, Vec<String>> {
+/// What others share with `bundle`: the index of each, and the port or slot in words.
+fn shared_with(facts: &Facts, index: usize, bundle: &Bundle) -> Vec<(usize, String)> {
     let others = facts.reservations.others_than(Some(index));
-    let mut shared: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+    let name = |other: usize| facts.reservations.holders()[other].name();
+    let mut shared = Vec::new();
     for (service, port) in &bundle.ports {
-        for other in others.having_port(*port) {
-            let is_by_right = |at| facts.by_right(at).contains(port);
-            if !(is_by_right(index) && is_by_right(other)) {
-                let what = format!("port {port} ({service})");
-                shared.entry(other).or_default().push(what);
-            }
+        let is_by_right = |at: usize| facts.by_right(at).contains(port);
+        let having = others.having_port(*port);
+        for other in having.filter(|other| !(is_by_right(index) && is_by_right(*other))) {
+            let theirs = facts.worktrees[other].port_file.own();
+            let theirs = theirs.and_then(|own| own.bundle.service(*port));
+            let theirs = theirs.map_or(String::new(), |service| format!(" ({service})"));
+            let name = name(other);
+            shared.push((
+                other,
+                format!("port {port} ({service}) with {name}{theirs}"),
+            ));
         }
     }
-    let having_slot: BTreeSet<usize> = others.having_slot(bundle.slot).collect();
-    for other in having_slot {
-        let what = format!("slot {}", bundle.slot);
-        shared.entry(other).or_default().push(what);
-    }
+    let slot = bundle.slot;
+    let having = others
+        .having_slot(slot)
+        .collect::<BTreeSet<_>>()
+        .into_iter();
+    shared.extend(having.map(|other| (other, format!("slot {slot} with {}", name(other)))));
     shared
-}
-
-/// ` (web, api)`: the services of a worktree on ports of `bundle`.
-fn services(facts: &Facts, index: usize, bundle: &Bundle) -> String {
-    let FileState::Own(own) = &facts.worktrees[index].port_file else {
-        return String::new();
-    };
-    let ports = own.bundle.ports.iter();
-    let services = ports.filter(|(_, port)| bundle.service(*port).is_some());
-    let services: Vec<&str> = services.map(|(service, _)| service.as_str()).collect();
-    match services.as_slice() {
-        [] => String::new(),
-        services => format!(" ({})", services.join(", ")),
-    }
 }
 
 /// What the next call by hand would change, or could not.
@@ -464,11 +435,11 @@ fn to_be_done<'a>(worktree: &'a WorktreeFacts, upkeep: &Upkeep) -> Vec<Finding<'
         mended(ProblemKind::MissingPorts, what);
     }
     if upkeep.is_port_file_outdated {
-        let what = format!("{port_file} does not say what the config says now");
+        let what = format!("{port_file} does not match the config");
         mended(ProblemKind::PortFile, what);
     }
     if let Some(record) = &upkeep.outdated_record {
-        let what = format!("{} does not say what {port_file} says", quoted(record));
+        let what = format!("{} does not match {port_file}", quoted(record));
         mended(ProblemKind::Record, what);
     }
     for (path, _) in upkeep.files.iter().filter(|(_, why)| why.is_none()) {

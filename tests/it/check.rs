@@ -220,7 +220,7 @@ const SITUATIONS: &[Situation] = &[
     (
         "a port of two worktrees",
         name_the_ports_of_b_in_a,
-        &["{b} has what others have too: port", "of a (cloud)"],
+        &["{b} shares port", "with a (cloud)"],
         as_printed,
     ),
     (
@@ -233,7 +233,7 @@ const SITUATIONS: &[Situation] = &[
             );
             sandbox.run("a", &[]).exits(0);
         },
-        &["{b} has what others have too: slot 2 of a"],
+        &["{b} shares slot 2 with a"],
         as_printed,
     ),
     (
@@ -290,7 +290,7 @@ const SITUATIONS: &[Situation] = &[
             let config = base_config(sandbox).url("cloud_url", "http://localhost:{cloud}");
             sandbox.configure("a", config);
         },
-        &["{A} does not say what the config says now"],
+        &["{A} does not match the config"],
         as_printed,
     ),
     (
@@ -311,7 +311,7 @@ const SITUATIONS: &[Situation] = &[
     (
         "a missing record",
         |sandbox| fs::remove_file(sandbox.path(RECORD)).unwrap(),
-        &["does not say what {A} says"],
+        &["does not match {A}"],
         as_printed,
     ),
     (
@@ -321,13 +321,13 @@ const SITUATIONS: &[Situation] = &[
             let [own, other] = [11, 40].map(|port| sandbox.port(port).to_string());
             sandbox.write(RECORD, record.replace(&own, &other));
         },
-        &["does not say what {A} says"],
+        &["does not match {A}"],
         as_printed,
     ),
     (
         "a damaged record",
         |sandbox| sandbox.write(RECORD, "{"),
-        &["does not say what {A} says"],
+        &["does not match {A}"],
         as_printed,
     ),
     (
@@ -532,7 +532,7 @@ const SITUATIONS: &[Situation] = &[
         |sandbox| {
             sandbox.run("repo", &["--uninstall"]).exits(0);
         },
-        &["no hook is installed", "does not say what {A} says"],
+        &["no hook is installed", "does not match {A}"],
         as_printed,
     ),
     (
@@ -600,6 +600,45 @@ fn each_problem_is_reported_and_the_printed_commands_fix_it() {
             "{case}: left after\n{check}"
         );
     }
+}
+
+#[test]
+fn a_cause_hides_what_the_same_call_writes_and_nothing_else() {
+    let sandbox = without_problems();
+    write_env_files(&sandbox);
+    let services = [("cloud", sandbox.port(10)), ("new", sandbox.port(50))];
+    let config = config(&services)
+        .step(1)
+        .url("new_url", "http://localhost:{new}");
+    let config = config.env_file(".env", &[("WEB_PORT", "{cloud}"), ("NEW_PORT", "{new}")]);
+    sandbox.configure("repo", config);
+    sandbox.run("repo", &[]).exits(0);
+    sandbox.run("b", &["--reallocate"]).exits(0);
+    let text = fs::read_to_string(sandbox.path("a/.env")).unwrap();
+    sandbox.write("a/.env", text + "WEB_PORT=\"1\n2\"\n");
+    sandbox.write(RECORD, "{");
+    sandbox.write("a/.worktree-ports.json.worktree-ports.tmp", "{");
+    let check = sandbox.run("repo", &["--check"]).exits(1);
+    let told = problems_in(&check.stdout);
+    assert_eq!(told.len(), 2, "{check}");
+    for part in ["has no port for new", "`WEB_PORT` is set twice"] {
+        assert!(told.iter().any(|(what, _)| what.contains(part)), "{check}");
+    }
+}
+
+#[test]
+fn bare_by_accident_hides_what_follows_from_the_lost_config() {
+    let sandbox = without_problems();
+    write_env_files(&sandbox);
+    let config = base_config(&sandbox).url("cloud_url", "http://localhost:{cloud}");
+    sandbox.configure("b", config);
+    sandbox.git("repo", &["config", "core.bare", "true"]);
+    let check = sandbox.run("a", &["--check"]).exits(1);
+    let told = problems_in(&check.stdout);
+    let b = port_file_in(&sandbox, "b");
+    let is_of_b = |(what, _): &(&str, &str)| what.starts_with(&b);
+    assert_eq!(told.len(), 2, "{check}");
+    assert!(told[0].0.contains("bare") && is_of_b(&told[1]), "{check}");
 }
 
 #[test]

@@ -50,9 +50,7 @@ fn facts(worktrees: &[Has]) -> Facts {
 }
 
 fn printed(facts: &Facts) -> String {
-    let findings = findings(facts);
-    let problems = findings.iter().map(|it| render::problem(&it.problem));
-    problems.collect()
+    problems(facts).iter().map(render::problem).collect()
 }
 
 /// An upkeep in which everything is to be done.
@@ -132,17 +130,20 @@ fn of_two_that_share_the_one_that_listens_stays_and_else_the_first() {
         let remedy = format!("run `worktree-ports-hook -C /w/{moves} --reallocate`");
         assert_eq!(printed.lines().count(), 2, "{printed}");
         assert!(printed.contains(&remedy), "{printed}");
-        assert!(printed.contains("port 3010 (web) of "), "{printed}");
+        assert!(
+            printed.contains("shares port 3010 (web) with "),
+            "{printed}"
+        );
     }
 }
 
 #[test]
 fn a_slot_of_two_is_shared_and_so_is_what_a_foreign_file_names() {
     let mut slots = facts(&[(Some("a"), 1, 3010), (Some("b"), 1, 3020)]);
-    assert!(printed(&slots).contains("`/w/b` has what others have too: slot 1 of a\n"));
+    assert!(printed(&slots).contains("`/w/b` shares slot 1 with a\n"));
     slots = facts(&[(Some("a"), 1, 3010), (Some("b"), 2, 3010)]);
     slots.worktrees[1].port_file = FileState::Foreign(Vec::new());
-    assert!(printed(&slots).contains("`/w/a` has what others have too"));
+    assert!(printed(&slots).contains("`/w/a` shares port 3010 (web) with b\n"));
     // What mends a copied file moves it.
     slots.worktrees[1].port_file = FileState::Copied;
     assert_eq!(printed(&slots).lines().count(), 2);
@@ -158,7 +159,7 @@ fn a_cause_hides_what_the_same_call_writes_and_nothing_else() {
         (
             "nothing joins",
             |facts| upkeep_of(facts).joining.clear(),
-            &["does not say what the config says now"],
+            &["does not match the config"],
         ),
         (
             "the port file is as it should be",
@@ -167,7 +168,7 @@ fn a_cause_hides_what_the_same_call_writes_and_nothing_else() {
                 upkeep_of(facts).is_port_file_outdated = false;
             },
             &[
-                "does not say what",
+                "does not match `/w/a/.worktree-ports.json`",
                 "/w/a/.env` is not up to date",
                 "interrupted run",
             ],
