@@ -68,8 +68,8 @@ fn update(worktree: &Worktree, own: &Reservation, session: &Session) -> Result<(
         return Ok(());
     };
     let in_force = ConfigInForce::own(config);
-    let assigned = Assigned::new(worktree, in_force, own.bundle.clone(), Some(own));
-    if assigned.is_in(own) && reserve::is_written(worktree, &assigned, Occasion::Update, session)? {
+    let assigned = Assigned::of_own(worktree, in_force, own);
+    if reserve::is_up_to_date(worktree, &assigned, own, Occasion::Update, session)? {
         return Ok(());
     }
     // A rebase or a bisect checks out commits that lack what the branch has.

@@ -16,41 +16,29 @@ use crate::state::record::{self, Recorded, WrittenFiles};
 use crate::writes::exclude;
 use crate::writes::files::{Files, Occasion, Wanted};
 
-/// The result of a release.
-pub enum Released {
-    /// The worktree has no ports any more; with the message to print.
-    Done(String),
-    /// Nothing was done, because the port file is not the worktree's own.
-    LeftAlone(FileState),
-}
-
 /// Gives the ports of `worktree` back: removes our blocks from its env files, the files made from
-/// templates, then the port file, then the record.
+/// templates, then the port file, then the record. Returns the message to print.
 ///
 /// # Errors
-/// One of them cannot be removed. If this was known in advance, nothing was changed; in any case, the
+/// The port file is not the worktree's own, or one of them cannot be removed. If this was known in advance, nothing was changed; in any case, the
 /// ports are still reserved.
-pub fn release(
-    repository: &Repository,
-    worktree: &Worktree,
-    session: &Session,
-) -> Result<Released> {
+pub fn release(repository: &Repository, worktree: &Worktree, session: &Session) -> Result<String> {
     let held = lock::acquire(&repository.common_dir, session)?;
     worktree.check_registered()?;
     let state = worktree.port_file()?;
     if reserve::is_to_be_left_alone(&state, Request::Ensure) {
-        return Ok(Released::LeftAlone(state));
+        return Err(reserve::left_alone(worktree, &state));
     }
     if !matches!(state, FileState::Missing) && worktree.tracks(port_file::NAME)? {
-        return Ok(Released::LeftAlone(FileState::Tracked));
+        return Err(reserve::left_alone(worktree, &FileState::Tracked));
     }
     let recorded = worktree.record()?;
     recorded.check_readable()?;
-    let had = match (&state, recorded.record()) {
-        (FileState::Own(own), _) => Some(own.bundle.to_string()),
-        (_, Some(record)) => Some(record.reservation.bundle.to_string()),
-        (_, None) => None,
-    };
+    let record = recorded.record().map(|record| record.reservation);
+    let had = state
+        .own()
+        .or(record.as_ref())
+        .map(|own| own.bundle.to_string());
     if !recorded.is_missing() {
         // A record that stays would still reserve the ports.
         let could_not = Error::could_not("remove", worktree.record_path());
@@ -74,10 +62,10 @@ pub fn release(
     planned.remove_leftovers(&held)?;
     port_file::remove(&held, &worktree.root)?;
     record::remove(&held, worktree.git_dir.path(), worktree.is_main())?;
-    Ok(Released::Done(match had {
+    Ok(match had {
         Some(bundle) => format!("released {bundle}"),
         None => "this worktree had no ports to release".to_owned(),
-    }))
+    })
 }
 
 /// All files that may contain our block, and all that may have been made from templates. The config

@@ -14,9 +14,11 @@ use crate::error::{Error, ErrorKind, Result, error, quoted, shell_word};
 use crate::files::staged::{Staged, temporary};
 use crate::git::repository::Repository;
 use crate::git::worktree::Worktree;
+use crate::narrator::Narrator;
 use crate::session::Session;
 use crate::state::port_file::{self, FileState};
 use crate::state::record::{Record, Recorded, WrittenFiles};
+use crate::state::reservation::Reservation;
 use crate::writes::assigned::Assigned;
 use crate::writes::files::{Done, Files, Occasion, Wanted};
 
@@ -34,7 +36,7 @@ pub enum Outcome {
 /// What was written, and what was there before.
 #[derive(Debug)]
 pub struct Summary {
-    pub before: FileState,
+    before: FileState,
     pub wrote_port_file: bool,
     pub files: Done,
     /// How many worktrees that are gone, but still registered, have a lower slot.
@@ -66,6 +68,19 @@ impl Summary {
         let parts = parts.map(|(what, files)| format!("{what} {}", files.join(", ")));
         Some(parts.collect::<Vec<_>>().join("; ")).filter(|parts| !parts.is_empty())
     }
+
+    /// Tells what was replaced, if the port file was not the worktree's own.
+    pub fn tell_what_was_replaced(&self, worktree: &Worktree, narrator: &Narrator) {
+        let was = match &self.before {
+            FileState::Copied => "a copy of another worktree's",
+            FileState::Damaged => "damaged",
+            FileState::Unreadable(_) => "unreadable",
+            FileState::Foreign(_) => "another tool's",
+            FileState::Missing | FileState::Own(_) | FileState::Tracked => return,
+        };
+        let path = quoted(&worktree.root.path_of(port_file::NAME));
+        narrator.tell(format_args!("replaced {path}, which was {was}"));
+    }
 }
 
 /// Why a worktree has no ports if its port file was left alone.
@@ -95,8 +110,8 @@ pub fn ensure(repository: &Repository, worktree: &Worktree, session: &Session) -
     let mut answer = None;
     if let FileState::Own(own) = worktree.port_file()? {
         let in_force = config_file::of(worktree, repository)?;
-        let assigned = Assigned::new(worktree, in_force, own.bundle.clone(), Some(&own));
-        if assigned.is_in(&own) && is_written(worktree, &assigned, Occasion::Assign, session)? {
+        let assigned = Assigned::of_own(worktree, in_force, &own);
+        if is_up_to_date(worktree, &assigned, &own, Occasion::Assign, session)? {
             return Ok(Outcome::Kept(assigned));
         }
         // If no service of the config has a port, there is no answer.
@@ -129,9 +144,20 @@ pub fn request(
     transaction.run()
 }
 
+/// Whether nothing has to be written for `worktree`, whose own port file is `own`.
+pub fn is_up_to_date(
+    worktree: &Worktree,
+    assigned: &Assigned,
+    own: &Reservation,
+    occasion: Occasion,
+    session: &Session,
+) -> Result<bool> {
+    Ok(assigned.is_in(own) && is_written(worktree, assigned, occasion, session)?)
+}
+
 /// Whether the record, the env files and the files from templates are up to date, and no
 /// interrupted run has left a temporary file.
-pub fn is_written(
+fn is_written(
     worktree: &Worktree,
     assigned: &Assigned,
     occasion: Occasion,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::allocate::adopt;
 use crate::allocate::plan::Request;
-use crate::cli::{Exit, answer, tell_what_was_replaced};
+use crate::cli::{Exit, answer};
 use crate::config::file as config_file;
 use crate::error::{Error, Result, printable};
 use crate::git::repository::Repository;
@@ -47,7 +47,7 @@ pub fn serve(repository: &Repository, json: bool, adopt: bool, session: &Session
         match outcome {
             Ok(Outcome::Kept(assigned)) => reservations.push(assigned.reservation),
             Ok(Outcome::Written(assigned, summary)) => {
-                tell_what_was_replaced(&summary.before, &worktree, narrator);
+                summary.tell_what_was_replaced(&worktree, narrator);
                 let what = match summary.of_update() {
                     Some(update) if !summary.wrote_port_file => update,
                     _ => summary.of_allocation(&assigned),

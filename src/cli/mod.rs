@@ -22,7 +22,7 @@ use crate::git::worktree::Worktree;
 use crate::hook;
 use crate::install::{self, InstallRequest, Installed};
 use crate::narrator::Narrator;
-use crate::release::{self, Released};
+use crate::release::release;
 use crate::report::table::{self, TableStyle};
 use crate::report::{check, facts, render, status};
 use crate::reserve::{self, Outcome};
@@ -151,7 +151,12 @@ fn serve_worktree(mode: Mode, directory: &Path, found: &Found, session: &Session
         check_names(names, repository, worktree)?;
     }
     let outcome = match mode {
-        Mode::Release => return release(repository, worktree, session),
+        Mode::Release => {
+            session
+                .narrator
+                .tell(release(repository, worktree, session)?);
+            return Ok(Exit::Done);
+        }
         Mode::Reallocate => reserve::request(repository, worktree, Request::Reallocate, session),
         Mode::Adopt => adopt(repository, worktree, session),
         _ => reserve::ensure(repository, worktree, session),
@@ -183,26 +188,13 @@ fn assigned(outcome: Outcome, worktree: &Worktree, narrator: &Narrator) -> Resul
         Outcome::Kept(assigned) => Ok(assigned),
         Outcome::LeftAlone(state) => Err(reserve::left_alone(worktree, &state)),
         Outcome::Written(assigned, summary) => {
-            tell_what_was_replaced(&summary.before, worktree, narrator);
+            summary.tell_what_was_replaced(worktree, narrator);
             if summary.gone_below > 0 {
                 narrator.tell(summary.of_allocation(&assigned));
             }
             Ok(assigned)
         }
     }
-}
-
-/// Tells what was replaced, if the port file was not the worktree's own.
-fn tell_what_was_replaced(before: &FileState, worktree: &Worktree, narrator: &Narrator) {
-    let was = match before {
-        FileState::Copied => "a copy of another worktree's",
-        FileState::Damaged => "damaged",
-        FileState::Unreadable(_) => "unreadable",
-        FileState::Foreign(_) => "another tool's",
-        FileState::Missing | FileState::Own(_) | FileState::Tracked => return,
-    };
-    let path = quoted(&worktree.root.path_of(port_file::NAME));
-    narrator.tell(format_args!("replaced {path}, which was {was}"));
 }
 
 /// Fails if one of the names of `--get` is unknown, before anything is allocated for it.
@@ -293,16 +285,6 @@ fn check(directory: &Path, session: &Session) -> Result<Exit> {
     }
     answer(&problems.iter().map(render::problem).collect::<String>())?;
     Ok(Exit::Failed)
-}
-
-fn release(repository: &Repository, worktree: &Worktree, session: &Session) -> Result<Exit> {
-    match release::release(repository, worktree, session)? {
-        Released::Done(what) => {
-            session.narrator.tell(what);
-            Ok(Exit::Done)
-        }
-        Released::LeftAlone(state) => Err(reserve::left_alone(worktree, &state)),
-    }
 }
 
 /// A session that waits for locks as long as the environment says.

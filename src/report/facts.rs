@@ -11,7 +11,7 @@ use crate::allocate::plan::{Request, plan};
 use crate::allocate::probe::Probe;
 use crate::allocate::reservations::Reservations;
 use crate::config::Config;
-use crate::config::file as config_file;
+use crate::config::file::{self as config_file, ConfigInForce};
 use crate::error::{Error, Result};
 use crate::files::dir::PlainFile;
 use crate::git::paths::IgnoreRule;
@@ -152,7 +152,7 @@ impl Look<'_> {
             ..WorktreeFacts::default()
         };
         self.ask_listeners(index, &mut facts)?;
-        let worktree = match place::open(holder, &self.repository.common_dir) {
+        let worktree = match place::open(holder) {
             Ok(Some(worktree)) => worktree,
             Ok(None) => return Ok(facts),
             Err(error) => {
@@ -166,35 +166,24 @@ impl Look<'_> {
         let repository = repository.unwrap_or(self.repository);
         let in_force = config_file::of(&worktree, repository);
         if let (Ok(in_force), FileState::Own(own)) = (&in_force, &facts.port_file) {
-            let bundle = own.bundle.clone();
-            let assigned = Assigned::new(&worktree, in_force.clone(), bundle, Some(own));
-            facts.stack_names = assigned.stack_names();
+            facts.stack_names = Assigned::of_own(&worktree, in_force.clone(), own).stack_names();
         }
         if holder.clone.is_some() {
             return Ok(facts);
         }
 
         facts.has_own_config = worktree.root.has(config_file::NAME);
-        if !matches!(facts.port_file, FileState::Missing) {
-            match worktree.tracks(port_file::NAME) {
-                Ok(true) => {
-                    facts.refusal = Some(reserve::left_alone(&worktree, &FileState::Tracked));
-                    facts.is_tracked = true;
-                }
-                Ok(false) => {}
-                Err(error) => facts.unanswered.push(error),
-            }
-        }
-        if !facts.is_tracked && reserve::is_to_be_left_alone(&facts.port_file, Request::Ensure) {
-            facts.refusal = Some(reserve::left_alone(&worktree, &facts.port_file));
-        }
         let recorded = worktree.record()?;
-        let written = recorded.written();
-        facts.made.extend(written.templates.keys().cloned());
-        let env_files = written.env_files.iter();
-        let made = env_files.filter(|(_, made_from)| made_from.is_some());
-        facts.made.extend(made.map(|(path, _)| path.clone()));
-        ask_ignored(&worktree, &mut facts);
+        if let Err(error) = ask_git(&worktree, &recorded, &mut facts) {
+            facts.unanswered.push(error);
+        }
+        let state = match &facts.port_file {
+            _ if facts.is_tracked => &FileState::Tracked,
+            state => state,
+        };
+        if reserve::is_to_be_left_alone(state, Request::Ensure) {
+            facts.refusal = Some(reserve::left_alone(&worktree, state));
+        }
         match in_force {
             Err(error) => facts.config = Some(Err(error)),
             Ok(in_force) => self.look_ahead(index, &worktree, in_force, &recorded, &mut facts),
@@ -219,15 +208,11 @@ impl Look<'_> {
         &self,
         index: usize,
         worktree: &Worktree,
-        in_force: config_file::ConfigInForce,
+        in_force: ConfigInForce,
         recorded: &Recorded,
         facts: &mut WorktreeFacts,
     ) {
-        let before = &facts.port_file;
-        let own = match before {
-            FileState::Own(own) => Some(own),
-            _ => None,
-        };
+        let (before, own) = (&facts.port_file, facts.port_file.own());
         let config = in_force.for_bundle(own.map(|own| &own.bundle));
         let others = self.reservations.others_than(Some(index));
         let choice = Choice::new(&config, others, worktree.is_main());
@@ -235,79 +220,61 @@ impl Look<'_> {
             let adopted = adopt::bundle(worktree, bytes, &choice, &self.probe);
             facts.is_adoptable = adopted.is_ok();
         }
-        if facts.refusal.is_none() && !matches!(before, FileState::Missing) {
+        let upkeep = || -> Result<Upkeep> {
             let (probe, request) = (&self.probe, Request::Ensure);
-            let planned = plan(worktree, before, recorded, &choice, probe, request);
-            facts.upkeep = Some(planned.and_then(|planned| {
-                let joining = own.map(|own| {
-                    let missing = choice.missing(&own.bundle);
-                    missing
-                        .filter(|name| planned.bundle.port(name).is_some())
-                        .cloned()
-                        .collect()
-                });
-                let left_out = planned.left_out(worktree, &choice);
-                let assigned = Assigned::new(worktree, in_force, planned.bundle, own);
-                Ok(Upkeep {
-                    joining: joining.unwrap_or_default(),
-                    left_out,
-                    is_port_file_outdated: own.is_some_and(|own| *own != assigned.reservation),
-                    ..self.upkeep_of_files(worktree, &assigned, recorded)?
-                })
-            }));
+            let planned = plan(worktree, before, recorded, &choice, probe, request)?;
+            let left_out = planned.left_out(worktree, &choice);
+            let missing = own.iter().flat_map(|own| choice.missing(&own.bundle));
+            let joining = missing.filter(|name| planned.bundle.port(name).is_some());
+            let joining = joining.cloned().collect();
+            let assigned = Assigned::new(worktree, in_force, planned.bundle, own);
+            let (wanted, written) = (assigned.wanted(), recorded.written());
+            let files = Files::new(worktree, &wanted, &written, Occasion::Assign, self.session);
+            let files = files.check(self.repository)?;
+            let is_recorded = assigned.is_recorded(worktree, recorded);
+            let outdated = files.outdated();
+            let spanning = files.spanning();
+            Ok(Upkeep {
+                joining,
+                left_out,
+                is_port_file_outdated: own.is_some_and(|own| *own != assigned.reservation),
+                outdated_record: (!is_recorded).then(|| worktree.record_path()),
+                files: outdated
+                    .map(|(path, why)| (path.to_owned(), why.cloned()))
+                    .collect(),
+                spanning: spanning
+                    .map(|(path, name)| (path.to_owned(), name.to_owned()))
+                    .collect(),
+                has_leftovers: files.has_leftovers(),
+            })
+        };
+        if facts.refusal.is_none() && !matches!(before, FileState::Missing) {
+            facts.upkeep = Some(upkeep());
         }
         facts.config = Some(Ok(config));
     }
-
-    fn upkeep_of_files(
-        &self,
-        worktree: &Worktree,
-        assigned: &Assigned,
-        recorded: &Recorded,
-    ) -> Result<Upkeep> {
-        let wanted = assigned.wanted();
-        let written = recorded.written();
-        let files = Files::new(worktree, &wanted, &written, Occasion::Assign, self.session);
-        let planned = files.check(self.repository)?;
-        let is_recorded = assigned.is_recorded(worktree, recorded);
-        Ok(Upkeep {
-            outdated_record: (!is_recorded).then(|| worktree.record_path()),
-            files: planned
-                .outdated()
-                .map(|(path, why)| (path.to_owned(), why.cloned()))
-                .collect(),
-            spanning: planned
-                .spanning()
-                .map(|(path, name)| (path.to_owned(), name.to_owned()))
-                .collect(),
-            has_leftovers: planned.has_leftovers(),
-            ..Upkeep::default()
-        })
-    }
 }
 
-/// Finds out which of the files that we made git shows.
-fn ask_ignored(worktree: &Worktree, facts: &mut WorktreeFacts) {
-    let is_there = !matches!(facts.port_file, FileState::Missing);
-    let port_file = (is_there && !facts.is_tracked).then_some(port_file::NAME);
-    let made = facts.made.iter().map(String::as_str);
-    let made = made.filter(|path| worktree.path().join(path).symlink_metadata().is_ok());
+/// Asks git which of our files it tracks, and which it shows as untracked.
+fn ask_git(worktree: &Worktree, recorded: &Recorded, facts: &mut WorktreeFacts) -> Result<()> {
+    let written = recorded.written();
+    let env_files = written.env_files.into_iter();
+    let made = env_files.filter_map(|(path, made_from)| made_from.map(|_| path));
+    facts.made = made.chain(written.templates.into_keys()).collect();
+    let is_there = |path: &&str| worktree.path().join(path).symlink_metadata().is_ok();
+    let port_file = (!matches!(facts.port_file, FileState::Missing)).then_some(port_file::NAME);
+    let made = facts.made.iter().map(String::as_str).filter(is_there);
     let mut paths: Vec<&str> = port_file.into_iter().chain(made).collect();
-    let rules = worktree.tracked(&paths).and_then(|tracked| {
-        paths.retain(|path| !tracked.contains(path));
-        worktree.ignore_rules(&paths)
-    });
-    match rules {
-        Err(error) => facts.unanswered.push(error),
-        Ok(rules) => {
-            for (path, rule) in paths.into_iter().zip(rules) {
-                let rule = match rule {
-                    IgnoreRule::Ignores => continue,
-                    IgnoreRule::Nothing => None,
-                    IgnoreRule::Reincludes(rule) => Some(rule),
-                };
-                facts.not_ignored.push((path.to_owned(), rule));
-            }
-        }
+    let tracked = worktree.tracked(&paths)?;
+    facts.is_tracked = tracked.contains(port_file::NAME);
+    paths.retain(|path| !tracked.contains(path));
+    for (path, rule) in paths.iter().zip(worktree.ignore_rules(&paths)?) {
+        let rule = match rule {
+            IgnoreRule::Ignores => continue,
+            IgnoreRule::Nothing => None,
+            IgnoreRule::Reincludes(rule) => Some(rule),
+        };
+        facts.not_ignored.push(((*path).to_owned(), rule));
     }
+    Ok(())
 }

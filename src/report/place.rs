@@ -1,81 +1,81 @@
-//! Whether something can be done in a worktree and, if not, what brings it and its entry together.
+//! Whether a worktree can be used and, if not, how to fix that.
 
 use std::path::Path;
 
 use crate::allocate::reservations::Holder;
-use crate::error::{Error, error, quoted, shell_word};
+use crate::error::{Error, Result, error, quoted, shell_word};
 use crate::files::dir::is_same_directory;
 use crate::git::entries::{self, Place};
 use crate::git::repository;
 use crate::git::worktree::{Entry, Worktree};
 
-/// Opens a worktree in which something can be done; `None` if there is nothing to say of its place.
+/// Opens a worktree; `None` if git is making, moving or removing it.
 ///
 /// # Errors
-/// Why nothing can be done in it.
-pub fn open(holder: &Holder, common_dir: &Path) -> Result<Option<Worktree>, Error> {
+/// Why it cannot be used.
+pub fn open(holder: &Holder) -> Result<Option<Worktree>> {
     let unreadable = |error: Error| error.remedy_or("give this user access to it");
-    let git = format!("git -C {}", shell_word(common_dir));
     let entry = &holder.entry;
-    if let Place::Unreadable(error) = &entry.place {
-        return Err(unreadable(error.clone()));
-    }
-    let Some(root) = entry.root() else {
-        // git is making, moving or removing it; only one that stays so holds ports.
-        if holder.ports == 0 || entry.is_main() {
-            return Ok(None);
+    let git_dir = quoted(&entry.git_dir);
+    let repair = format!(
+        "run `git -C {} worktree repair`",
+        shell_word(&entry.common_dir)
+    );
+    let root = match &entry.place {
+        Place::At(root) => root,
+        Place::Unreadable(error) => return Err(unreadable(error.clone())),
+        // An entry that stays like this has ports.
+        Place::Unknown if holder.ports == 0 || entry.is_main() => return Ok(None),
+        Place::Unknown => {
+            let remove = shell_word(&entry.git_dir);
+            return Err(error!("the entry {git_dir} does not say where its worktree is").remedy(format!(
+                "if the worktree is there, run `git worktree repair` in it; if it is gone for good, run `rm -r {remove}`"
+            )));
         }
-        let path = quoted(&entry.git_dir);
-        let error = error!("the entry {path} does not say where its worktree is");
-        return Err(error.remedy(format!(
-            "if the worktree is there, run `git worktree repair` in it; if it is gone for good, run `rm -r {}`",
-            shell_word(&entry.git_dir)
-        )));
     };
     let Some(worktree) = entry.open().map_err(unreadable)? else {
-        return Err(moved_or_gone(root, entry, &git));
+        return Err(moved_or_gone(root, entry));
     };
     if !worktree.is_in_place().map_err(unreadable)? {
         let dot_git = quoted(&root.join(".git"));
         return Err(if worktree.root.has(".git") {
-            let path = quoted(&entry.git_dir);
-            error!("{dot_git} does not lead to {path}").remedy(way_back(entry, &worktree, &git))
+            error!("{dot_git} does not lead to {git_dir}")
+                .remedy(way_back(entry, &worktree, repair))
         } else {
-            error!("{dot_git} is missing").remedy(format!("run `{git} worktree repair`"))
+            error!("{dot_git} is missing").remedy(repair)
         });
     }
-    // Only a git config of its own can keep libgit2 from opening one worktree of several, and every
-    // call there ends with this.
+    // Only a git config of its own can keep libgit2 from opening one worktree of several.
     let own_config = entry.git_dir.join("config.worktree");
     if own_config.exists()
         && let Err(error) = repository::find(root)
     {
-        return Err(error.remedy_or(&format!("correct {}", quoted(&own_config))));
+        return Err(error.remedy_or(&format!("fix {}", quoted(&own_config))));
     }
     Ok(Some(worktree))
 }
 
-fn moved_or_gone(root: &Path, entry: &Entry, git: &str) -> Error {
+fn moved_or_gone(root: &Path, entry: &Entry) -> Error {
     let (path, word) = (quoted(root), shell_word(root));
+    let git = format!("git -C {} worktree", shell_word(&entry.common_dir));
     let unlock = if entry.git_dir.join("locked").exists() {
-        format!("{git} worktree unlock {word} && ")
+        format!("{git} unlock {word} && ")
     } else {
         String::new()
     };
     let remedy = format!(
-        "if it was moved, run `git worktree repair` in its new place; if it is gone for good, run `{unlock}{git} worktree remove {word}`"
+        "if it was moved, run `git worktree repair` in its new place; if it is gone for good, run `{unlock}{git} remove {word}`"
     );
     if root.symlink_metadata().is_ok() && !root.is_dir() {
-        error!("{path} is no directory, but git has a worktree there")
+        error!("{path} is not a directory, but git has a worktree there")
             .remedy(format!("move that away; {remedy}"))
     } else {
         error!("the worktree at {path} is not there").remedy(remedy)
     }
 }
 
-/// How a worktree and the entry that its `.git` does not lead to come together again.
-fn way_back(entry: &Entry, found: &Worktree, git: &str) -> String {
-    let repair = format!("run `{git} worktree repair`");
+/// The remedy for a worktree whose `.git` does not lead to its entry.
+fn way_back(entry: &Entry, found: &Worktree, repair: String) -> String {
     let remove = format!("run `rm -r {}`", shell_word(&entry.git_dir));
     let unknown = format!(
         "if it was moved, run `git worktree repair` in its new place; if it is gone, or if this clone is a copy, {remove}"
@@ -90,7 +90,7 @@ fn way_back(entry: &Entry, found: &Worktree, git: &str) -> String {
     let parents = named.parent().zip(entry.git_dir.parent());
     let is_of_this_repository = parents.is_some_and(|(one, other)| is_same_directory(one, other));
     match entries::locate(&named) {
-        // The other entry names the place too.
+        // The other entry names this place too.
         Ok(Place::At(root)) if is_of_this_repository && is_same_directory(&root, found.path()) => {
             remove
         }

@@ -157,9 +157,8 @@ fn state(
     };
     let is_current = match config_file::of(&worktree, repository) {
         Ok(in_force) => {
-            let assigned = Assigned::new(&worktree, in_force, own.bundle.clone(), Some(&own));
-            assigned.is_in(&own)
-                && reserve::is_written(&worktree, &assigned, Occasion::Assign, session)?
+            let assigned = Assigned::of_own(&worktree, in_force, &own);
+            reserve::is_up_to_date(&worktree, &assigned, &own, Occasion::Assign, session)?
         }
         Err(error) if error.kind() == ErrorKind::Shortage => return Err(error),
         // `--check` says what is wrong with it.

@@ -50,6 +50,11 @@ impl Assigned {
         assigned
     }
 
+    /// What `worktree` has with the bundle of its own port file.
+    pub fn of_own(worktree: &Worktree, in_force: ConfigInForce, own: &Reservation) -> Assigned {
+        Assigned::new(worktree, in_force, own.bundle.clone(), Some(own))
+    }
+
     fn values(&self) -> Values<'_> {
         Values {
             bundle: &self.reservation.bundle,
