@@ -89,6 +89,36 @@ impl<'a> Staged<'a> {
         Ok(())
     }
 
+    /// Puts it in the place of `original`; `false` if another program has changed that.
+    ///
+    /// Both files are swapped, so that the old one stays under the temporary name until it is known that
+    /// nobody has opened it for writing just before. If somebody has, both are swapped back.
+    pub fn commit_over(self, original: &Original, patience: &Patience) -> io::Result<bool> {
+        use io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
+        let (dir, name, temporary) = (self.dir, self.name.clone(), temporary(&self.name));
+        if !original.is_unchanged(dir, &name, patience) {
+            return Ok(false);
+        }
+        match dir
+            .exchange(&temporary, &name)
+            .map_err(|error| (error.kind(), error))
+        {
+            Ok(()) => {}
+            // The system, the file system or a sandbox does not swap files.
+            Err((Unsupported | InvalidInput | PermissionDenied, _)) => {
+                return self.commit().map(|()| true);
+            }
+            Err((_, error)) => return Err(error),
+        }
+        // Dropping this removes what has the temporary name then.
+        let is_unchanged = original.is_unchanged(dir, &temporary, &Patience::none());
+        if !is_unchanged {
+            dir.exchange(&temporary, &name)
+                .or_else(|_| dir.rename(&temporary, &name))?;
+        }
+        Ok(is_unchanged)
+    }
+
     /// Renames it; `false` if a file has appeared there.
     pub fn commit_new(mut self) -> io::Result<bool> {
         match self.dir.rename_new(&temporary(&self.name), &self.name) {
@@ -169,6 +199,11 @@ impl Default for Patience {
 }
 
 impl Patience {
+    /// Does not wait.
+    fn none() -> Patience {
+        Patience(Cell::new(Duration::ZERO))
+    }
+
     /// Waits until no other process has `file` open for writing.
     ///
     /// # Errors
@@ -224,7 +259,8 @@ impl Original {
         Staged::prepare(dir, name, new, self.access())
     }
 
-    /// Replaces the content, or removes the file if there is none; `false` if the file has changed.
+    /// Replaces the content, or removes the file if there is none; `false` if another program has changed
+    /// it.
     pub fn replace(
         &self,
         dir: &Dir,
@@ -232,11 +268,24 @@ impl Original {
         new: Option<&[u8]>,
         patience: &Patience,
     ) -> io::Result<bool> {
-        let staged = new.map(|new| self.stage(dir, name, new)).transpose()?;
+        match new {
+            Some(new) => self.stage(dir, name, new)?.commit_over(self, patience),
+            None => self.remove(dir, name, patience),
+        }
+    }
+
+    /// Removes the file; `false` if another program has changed it.
+    pub fn remove(&self, dir: &Dir, name: &str, patience: &Patience) -> io::Result<bool> {
+        let temporary = temporary(name);
+        remove_leftover(dir, name)?;
         if !self.is_unchanged(dir, name, patience) {
             return Ok(false);
         }
-        staged.map_or_else(|| dir.remove(name), |staged| staged.commit().map(|()| true))
+        dir.rename(name, &temporary)?;
+        if self.is_unchanged(dir, &temporary, &Patience::none()) {
+            return dir.remove(&temporary);
+        }
+        dir.rename_new(&temporary, name).map(|()| false)
     }
 
     /// Whether it is still the same file with the same content, and nobody is writing it.

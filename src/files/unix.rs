@@ -100,6 +100,20 @@ impl Dir {
         Ok(rustix::fs::renameat(&self.handle, from, &self.handle, to)?)
     }
 
+    /// Swaps two files, if the system and the file system can.
+    pub fn exchange(&self, one: &str, other: &str) -> io::Result<()> {
+        #[cfg(any(target_os = "linux", target_os = "android", target_os = "macos"))]
+        return Ok(rustix::fs::renameat_with(
+            &self.handle,
+            one,
+            &self.handle,
+            other,
+            rustix::fs::RenameFlags::EXCHANGE,
+        )?);
+        #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "macos")))]
+        return Err(io::ErrorKind::Unsupported.into());
+    }
+
     /// Renames `from` to `to`; fails with `AlreadyExists` if something has that name. Done by a
     /// second link, which fails if the name is taken. A file system without links gets a look and a
     /// rename.

@@ -106,6 +106,10 @@ impl Dir {
         fs::rename(self.handle.join(from), self.handle.join(to))
     }
 
+    pub fn exchange(&self, _one: &str, _other: &str) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     pub fn rename_new(&self, from: &str, to: &str) -> io::Result<()> {
         let from = TempPath::try_from_path(self.handle.join(from))?;
         from.persist_noclobber(self.handle.join(to))

@@ -48,11 +48,9 @@ impl HookEdit {
     /// # Errors
     /// Somebody has changed the file since it was read: their change stays.
     pub fn commit(&self, staged: Staged<'_>, patience: &Patience) -> Result<()> {
-        let (dir, name) = (&self.dir, &*self.name);
-        let path = dir.path_of(name);
+        let path = self.dir.path_of(&self.name);
         let committed = match &self.original {
-            Some(original) if !original.is_unchanged(dir, name, patience) => Ok(false),
-            Some(_) => staged.commit().map(|()| true),
+            Some(original) => staged.commit_over(original, patience),
             None => staged.commit_new(),
         };
         let committed = committed.map_err(Error::could_not("write the hook", &path))?;

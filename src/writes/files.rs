@@ -401,15 +401,13 @@ impl<'a> Planned<'a> {
         let Some((target, change)) = self.to_do() else {
             return Ok(true);
         };
-        let (dir, name) = (&target.dir, &*target.name);
-        let original = self.original.as_ref();
-        let is_unchanged = || original.is_some_and(|it| it.is_unchanged(dir, name, patience));
-        let commit = || match (change, staged) {
-            (Change::Make(..), Some(staged)) => staged.commit_new(),
-            (Change::Replace(_), Some(staged)) => {
-                Ok(is_unchanged() && staged.commit().map(|()| true)?)
+        let commit = || match (change, &self.original, staged) {
+            (Change::Make(..), _, Some(staged)) => staged.commit_new(),
+            (Change::Replace(_), Some(original), Some(staged)) => {
+                staged.commit_over(original, patience)
             }
-            _ => Ok(is_unchanged() && (dir.remove(name)? | remove_leftover(dir, name)?)),
+            (_, Some(original), _) => original.remove(&target.dir, &target.name, patience),
+            _ => Ok(true),
         };
         commit().map_err(target.could_not())
     }

@@ -2,8 +2,12 @@
 //! restores every byte.
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::{MetadataExt, symlink};
+use std::process::Stdio;
+use std::time::Duration;
 
+use crate::support::strace;
 use crate::support::{Config, FIRST_CHECKOUT, Run, Sandbox, block, set_mode, with_block};
 
 const ENV: &str = "# Secrets\nSECRET=s3cret\nWEB_PORT=3000\nAPI=http://localhost:${WEB_PORT}/v1\n";
@@ -394,6 +398,50 @@ fn a_writer_that_has_the_file_open_loses_no_byte() {
             assert!(text.ends_with("API_KEY=secret\n"), "{call:?}: {text}");
         }
     }
+}
+
+/// Every rename takes half a second, and meanwhile somebody appends a line to `path`, once our copy of
+/// it is there.
+fn append_before_the_rename(sandbox: &Sandbox, at: &str, arguments: &[&str], path: &str) {
+    let renames = "inject=rename,renameat,renameat2:delay_enter=500000";
+    let mut program = strace::command(sandbox, at, &["-e", renames], arguments);
+    let mut program = program
+        .stderr(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let staged = sandbox.path(format!("{path}.worktree-ports.tmp"));
+    while !staged.exists() && program.try_wait().unwrap().is_none() {
+        std::thread::yield_now();
+    }
+    std::thread::sleep(Duration::from_millis(200));
+    let mut file = fs::OpenOptions::new()
+        .append(true)
+        .open(sandbox.path(path))
+        .unwrap();
+    file.write_all(b"MINE=1\n").unwrap();
+    drop(file);
+    assert!(program.wait().unwrap().success(), "{path} {arguments:?}");
+    let text = read(sandbox, path);
+    assert!(text.contains("MINE=1\n"), "{path} {arguments:?}: {text}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+#[ignore = "needs strace"]
+fn a_line_that_is_appended_just_before_the_rename_is_not_lost() {
+    let sandbox = sandbox();
+    sandbox.write("repo/.env", ENV);
+    sandbox.add("a");
+    let other = config(&sandbox).env_file("other.env", &[("WEB_PORT", "{cloud}")]);
+    sandbox.configure("repo", other);
+    append_before_the_rename(&sandbox, "a", &[], "repo/.git/info/exclude");
+    let other = sandbox
+        .config(&["cloud"])
+        .env_file(".env", &[("OTHER_PORT", "{cloud}")]);
+    sandbox.configure("repo", other);
+    append_before_the_rename(&sandbox, "a", &[], "a/.env");
+    append_before_the_rename(&sandbox, "a", &["--release"], "a/.env");
 }
 
 #[test]

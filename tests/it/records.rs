@@ -493,9 +493,9 @@ fn ports_that_only_env_files_name_are_reserved_until_the_next_call() {
     sandbox.configure("repo", config);
     sandbox.run("a", &[]).exits(0);
     let old = listen(sandbox.port(1));
-    // The first rename is the env file's, the second one the port file's.
-    let second_rename = "/^rename(at)?$:error=ENOSPC:when=2";
-    strace::inject(&sandbox, "a", second_rename, &["--reallocate"]).exits(1);
+    // The env file is swapped with its replacement; the port file is renamed first, then the record.
+    let rename = "/^rename(at)?$:error=ENOSPC:when=1";
+    strace::inject(&sandbox, "a", rename, &["--reallocate"]).exits(1);
     close(old);
     assert_eq!(sandbox.ports("a"), [sandbox.port(1)]);
     let env = fs::read_to_string(sandbox.path("a/.env")).unwrap();
