@@ -91,6 +91,10 @@ impl Fixture {
         git.env("GIT_CONFIG_NOSYSTEM", "1");
         git.args([
             "-c",
+            "maintenance.auto=false",
+            "-c",
+            "gc.auto=0",
+            "-c",
             "user.name=t",
             "-c",
             "user.email=t@example.com",

@@ -16,7 +16,7 @@ use reference::{CONFIGS, Expected, How, Lies, Model, Offset, Operation, Other, S
 mod reference;
 
 prop_state_machine! {
-    #![proptest_config(Proptest { cases: 40, max_shrink_iters: 200, ..Proptest::default() })]
+    #![proptest_config(Proptest { cases: 28, max_shrink_iters: 200, ..Proptest::default() })]
 
     #[test]
     fn after_every_step_the_port_files_are_what_the_model_says(sequential 10..40 => System);

@@ -43,10 +43,8 @@ impl Sandbox {
         let sandbox = Sandbox { dir, ports };
         sandbox.write("home/.config/git/ignore", format!("/{CONFIG}\n"));
         sandbox.git(".", &["init", "--quiet", "--initial-branch=main", "repo"]);
-        sandbox.git(
-            "repo",
-            &["commit", "--quiet", "--allow-empty", "--message=first"],
-        );
+        let commit = ["commit", "--quiet", "--allow-empty", "--message=first"];
+        sandbox.git("repo", &commit);
         sandbox.configure("repo", sandbox.own_config());
         sandbox
     }
@@ -178,6 +176,8 @@ impl Sandbox {
     #[track_caller]
     pub fn try_git<S: AsRef<OsStr>>(&self, at: impl AsRef<Path>, arguments: &[S]) -> Run {
         let mut command = self.command("git", at);
+        // A commit would start git's maintenance.
+        command.args(["-c", "maintenance.auto=false", "-c", "gc.auto=0"]);
         command.args(arguments);
         Sandbox::finish(command)
     }
