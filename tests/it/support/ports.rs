@@ -1,5 +1,6 @@
 //! A test's own ports, which nothing listens on.
 
+use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 
 use socket2::{Domain, Socket, Type};
@@ -61,15 +62,26 @@ pub fn can_bind(port: u16) -> bool {
         (Ipv6Addr::LOCALHOST, port).into(),
         (Ipv6Addr::UNSPECIFIED, port).into(),
     ];
-    addresses.into_iter().all(|address| {
-        // Nothing can listen there on a machine without IPv6.
-        let Ok(socket) = Socket::new(Domain::for_address(address), Type::STREAM, None) else {
-            return true;
-        };
-        socket.set_reuse_address(true).unwrap();
-        match socket.bind(&address.into()) {
-            Ok(()) => true,
-            Err(error) => error.kind() == std::io::ErrorKind::AddrNotAvailable,
+    let bind = |address: SocketAddr| -> io::Result<()> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+        if address.is_ipv6() {
+            socket.set_only_v6(false)?;
+        }
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())
+    };
+    // On Linux, whoever has the port on any address is in the way of the last one.
+    if cfg!(target_os = "linux") && bind(addresses[3]).is_ok() {
+        return true;
+    }
+    addresses.into_iter().map(bind).all(|bound| match bound {
+        Ok(()) => true,
+        // A machine without IPv6 has no such addresses.
+        Err(error) => {
+            let kind = error.kind();
+            kind == io::ErrorKind::AddrNotAvailable
+                || kind == io::ErrorKind::Unsupported
+                || error.raw_os_error() == Some(libc::EAFNOSUPPORT)
         }
     })
 }
