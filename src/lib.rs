@@ -27,7 +27,7 @@
 //! - Files in a worktree are read and written through its opened root (`files::dir`): no link is
 //!   followed, no FIFO blocks, and a move of the worktree leads nowhere else.
 //! - A file is written under a temporary name and renamed (`files::staged`), never truncated. If others
-//!   write it too, it is compared again before the rename.
+//!   write it too, it is compared again before the rename and after it.
 //! - A shortage of descriptors, memory or processes is an error, and nothing is allocated.
 //! - No clock decides. Waits are bounded, and only for a lock or for a program that is writing a file.
 //! - As a hook, the program exits 0 whatever happens.

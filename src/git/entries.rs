@@ -156,20 +156,17 @@ mod fuzz {
     #[test]
     fn any_entry_names_an_absolute_root_or_none() {
         let git_dir = Path::new("/r/.git/worktrees/a");
-        bolero::check!()
-            .with_iterations(5000)
-            .with_type::<Vec<u8>>()
-            .for_each(|content| {
-                // Mostly with the end that git writes, without which nothing is named.
-                for content in [content.clone(), [content, &b"/.git\n"[..]].concat()] {
-                    if let Place::At(root) = root_named_by(git_dir, content.clone()) {
-                        assert!(root.is_absolute(), "{root:?}");
-                        let is_relative = !content.starts_with(b"/");
-                        let has_dots = root.components().any(|part| part.as_os_str() == "..");
-                        assert!(!(is_relative && has_dots), "{root:?}");
-                    }
+        bolero::check!().with_type::<Vec<u8>>().for_each(|content| {
+            // Mostly with the end that git writes, without which nothing is named.
+            for content in [content.clone(), [content, &b"/.git\n"[..]].concat()] {
+                if let Place::At(root) = root_named_by(git_dir, content.clone()) {
+                    assert!(root.is_absolute(), "{root:?}");
+                    let is_relative = !content.starts_with(b"/");
+                    let has_dots = root.components().any(|part| part.as_os_str() == "..");
+                    assert!(!(is_relative && has_dots), "{root:?}");
                 }
-            });
+            }
+        });
     }
 
     #[test]
@@ -177,25 +174,22 @@ mod fuzz {
         use std::ffi::OsStr;
         use std::os::unix::ffi::OsStrExt;
         let git_dir = Path::new("/r/.git/worktrees/a");
-        bolero::check!()
-            .with_iterations(5000)
-            .with_type::<Vec<u8>>()
-            .for_each(|name| {
-                let name: Vec<u8> = name
-                    .iter()
-                    .copied()
-                    .filter(|byte| !b"/\0".contains(byte))
-                    .collect();
-                if [&b""[..], b".", b".."].contains(&name.as_slice()) {
-                    return;
-                }
-                let root = Path::new("/r").join(OsStr::from_bytes(&name));
-                for start in [&b"/r/"[..], b"../../../"] {
-                    let content = [start, &name, b"/.git\n"].concat();
-                    assert!(
-                        matches!(root_named_by(git_dir, content), Place::At(found) if found == root)
-                    );
-                }
-            });
+        bolero::check!().with_type::<Vec<u8>>().for_each(|name| {
+            let name: Vec<u8> = name
+                .iter()
+                .copied()
+                .filter(|byte| !b"/\0".contains(byte))
+                .collect();
+            if [&b""[..], b".", b".."].contains(&name.as_slice()) {
+                return;
+            }
+            let root = Path::new("/r").join(OsStr::from_bytes(&name));
+            for start in [&b"/r/"[..], b"../../../"] {
+                let content = [start, &name, b"/.git\n"].concat();
+                assert!(
+                    matches!(root_named_by(git_dir, content), Place::At(found) if found == root)
+                );
+            }
+        });
     }
 }

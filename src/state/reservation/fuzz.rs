@@ -74,27 +74,23 @@ fn check(bytes: &[u8]) {
 
 #[test]
 fn every_number_in_any_bytes_that_could_be_a_port_is_reserved() {
-    bolero::check!().with_iterations(5000).for_each(check);
+    bolero::check!().for_each(check);
 }
 
 #[test]
 fn every_number_in_what_is_nearly_a_port_file_is_reserved() {
-    bolero::check!()
-        .with_iterations(5000)
-        .with_type::<Vec<u8>>()
-        .for_each(|choices| {
-            let pieces = choices
-                .iter()
-                .map(|choice| PIECES[usize::from(*choice) % PIECES.len()]);
-            check(pieces.collect::<String>().as_bytes());
-        });
+    bolero::check!().with_type::<Vec<u8>>().for_each(|choices| {
+        let pieces = choices
+            .iter()
+            .map(|choice| PIECES[usize::from(*choice) % PIECES.len()]);
+        check(pieces.collect::<String>().as_bytes());
+    });
 }
 
 #[test]
 fn what_is_written_is_read_back_as_it_was() {
     type Input = (Option<String>, u32, Vec<u16>, Vec<String>);
     bolero::check!()
-        .with_iterations(5000)
         .with_type::<Input>()
         .for_each(|(id, slot, ports, urls)| {
             let ports = ports.iter().filter_map(|port| Port::new((*port).into()));
