@@ -18,7 +18,7 @@ const LIST: &str = "worktreePorts.repository";
 /// The user's config cannot be read.
 pub fn listed(directory: &Path) -> Result<Vec<PathBuf>> {
     let mut clones: Vec<PathBuf> = Vec::new();
-    for clone in config::values(directory, Scope::Global, LIST)? {
+    for clone in config::values(directory, Scope::GLOBAL, LIST)? {
         let clone = PathBuf::from(clone);
         if !clones.contains(&clone) {
             clones.push(clone);
@@ -69,14 +69,14 @@ pub fn others(common_dir: &Path, narrator: &Narrator) -> Result<Vec<PathBuf>> {
 /// Puts the clone on the list; returns whether it was not there. The clone counts the others before
 /// they count it, so a kill in between leaves at worst a clone that warns about that.
 pub fn share(common_dir: &Path) -> Result<bool> {
-    let before = config::values(common_dir, Scope::Local, SHARE)?;
-    let asked = config::set(common_dir, Scope::Local, SHARE, OsStr::new("true"))?;
-    match config::add(common_dir, Scope::Global, LIST, common_dir.as_os_str()) {
+    let before = config::values(common_dir, Scope::LOCAL, SHARE)?;
+    let asked = config::set(common_dir, Scope::LOCAL, SHARE, OsStr::new("true"))?;
+    match config::add(common_dir, Scope::GLOBAL, LIST, common_dir.as_os_str()) {
         Err(error) if asked => {
             // An error while undoing would hide the one that explains it.
             let _ = match before.last() {
-                Some(value) => config::set(common_dir, Scope::Local, SHARE, value),
-                None => config::unset(common_dir, Scope::Local, SHARE),
+                Some(value) => config::set(common_dir, Scope::LOCAL, SHARE, value),
+                None => config::unset(common_dir, Scope::LOCAL, SHARE),
             };
             Err(error)
         }
@@ -90,11 +90,11 @@ pub fn unshare(common_dir: &Path) -> Result<bool> {
     // Checked first, so that the user's config is only written if needed: it may be read-only.
     let is_listed = is_listed(common_dir)?;
     if is_listed {
-        config::remove(common_dir, Scope::Global, LIST, &pattern(common_dir))?;
+        config::remove(common_dir, Scope::GLOBAL, LIST, &pattern(common_dir))?;
     }
-    match config::unset(common_dir, Scope::Local, SHARE) {
+    match config::unset(common_dir, Scope::LOCAL, SHARE) {
         Err(error) if is_listed => {
-            let _ = config::add(common_dir, Scope::Global, LIST, common_dir.as_os_str());
+            let _ = config::add(common_dir, Scope::GLOBAL, LIST, common_dir.as_os_str());
             Err(error)
         }
         asked => Ok(asked? || is_listed),
@@ -103,7 +103,7 @@ pub fn unshare(common_dir: &Path) -> Result<bool> {
 
 /// Whether the user's config shares every clone: `worktreePorts.share`.
 pub fn are_all_shared(common_dir: &Path) -> Result<bool> {
-    let wishes = config::matching(common_dir, Scope::Global, r"^worktreeports\.share$")?;
+    let wishes = config::matching(common_dir, Scope::GLOBAL, r"^worktreeports\.share$")?;
     Ok(wishes
         .last()
         .is_some_and(|(_, value)| !config::is_false(value)))
@@ -111,7 +111,7 @@ pub fn are_all_shared(common_dir: &Path) -> Result<bool> {
 
 /// Whether the clone is on the list.
 pub fn is_listed(common_dir: &Path) -> Result<bool> {
-    let listed = config::values(common_dir, Scope::Global, LIST)?;
+    let listed = config::values(common_dir, Scope::GLOBAL, LIST)?;
     Ok(listed.iter().any(|clone| clone == common_dir))
 }
 

@@ -7,34 +7,25 @@ use crate::error::Result;
 use crate::git::access;
 use crate::git::command::ask;
 
-/// Which config is meant.
+/// Which config is meant: the flag of `git config` for it.
 #[derive(Clone, Copy)]
-pub enum Scope {
-    /// The clone's own.
-    Local,
-    /// The user's own.
-    Global,
-    /// That of one worktree.
-    Worktree,
-    /// All that git reads for a worktree; only for reading.
-    Effective,
-}
+pub struct Scope(&'static str);
 
 impl Scope {
-    fn flag(self) -> &'static str {
-        match self {
-            Scope::Local => "--local",
-            Scope::Global => "--global",
-            Scope::Worktree => "--worktree",
-            Scope::Effective => "--includes",
-        }
-    }
+    /// The clone's own.
+    pub const LOCAL: Scope = Scope("--local");
+    /// The user's own.
+    pub const GLOBAL: Scope = Scope("--global");
+    /// That of one worktree.
+    pub const WORKTREE: Scope = Scope("--worktree");
+    /// All that git reads for a worktree; only for reading.
+    pub const EFFECTIVE: Scope = Scope("--includes");
 }
 
 /// The values of `key`, in order. `directory` is the common dir, or the root of a worktree for its
 /// config.
 pub fn values(directory: &Path, scope: Scope, key: &str) -> Result<Vec<OsString>> {
-    let output = ask(directory, &["config", scope.flag(), "-z", "--get-all", key])?;
+    let output = ask(directory, &["config", scope.0, "-z", "--get-all", key])?;
     let values = output.split_inclusive(|&byte| byte == 0);
     let without_nul = |value: &[u8]| value.strip_suffix(b"\0").unwrap_or(value).to_owned();
     Ok(values.map(|value| os_string(without_nul(value))).collect())
@@ -45,7 +36,7 @@ pub fn values(directory: &Path, scope: Scope, key: &str) -> Result<Vec<OsString>
 pub fn matching(directory: &Path, scope: Scope, pattern: &str) -> Result<Vec<(String, String)>> {
     let arguments = [
         "config",
-        scope.flag(),
+        scope.0,
         "-z",
         "--includes",
         "--get-regexp",
@@ -120,7 +111,7 @@ fn edit(is_needed: bool, common_dir: &Path, scope: Scope, change: [&OsStr; 3]) -
     // git keeps the mode of the file that it replaces, but not its owner and group.
     let file = dunce::canonicalize(common_dir.join("config")).ok();
     let before = file.as_ref().and_then(|file| file.metadata().ok());
-    let edit = [&["config".as_ref(), scope.flag().as_ref()], &change[..]].concat();
+    let edit = [&["config".as_ref(), scope.0.as_ref()], &change[..]].concat();
     let edited = ask(common_dir, &edit);
     if let Some((file, before)) = file.zip(before) {
         access::restore(&file, &before);

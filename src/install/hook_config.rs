@@ -24,8 +24,8 @@ pub enum ConfigHook {
 
 /// Looks for our hook in the clone's config.
 pub fn look(common_dir: &Path) -> Result<ConfigHook> {
-    let commands = config::values(common_dir, Scope::Local, COMMAND)?;
-    let events = config::values(common_dir, Scope::Local, EVENT)?;
+    let commands = config::values(common_dir, Scope::LOCAL, COMMAND)?;
+    let events = config::values(common_dir, Scope::LOCAL, EVENT)?;
     Ok(if commands.is_empty() || events.is_empty() {
         ConfigHook::Missing
     } else if commands == [command(&program::path(common_dir))] && events == [HOOK] {
@@ -39,14 +39,14 @@ pub fn look(common_dir: &Path) -> Result<ConfigHook> {
 pub fn wire(common_dir: &Path) -> Result<()> {
     // The command first: git fails if an event has no command.
     let command = command(&program::path(common_dir));
-    config::set(common_dir, Scope::Local, COMMAND, &command)?;
-    config::set(common_dir, Scope::Local, EVENT, OsStr::new(HOOK)).map(drop)
+    config::set(common_dir, Scope::LOCAL, COMMAND, &command)?;
+    config::set(common_dir, Scope::LOCAL, EVENT, OsStr::new(HOOK)).map(drop)
 }
 
 /// Undoes that; returns whether there was anything to undo.
 pub fn unwire(common_dir: &Path) -> Result<bool> {
-    let had_event = config::unset(common_dir, Scope::Local, EVENT)?;
-    let had_command = config::unset(common_dir, Scope::Local, COMMAND)?;
+    let had_event = config::unset(common_dir, Scope::LOCAL, EVENT)?;
+    let had_command = config::unset(common_dir, Scope::LOCAL, COMMAND)?;
     Ok(had_event || had_command)
 }
 

@@ -30,7 +30,7 @@ pub fn look(seen: &SeenHook<'_>) -> Result<Vec<String>> {
         older.extend(line.map(|line| format!("line {line} of {}", quoted(&path))));
     }
     if seen.config.is_some() {
-        for (key, command) in config::matching(root, Scope::Effective, r"^hook\..*\.command$")? {
+        for (key, command) in config::matching(root, Scope::EFFECTIVE, r"^hook\..*\.command$")? {
             if line_that_writes(&command, root).is_some() {
                 older.push(format!("`{key}` in git's config"));
             }

@@ -212,7 +212,7 @@ fn noexec(common_dir: &Path) -> Error {
 /// `own` are set only there, the others for all worktrees, including `here`.
 fn disabled(at: &Path, own: &[String], here: &Path) -> Result<Vec<HookProblem>> {
     let pattern = r"^hook\.(worktree-ports|post-checkout)\.enabled$";
-    let settings = config::matching(at, Scope::Effective, pattern)?;
+    let settings = config::matching(at, Scope::EFFECTIVE, pattern)?;
     let is_disabled = |key: &&str| {
         let value = settings.iter().rfind(|(name, _)| name == key);
         value.is_some_and(|(_, value)| is_false(value))
@@ -238,7 +238,7 @@ fn own_settings(worktree: &Worktree) -> Result<Vec<String>> {
     if !worktree.git_dir.has("config.worktree") {
         return Ok(Vec::new());
     }
-    let settings = config::matching(worktree.path(), Scope::Worktree, ".")?;
+    let settings = config::matching(worktree.path(), Scope::WORKTREE, ".")?;
     Ok(settings.into_iter().map(|(key, _)| key).collect())
 }
 
