@@ -89,32 +89,30 @@ impl<'a> Staged<'a> {
         Ok(())
     }
 
-    /// Puts it in the place of `original`; `false` if another program has changed that.
+    /// Replaces `original` with it; `false` if another program has changed that.
     ///
-    /// Both files are swapped, so that the old one stays under the temporary name until it is known that
-    /// nobody has opened it for writing just before. If somebody has, both are swapped back.
+    /// The two files are swapped. The old one keeps the temporary name until it is known that nobody had
+    /// just opened it for writing; otherwise, they are swapped back.
     pub fn commit_over(self, original: &Original, patience: &Patience) -> io::Result<bool> {
-        use io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
         let (dir, name, temporary) = (self.dir, self.name.clone(), temporary(&self.name));
         if !original.is_unchanged(dir, &name, patience) {
             return Ok(false);
         }
-        match dir
-            .exchange(&temporary, &name)
-            .map_err(|error| (error.kind(), error))
-        {
+        match dir.exchange(&temporary, &name) {
             Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => return Err(error),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             // The system, the file system or a sandbox does not swap files.
-            Err((Unsupported | InvalidInput | PermissionDenied, _)) => {
-                return self.commit().map(|()| true);
-            }
-            Err((_, error)) => return Err(error),
+            Err(_) => return self.commit().map(|()| true),
         }
-        // Dropping this removes what has the temporary name then.
+        // Dropping `self` removes whatever has the temporary name by then.
         let is_unchanged = original.is_unchanged(dir, &temporary, &Patience::none());
         if !is_unchanged {
-            dir.exchange(&temporary, &name)
-                .or_else(|_| dir.rename(&temporary, &name))?;
+            let swapped_back = dir.exchange(&temporary, &name);
+            if let Err(error) = swapped_back.or_else(|_| dir.rename(&temporary, &name)) {
+                self.leave();
+                return Err(error);
+            }
         }
         Ok(is_unchanged)
     }

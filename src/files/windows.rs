@@ -113,7 +113,11 @@ impl Dir {
     pub fn rename_new(&self, from: &str, to: &str) -> io::Result<()> {
         let from = TempPath::try_from_path(self.handle.join(from))?;
         from.persist_noclobber(self.handle.join(to))
-            .map_err(|refused| refused.error)
+            .map_err(|refused| {
+                // Dropping the path would remove the file.
+                let _ = refused.path.keep();
+                refused.error
+            })
     }
 
     pub fn unlink(&self, name: &str) -> io::Result<()> {

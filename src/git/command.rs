@@ -26,8 +26,8 @@ pub fn git(directory: &Path) -> Command {
     command
 }
 
-/// What `git <arguments>` prints in `directory`. If git finds nothing, it exits with 1 without a
-/// message, and the result is empty.
+/// What `git <arguments>` prints in `directory`. Exit status 1 without a message is how some commands
+/// say no, and not an error.
 ///
 /// # Errors
 /// git is not on the PATH, or fails; with git's message.
@@ -35,16 +35,19 @@ pub fn ask<S: AsRef<OsStr>>(directory: &Path, arguments: &[S]) -> Result<Vec<u8>
     let words = arguments.iter().map(|word| word.as_ref().to_string_lossy());
     let words = words.collect::<Vec<_>>().join(" ");
     let failed = |why: &str| error!("could not run `git {words}`: {why}");
+    let may_say_no = ["config", "check-ignore", "rev-parse", "symbolic-ref"]
+        .iter()
+        .any(|command| words.starts_with(command));
     let output = git(directory).args(arguments).output();
     let output = output.map_err(|error| match (error.kind(), ErrorKind::of(&error)) {
         (io::ErrorKind::NotFound, _) => failed("git is not on the PATH"),
-        // git is absent, not what it was asked about.
+        // It is git that is missing, not what it was asked about.
         (_, ErrorKind::Absent) => failed(&error.to_string()),
         (_, kind) => failed(&error.to_string()).of_kind(kind),
     })?;
     match output.status.code() {
         Some(0) => Ok(output.stdout),
-        Some(1) if output.stderr.is_empty() => Ok(output.stdout),
+        Some(1) if may_say_no && output.stderr.is_empty() => Ok(output.stdout),
         _ => {
             let said = String::from_utf8_lossy(&output.stderr);
             let is_error = |line: &&str| line.starts_with("fatal: ") || line.starts_with("error: ");

@@ -88,7 +88,7 @@ pub fn add(common_dir: &Path, scope: Scope, key: &str, value: &OsStr) -> Result<
 
 /// Removes `key`; returns whether it was there.
 pub fn unset(common_dir: &Path, scope: Scope, key: &str) -> Result<bool> {
-    remove(common_dir, scope, key, "".as_ref())
+    remove(common_dir, scope, key, "^".as_ref())
 }
 
 /// Removes the values of `key` that match the extended regular expression `pattern`; returns whether

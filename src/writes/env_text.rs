@@ -20,8 +20,8 @@ const BYTE_ORDER_MARK: &str = "\u{feff}";
 #[derive(Debug, PartialEq, Eq)]
 pub struct WithBlock<'a> {
     pub text: String,
-    /// The variables that the user's own lines define too. They were left, because their values span
-    /// lines.
+    /// The variables that the user's own lines also define. Those lines were left, because the values
+    /// span several lines.
     pub spanning: Vec<&'a str>,
 }
 
