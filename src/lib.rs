@@ -25,14 +25,14 @@
 //! - There is no registry of ports. A worktree that git knows has its ports; one that git forgets has
 //!   none.
 //! - Files in a worktree are read and written through its opened root (`files::dir`): no link is
-//!   followed, no FIFO blocks, and a move of the worktree leads nowhere else.
+//!   followed, no FIFO blocks, and moving the worktree redirects nothing.
 //! - A file is written under a temporary name and renamed (`files::staged`), never truncated. If others
 //!   write it too, it is compared again before the rename and after it.
 //! - A shortage of descriptors, memory or processes is an error, and nothing is allocated.
 //! - No clock decides. Waits are bounded, and only for a lock or for a program that is writing a file.
 //! - As a hook, the program exits 0 whatever happens.
 //! - Only `git::repository` knows git2, only `git::lock` fd-lock, and only `git::command` runs git. Only
-//!   `cli` reads the environment and the current directory.
+//!   `cli` reads the environment and the current directory (`git::command` hides `GIT_*` from git).
 //! - These are pure: `allocate::choose`, `config` except for `config::file`, `writes::block`,
 //!   `writes::env_text` and `report::check`.
 //! - Imports go one way: `cli` → `hook`, `report`, `install`, `release` → `reserve` → `allocate` →

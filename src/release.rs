@@ -55,7 +55,7 @@ pub fn release(repository: &Repository, worktree: &Worktree, session: &Session) 
         return Err(error.within("nothing was released"));
     }
     if planned.commit(staged, repository).has_failed {
-        let what = "not all files could be given back, so the ports are still reserved";
+        let what = "not all files could be restored, so the ports are still reserved";
         let remedy = format!("run `{} --release` again", worktree.by_hand());
         return Err(Error::new(what).remedy(remedy));
     }

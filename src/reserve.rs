@@ -264,7 +264,7 @@ impl Transaction<'_> {
             // A port file without a record was put back by hand.
             if recorded.record().is_none() && !choice.is_clear(&own.bundle) {
                 let slot = own.bundle.slot;
-                let warning = error!("another worktree has slot {slot} or a port of {path} by now");
+                let warning = error!("another worktree now has slot {slot} or a port in {path}");
                 warnings.push(warning.remedy(format!("run `{by_hand} --reallocate`")));
             }
         }
@@ -272,7 +272,7 @@ impl Transaction<'_> {
             let names = adopt::other_names(bytes, choice.config()).into_iter();
             warnings.extend(names.map(|name| {
                 error!(
-                    "`{name}` in {path} is no service of the config, so its port is not taken over"
+                    "`{name}` in {path} is not a service in the config, so its port is not taken over"
                 )
             }));
         }

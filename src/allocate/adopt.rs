@@ -28,7 +28,7 @@ pub fn bundle(
         let services = config.services.iter().map(|service| service.name.as_str());
         let services = services.collect::<Vec<_>>().join(", ");
         return Err(error!("{path} names no port of a service").remedy(format!(
-            "give the services in the config the names that it has (now: {services}), or {reallocate}"
+            "name the services in the config as in that file (now: {services}), or {reallocate}"
         )));
     }
     let slot = slot_of(&ports, choice, worktree.is_main())?;

@@ -174,9 +174,14 @@ fn serve_worktree(mode: Mode, directory: &Path, found: &Found, session: &Session
 
 /// Takes over the ports that another tool's file names.
 fn adopt(repository: &Repository, worktree: &Worktree, session: &Session) -> Result<Outcome> {
-    if let FileState::Missing | FileState::Copied | FileState::Damaged = worktree.port_file()? {
+    let state = worktree.port_file()?;
+    if let FileState::Missing | FileState::Copied | FileState::Damaged = state {
         let path = quoted(&worktree.root.path_of(port_file::NAME));
-        let problem = error!("there is nothing to adopt: {path} is not another tool's file");
+        let word = match state {
+            FileState::Missing => "missing",
+            state => state.word(),
+        };
+        let problem = error!("there is nothing to adopt: {path} is {word}");
         return Err(problem.remedy(format!("run `{}`", worktree.by_hand())));
     }
     reserve::request(repository, worktree, Request::Adopt, session)
@@ -256,7 +261,7 @@ fn list(found: &Found, json: bool, all_clones: bool, session: &Session) -> Resul
     }
     let may_colour = env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let style = TableStyle {
-        of_clones: all_clones,
+        is_terminal: io::stdout().is_terminal(),
         colour: may_colour && io::stdout().is_terminal(),
         width: width_of_terminal(),
         from: env::current_dir().unwrap_or_default(),

@@ -25,16 +25,17 @@ pub fn nearest_value(
     let examples = forms.iter().map(|form| form.example(name, service));
     let is_name = |form: &Form| matches!(form, Form::Name | Form::Suffix | Form::Digits);
     let corrected = if forms.iter().all(is_name) {
-        vec![dashed(text)]
+        let name = dashed(text);
+        vec![name.clone(), name.trim_start_matches('-').to_owned()]
     } else {
-        corrected(text)
+        corrected(text, forms.first() == Some(&Form::Url))
     };
     corrected.into_iter().chain(examples).find(is_allowed)
 }
 
 /// `text`, meant as a port, a host, an address or a URL, after each of the usual corrections, the most
 /// likely first.
-fn corrected(text: &str) -> Vec<String> {
+fn corrected(text: &str, is_url: bool) -> Vec<String> {
     let is_kept = |c: &char| !c.is_whitespace() && !"\"'".contains(*c);
     let text: String = text.chars().filter(is_kept).collect();
     if let Some((scheme, rest)) = text.split_once("://") {
@@ -45,22 +46,24 @@ fn corrected(text: &str) -> Vec<String> {
         return vec![format!("{scheme}://{rest}"), format!("{scheme}://{local}")];
     }
     let port = text.rsplit(':').next().unwrap_or_default();
+    if is_url {
+        return vec![format!("http://{text}"), format!("http://localhost:{port}")];
+    }
+    let address = format!("localhost:{port}");
     vec![
         text.clone(),
-        format!("localhost:{port}"),
+        address,
         with_local_host(&text),
         port.to_owned(),
-        format!("http://{text}"),
-        format!("http://localhost:{port}"),
     ]
 }
 
-/// `text` with one `-` for each run of characters that a name cannot have, and none at the start.
+/// `text` with one `-` for each run of characters that a name cannot have.
 fn dashed(text: &str) -> String {
     let is_in_name = |c: char| c.is_ascii_alphanumeric() || "_-{}".contains(c);
     let words = text.split(|c| !is_in_name(c));
     let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
-    words.join("-").trim_start_matches('-').to_owned()
+    words.join("-")
 }
 
 /// `[user@]host[:port][/path]` with `localhost` for the host.

@@ -450,7 +450,7 @@ const HINTS: &[(&str, &str, &str)] = &[
     (
         "API_HOST",
         "0.0.0.0",
-        "`0.0.0.0` listens for the whole network, which each user decides in their own line; write `localhost`",
+        "`0.0.0.0` listens on all interfaces, which each user chooses in a line of their own; write `localhost`",
     ),
     (
         "PGHOST",

@@ -179,7 +179,7 @@ fn check_host(text: &str) -> Result<(), String> {
     }
     let why = match text {
         "0.0.0.0" | "::" | "[::]" => {
-            "listens for the whole network, which each user decides in their own line"
+            "listens on all interfaces, which each user chooses in a line of their own"
         }
         _ => {
             "is not a host of this machine: `localhost`, `*.localhost`, `127.0.0.1` and `[::1]` are"
@@ -257,7 +257,11 @@ fn check_url(url: &str, is_in_list: bool) -> Result<(), String> {
     match host {
         "" if port.is_none() && kind.starts_with("postgres") && !name.is_empty() => {}
         "" => return Err("it has no host".to_owned()),
-        BARE_IPV6 => return Err(format!("`{BARE_IPV6}` has no brackets: `[{BARE_IPV6}]`")),
+        BARE_IPV6 => {
+            return Err(format!(
+                "`{BARE_IPV6}` needs brackets in a URL: `[{BARE_IPV6}]`"
+            ));
+        }
         _ if is_web => check_host(host)?,
         _ => check_resolvable_host(host)?,
     }
@@ -283,14 +287,22 @@ fn database_scheme(scheme: &str) -> Result<&str, String> {
     if driver == Some("srv") {
         return Err("`+srv` asks the DNS for the host".to_owned());
     }
-    let is_known = has(DATABASE_SCHEMES, kind) && (bare == scheme || has(WITH_JDBC, kind));
-    if is_known && driver.is_none_or(may_follow) {
-        return Ok(kind);
+    if !has(DATABASE_SCHEMES, kind) {
+        let (scheme, known) = (cut(scheme), schemes().collect::<Vec<_>>().join(", "));
+        return Err(format!(
+            "the scheme `{scheme}` is not allowed; allowed are {known}"
+        ));
     }
-    let (scheme, known) = (cut(scheme), schemes().collect::<Vec<_>>().join(", "));
-    Err(format!(
-        "the scheme `{scheme}` is not allowed; these are: {known}"
-    ))
+    if bare != scheme && !has(WITH_JDBC, kind) {
+        return Err(format!("`jdbc:` is not allowed before `{kind}`"));
+    }
+    match driver {
+        Some(driver) if !may_follow(driver) => {
+            let driver = cut(driver);
+            Err(format!("`+{driver}` is not allowed after `{kind}`"))
+        }
+        _ => Ok(kind),
+    }
 }
 
 fn check_parameter(parameter: &str) -> Result<(), String> {

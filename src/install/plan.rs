@@ -47,7 +47,7 @@ pub fn plan(place: &HookPlace, has_config_hooks: bool) -> HookPlan {
         HookPlan::NotExecutable
     } else if let Some(script) = with_block(content).filter(|_| is_own_file && has_block(content)) {
         HookPlan::File(script)
-    } else if place.is_called_by_owner {
+    } else if place.is_called_by_owner || !place.is_own_dir && place.hook.runs_us() {
         HookPlan::Owner
     } else if let Some(manager) = place.manager() {
         HookPlan::InTheWay(Obstacle::Managed(manager))

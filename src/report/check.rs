@@ -16,14 +16,14 @@ use crate::ports::{Bundle, Port, ServiceName};
 use crate::report::facts::{Facts, Upkeep, WorktreeFacts};
 use crate::state::port_file::{self, FileState};
 
-/// What a problem is to others.
+/// How a problem relates to others.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum ProblemKind {
     /// Without its main worktree nobody knows the config that the others go by.
     BareByAccident,
-    /// The worktree is to get other ports than its port file says.
+    /// The worktree has to move to other ports.
     OtherPorts,
-    /// Services are to get ports, or can get none.
+    /// Services have no port yet, or cannot get one.
     MissingPorts,
     /// Anything else in the port file.
     PortFile,
@@ -68,11 +68,9 @@ pub fn problems(facts: &Facts) -> Vec<Error> {
         let worktree = finding.worktree?;
         order.iter().position(|other| ptr::eq(*other, worktree))
     });
-    // One config may be that of several worktrees.
-    let mut told = BTreeSet::new();
-    let problems = causes.into_iter().map(|finding| finding.problem.clone());
-    problems
-        .filter(|problem| told.insert(problem.to_string()))
+    causes
+        .into_iter()
+        .map(|finding| finding.problem.clone())
         .collect()
 }
 
@@ -143,13 +141,13 @@ impl Facts {
     fn stays(&self, index: usize, other: usize) -> bool {
         let (own, others) = (&self.worktrees[index], &self.worktrees[other]);
         match (&others.port_file, own.is_listening, others.is_listening) {
-            // What mends that file moves it.
+            // Fixing that file gives it new ports.
             (FileState::Copied | FileState::Damaged, ..) | (FileState::Own(_), true, false) => true,
             // If both seem to listen, it is one stack on the port that both have.
             (FileState::Own(_), true, true) | (FileState::Own(_), false, false) => {
                 self.rank(index) < self.rank(other)
             }
-            // One that is only reserved for, or another tool's, cannot be told to move.
+            // A worktree that only has a record, or another tool's file, cannot be told to move.
             _ => false,
         }
     }
@@ -172,8 +170,8 @@ impl WorktreeFacts {
         }
     }
 
-    /// A problem that a call by hand mends.
-    fn mended_by_a_call(&self, kind: ProblemKind, what: String) -> Finding<'_> {
+    /// A problem that a call by hand fixes.
+    fn fixed_by_a_call(&self, kind: ProblemKind, what: String) -> Finding<'_> {
         let remedy = format!("run `{}`", by_hand(&self.root));
         self.finding(kind, Error::new(what).remedy(remedy))
     }
@@ -194,10 +192,10 @@ impl WorktreeFacts {
     }
 }
 
-/// The error of what git would not say has no remedy: most often its index is broken.
+/// If git gives no answer, the error has no remedy. Usually, the index is broken.
 fn or_ask_git(error: &Error, directory: &Path) -> Error {
     error.clone().remedy_or(&format!(
-        "run `git -C {} status`, and mend what it complains of",
+        "run `git -C {} status`, and fix what it reports",
         shell_word(directory)
     ))
 }
@@ -223,30 +221,36 @@ fn repository(facts: &Facts) -> Vec<Finding<'_>> {
     found
 }
 
-/// Configs that leave too few slots. Worktrees with the same config have the same problem.
+/// Configs that leave too few slots, each once, whichever worktrees have it.
 fn few_slots(facts: &Facts) -> Vec<Finding<'_>> {
-    let problem = |(_, worktree): (usize, &WorktreeFacts)| {
-        let config = worktree.own_config()?;
+    let mut configs: Vec<(&Config, Vec<String>)> = Vec::new();
+    for (_, worktree) in facts.own() {
+        let Some(config) = worktree.own_config() else {
+            continue;
+        };
+        let path = worktree.quoted(config_file::NAME);
+        match configs.iter_mut().find(|(other, _)| *other == config) {
+            Some((_, paths)) => paths.push(path),
+            None => configs.push((config, vec![path])),
+        }
+    }
+    let problem = |(config, paths): (&Config, Vec<String>)| {
         let shortage = config.slot_shortage(choose::is_usable)?;
         let usable = match shortage.usable {
             1 => "1 worktree".to_owned(),
             n => format!("{n} worktrees"),
         };
-        let same = facts
-            .own()
-            .filter(|(_, it)| it.own_config() == Some(config));
-        let paths = same.map(|(_, it)| it.quoted(config_file::NAME));
-        let (step, paths) = (config.step, paths.collect::<Vec<_>>().join(", "));
         let remedy = match shortage.better_step {
             Some(better) => format!("set `step` to {better}"),
             None => "give the services base ports that are farther apart".to_owned(),
         };
+        let (step, paths) = (config.step, paths.join(", "));
         let what = error!(
             "only {usable} can have ports at the same time: with `step` {step} in {paths}, services take the ports of each other's slots"
         );
         Some(of_repository(what.remedy(remedy)))
     };
-    facts.own().filter_map(problem).collect()
+    configs.into_iter().filter_map(problem).collect()
 }
 
 /// Main worktrees of other clones that share base ports with this clone's. Neither can move.
@@ -308,16 +312,15 @@ fn unusable(facts: &Facts) -> Vec<Finding<'_>> {
     found.collect()
 }
 
-/// Broken configs. Worktrees with the same config have the same problem.
+/// Broken configs, each once, whichever worktrees use it.
 fn configs(facts: &Facts) -> Vec<Finding<'_>> {
-    let problem = |(_, worktree): (usize, &'_ WorktreeFacts)| -> Option<Error> {
+    let mut told = BTreeSet::new();
+    let broken = facts.own().filter_map(|(_, worktree)| {
         let error = worktree.config.as_ref()?.as_ref().err()?;
-        Some(or_ask_git(error, &worktree.root))
-    };
-    let found = facts
-        .own()
-        .filter_map(|own| Some(own.1.finding(ProblemKind::Other, problem(own)?)));
-    found.collect()
+        let is_new = told.insert(error.to_string());
+        is_new.then(|| worktree.failed(ProblemKind::Other, error))
+    });
+    broken.collect()
 }
 
 fn port_files(facts: &Facts) -> Vec<Finding<'_>> {
@@ -325,7 +328,7 @@ fn port_files(facts: &Facts) -> Vec<Finding<'_>> {
     let found = usable.filter_map(|(_, worktree)| {
         let path = worktree.quoted(port_file::NAME);
         let broken = |what: &str| {
-            worktree.mended_by_a_call(ProblemKind::OtherPorts, format!("{path} is {what}"))
+            worktree.fixed_by_a_call(ProblemKind::OtherPorts, format!("{path} is {what}"))
         };
         Some(match (&worktree.port_file, &worktree.refusal) {
             (FileState::Foreign(_), _) if !worktree.is_tracked => foreign(worktree),
@@ -427,29 +430,29 @@ fn upkeep(facts: &Facts) -> Vec<Finding<'_>> {
 
 fn to_be_done<'a>(worktree: &'a WorktreeFacts, upkeep: &Upkeep) -> Vec<Finding<'a>> {
     let mut found = Vec::new();
-    let mut mended = |kind, what| found.push(worktree.mended_by_a_call(kind, what));
+    let mut fixed = |kind, what| found.push(worktree.fixed_by_a_call(kind, what));
     let port_file = worktree.quoted(port_file::NAME);
     if !upkeep.joining.is_empty() {
         let services: Vec<&str> = upkeep.joining.iter().map(ServiceName::as_str).collect();
         let what = format!("{port_file} has no port for {}", services.join(", "));
-        mended(ProblemKind::MissingPorts, what);
+        fixed(ProblemKind::MissingPorts, what);
     }
     if upkeep.is_port_file_outdated {
         let what = format!("{port_file} does not match the config");
-        mended(ProblemKind::PortFile, what);
+        fixed(ProblemKind::PortFile, what);
     }
     if let Some(record) = &upkeep.outdated_record {
         let what = format!("{} does not match {port_file}", quoted(record));
-        mended(ProblemKind::Record, what);
+        fixed(ProblemKind::Record, what);
     }
     for (path, _) in upkeep.files.iter().filter(|(_, why)| why.is_none()) {
         let what = format!("{} is not up to date", worktree.quoted(path));
-        mended(ProblemKind::WrittenFile, what);
+        fixed(ProblemKind::WrittenFile, what);
     }
     if upkeep.has_leftovers {
         let root = quoted(&worktree.root);
         let what = format!("an interrupted run has left temporary files in {root}");
-        mended(ProblemKind::WrittenFile, what);
+        fixed(ProblemKind::WrittenFile, what);
     }
     let left_out = upkeep.left_out.iter();
     found.extend(left_out.map(|error| worktree.failed(ProblemKind::MissingPorts, error)));
@@ -458,7 +461,7 @@ fn to_be_done<'a>(worktree: &'a WorktreeFacts, upkeep: &Upkeep) -> Vec<Finding<'
     for (path, name) in &upkeep.spanning {
         let path = worktree.quoted(path);
         let what = format!(
-            "`{name}` is set twice in {path}: lines of yours set it too, to a value that spans them"
+            "`{name}` is set twice in {path}: your own lines set it too, to a value that spans several lines"
         );
         let problem = Error::new(what).remedy(format!("delete those lines from {path}"));
         found.push(worktree.finding(ProblemKind::Other, problem));
@@ -475,7 +478,7 @@ fn not_ignored(facts: &Facts) -> Vec<Finding<'_>> {
             let file = worktree.quoted(path);
             let what = format!("git does not ignore {file}");
             let problem = if let Some(rule) = rule {
-                error!("{what}, by the rule `{rule}`").remedy("remove that rule")
+                error!("{what}, because of the rule `{rule}`").remedy("remove that rule")
             } else if facts.not_hidable.contains(path) {
                 let gitignore = worktree.root.join(".gitignore");
                 let command = append(&[format!("/{path}")], &gitignore);

@@ -27,7 +27,7 @@ use crate::state::record::Recorded;
 use crate::writes::assigned::Assigned;
 use crate::writes::files::{Files, Occasion};
 
-/// What there is to know of a repository.
+/// The facts about a repository.
 pub struct Facts {
     pub common_dir: PathBuf,
     pub hook: Result<Vec<HookProblem>>,
@@ -89,7 +89,7 @@ pub struct Upkeep {
     pub has_leftovers: bool,
 }
 
-/// Gathers the facts; `program` is the one that checks.
+/// Gathers the facts; `program` is the running program.
 ///
 /// # Errors
 /// The lock cannot be had, what is reserved cannot be read, or a shortage of our own.
@@ -132,7 +132,7 @@ fn not_hidable(worktrees: &[WorktreeFacts]) -> BTreeSet<String> {
     not_hidable.map(|(path, _)| path.clone()).collect()
 }
 
-/// By what every worktree is looked at.
+/// What is needed to look at a worktree.
 struct Look<'a> {
     repository: &'a Repository,
     clones: &'a [Repository],

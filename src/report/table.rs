@@ -54,8 +54,8 @@ fn urls(status: &Status) -> impl Iterator<Item = (&str, &str)> {
 
 /// How a table looks.
 pub struct TableStyle {
-    /// Whether it shows the worktrees of several clones.
-    pub of_clones: bool,
+    /// Whether it goes to a terminal, which shows links.
+    pub is_terminal: bool,
     /// Whether states are coloured.
     pub colour: bool,
     /// The columns of the terminal, if it is one.
@@ -71,10 +71,15 @@ const PATH: usize = 3;
 /// A path is not shortened to fewer columns than these.
 const SHORTEST: usize = 12;
 
-/// The worktrees for a person: everything in a pipe or a file; in a terminal, what fits into it.
+/// The worktrees for a person: everything in a pipe or a file; in a terminal, what
+/// fits into it, as far as it can be shortened.
 pub fn list(statuses: &[Status], current: Option<&Worktree>, style: &TableStyle) -> String {
     let rows = statuses.iter();
-    let mut rows: Vec<Row> = rows.map(|it| Row::of(it, current, style)).collect();
+    let is_other = |it: &Status| it.entry.common_dir != statuses[0].entry.common_dir;
+    let has_clones = statuses.iter().any(is_other);
+    let mut rows: Vec<Row> = rows
+        .map(|it| Row::of(it, current, has_clones, style))
+        .collect();
     let Some(width) = style.width else {
         return table(&rows);
     };
@@ -126,7 +131,12 @@ struct Row {
 }
 
 impl Row {
-    fn of(status: &Status, current: Option<&Worktree>, style: &TableStyle) -> Row {
+    fn of(
+        status: &Status,
+        current: Option<&Worktree>,
+        has_clones: bool,
+        style: &TableStyle,
+    ) -> Row {
         let entry = &status.entry;
         let is_current = current
             .is_some_and(|current| entry.is_of(current) && entry.common_dir == current.common_dir);
@@ -144,7 +154,7 @@ impl Row {
             if id.as_deref().map_or(is_usual, |id| id == branch) {
                 branch = "";
             }
-            if !style.of_clones && (id.is_none() || id == name.map(OsStr::to_string_lossy)) {
+            if !has_clones && (id.is_none() || id == name.map(OsStr::to_string_lossy)) {
                 path = "";
             }
         }
@@ -175,12 +185,16 @@ impl Row {
 
 /// `cloud 8100 (listening), api 8200`, or `cloud 8100*` in a terminal.
 fn ports(status: &Status, style: &TableStyle) -> Cell {
-    let mark = style.width.map_or(" (listening)", |_| "*");
+    let mark = if style.is_terminal {
+        "*"
+    } else {
+        " (listening)"
+    };
     let mut cell = Cell::default();
     for (service, port) in status.bundle().iter().flat_map(|bundle| &bundle.ports) {
         let comma = if cell.width == 0 { "" } else { ", " };
         cell.push(&format!("{comma}{service} "));
-        match urls(status).find(|(_, url)| style.width.is_some() && is_at(url, *port)) {
+        match urls(status).find(|(_, url)| style.is_terminal && is_at(url, *port)) {
             Some((_, url)) => {
                 // OSC 8
                 let _ = write!(cell.shown, "\x1b]8;;{url}\x1b\\{port}\x1b]8;;\x1b\\");
@@ -245,7 +259,7 @@ fn total(widths: Widths) -> usize {
     total.saturating_sub(2)
 }
 
-/// The end of `text` that fits into `room` columns, behind a `…` for the rest.
+/// The end of `text` that fits into `room` columns, after a `…` for the rest.
 fn end_of(text: &str, room: usize) -> String {
     let starts = text.char_indices().map(|(start, _)| start);
     let mut ends = starts.map(|start| &text[start..]);

@@ -137,13 +137,13 @@ impl<'a> Files<'a> {
     /// As [`Files::look`], but git is asked what it tracks, and missing env files get their first
     /// content.
     pub fn check(self, repository: &Repository) -> Result<PlannedFiles<'a>> {
-        self.planned(None).with_git(repository)
+        self.planned(None).with_git(repository, true)
     }
 
     /// As [`Files::check`], under the lock, and waiting for programs that are writing a file.
     pub fn plan(self, _held: &Held, repository: &Repository) -> Result<PlannedFiles<'a>> {
         self.planned(Some(&self.session.patience))
-            .with_git(repository)
+            .with_git(repository, false)
     }
 
     fn planned(self, patience: Option<&Patience>) -> PlannedFiles<'a> {
@@ -283,7 +283,7 @@ impl<'a> Files<'a> {
     fn check_as_made(self, path: &str, target: &Target, original: &Original) -> Result<()> {
         let cause = match self.written.templates.get(path) {
             Some(id) if is_blob(&original.bytes, id) => return Ok(()),
-            Some(_) => "it was changed since it was made from its template",
+            Some(_) => "it has been changed since it was made from its template",
             None => "a file that was not made from its template is there",
         };
         let remedy = format!("delete it and run `{}`", self.worktree.by_hand());
@@ -301,7 +301,7 @@ impl<'a> Files<'a> {
             let text = template.text(&original)?;
             Ok(substitute(text, &self.wanted.variables))
         };
-        read().map_err(|error| error.within(&format!("`{path}` is not made")))
+        read().map_err(|error| error.within(&format!("`{path}` was not made")))
     }
 }
 
@@ -340,7 +340,7 @@ impl<'a> Planned<'a> {
         }
     }
 
-    /// Why it must not be written over something of git's.
+    /// Why it must not be written, given what git tracks.
     fn problem_of_git(
         &self,
         worktree: &Worktree,
@@ -361,7 +361,8 @@ impl<'a> Planned<'a> {
             let remedy = "take the file out of the config".to_owned();
             (format!("{submodule} is a submodule"), remedy)
         } else if tracked.contains(&*leftover) {
-            let cause = format!("git tracks `{leftover}`, under which it is written first");
+            let cause =
+                format!("git tracks `{leftover}`, the temporary name under which it is written");
             (
                 cause,
                 format!("run `git -C {root} rm {leftover}` and commit that"),
@@ -406,7 +407,9 @@ impl<'a> Planned<'a> {
             (Change::Replace(_), Some(original), Some(staged)) => {
                 staged.commit_over(original, patience)
             }
-            (_, Some(original), _) => original.remove(&target.dir, &target.name, patience),
+            (Change::Remove, Some(original), _) => {
+                original.remove(&target.dir, &target.name, patience)
+            }
             _ => Ok(true),
         };
         commit().map_err(target.could_not())
@@ -416,7 +419,7 @@ impl<'a> Planned<'a> {
 impl<'a> PlannedFiles<'a> {
     /// Asks git what it tracks, turns what must not be written into errors, and gives missing env
     /// files their first content.
-    fn with_git(mut self, repository: &Repository) -> Result<PlannedFiles<'a>> {
+    fn with_git(mut self, repository: &Repository, is_check: bool) -> Result<PlannedFiles<'a>> {
         let (files, worktree) = (self.files, self.files.worktree);
         let mut asked: BTreeSet<String> = self.leftovers().map(|(path, ..)| path).collect();
         for file in self.planned.iter().filter(|file| file.concerns_git()) {
@@ -426,19 +429,22 @@ impl<'a> PlannedFiles<'a> {
         }
         let asked: Vec<&str> = asked.iter().map(String::as_str).collect();
         let tracked = worktree.tracked(&asked)?;
-        let starts_anew = |file: &Planned<'_>| {
-            matches!(file.change, Ok(Change::Make(..))) && file.template().is_none()
-        };
-        let is_seeded = self.planned.iter().any(starts_anew);
-        let patience = &files.session.patience;
-        let seeds = is_seeded.then(|| Seeds::of(worktree, repository, patience));
-        let seeds = seeds.transpose()?;
         for file in self.planned.iter_mut().filter(|file| file.concerns_git()) {
-            let Some(target) = &file.target else { continue };
-            if let Some(problem) = file.problem_of_git(worktree, target, &tracked) {
+            // A file that is up to date is not written, so only `--check` reports that it is tracked.
+            let is_written = !matches!(file.change, Ok(Change::Nothing));
+            let target = file.target.as_ref();
+            let target = target.filter(|_| is_written || is_check && tracked.contains(file.path));
+            let problem = target.and_then(|it| file.problem_of_git(worktree, it, &tracked));
+            if let Some(problem) = problem {
                 file.change = Err(problem);
-            } else if let (Aim::Block(lines), Ok(Change::Make(..)), Some(seeds)) =
-                (&file.aim, &file.change, &seeds)
+            }
+        }
+        let is_new = |file: &Planned<'_>| matches!(file.change, Ok(Change::Make(..)));
+        let is_seeded = self.planned.iter().any(is_new);
+        let seeds = is_seeded.then(|| Seeds::of(worktree, repository, &files.session.patience));
+        let seeds = seeds.transpose()?;
+        for file in self.planned.iter_mut().filter(|file| is_new(file)) {
+            if let (Aim::Block(lines), Some(target), Some(seeds)) = (file.aim, &file.target, &seeds)
             {
                 file.change = seeds.seed(file.path, target).and_then(|seed| {
                     let with_block = files.with_block(target, &seed.text, lines)?;
@@ -465,7 +471,7 @@ impl<'a> PlannedFiles<'a> {
     /// The variables that the user's own lines in an env file define too, because their values span
     /// lines, each with the path of the file.
     pub fn spanning(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
-        let files = self.planned.iter();
+        let files = self.planned.iter().filter(|file| file.original.is_some());
         files.flat_map(|file| file.spanning.iter().map(|name| (file.path, *name)))
     }
 
@@ -665,7 +671,7 @@ impl<'a> PlannedFiles<'a> {
         let shown = quoted(&worktree.root.path_of(&path));
         for name in file.spanning.iter().filter(|_| file.to_do().is_some()) {
             session.narrator.warn(format_args!(
-                "`{name}` in {shown} is also set by lines of yours that were left, because the value spans them: delete those lines"
+                "`{name}` in {shown} is also set by your own lines, which were left because the value spans several lines: delete them"
             ));
         }
         match &file.change {
@@ -677,7 +683,7 @@ impl<'a> PlannedFiles<'a> {
             Ok(Change::Absent) if file.target.is_none() && occasion != Occasion::Update => {
                 if matches!(file.aim, Aim::Block(_) | Aim::From(_)) {
                     session.narrator.tell(format_args!(
-                        "{shown} is not written: its directory is missing"
+                        "{shown} was not written: its directory does not exist"
                     ));
                 }
             }

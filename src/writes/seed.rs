@@ -103,7 +103,7 @@ impl<'a> Seeds<'a> {
     fn cannot_take(&self, main: &Worktree, path: &str, error: &Error) -> Error {
         let (from, to) = (main.root.path_of(path), self.worktree.root.path_of(path));
         let by_hand = self.worktree.by_hand();
-        let what = format!("{} is not made: {}", quoted(&to), error.parts().0);
+        let what = format!("{} was not made: {}", quoted(&to), error.parts().0);
         let first = if from.is_file() {
             ""
         } else {

@@ -260,7 +260,7 @@ const SITUATIONS: &[Situation] = &[
         "ignored, but then included by another rule",
         |sandbox| sandbox.write("a/.gitignore", format!("!/{PORT_FILE}\n")),
         &[
-            "git does not ignore {A}, by the rule",
+            "git does not ignore {A}, because of the rule",
             "    remove that rule",
         ],
         |sandbox, _| fs::remove_file(sandbox.path("a/.gitignore")).unwrap(),

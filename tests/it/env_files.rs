@@ -163,7 +163,7 @@ fn a_missing_directory_is_not_made_and_a_line_says_so() {
     sandbox.configure("repo", config(&sandbox, &["apps/web/.env", ".env"]));
     let told = sandbox.with_ports("cloud @1 (.worktree-ports.json, .env)\n");
     let run = sandbox.run_hook("a").exits(0).tells(&[
-        "apps/web/.env` is not written: its directory is missing",
+        "apps/web/.env` was not written: its directory does not exist",
         &told,
     ]);
     assert_eq!(run.stderr.lines().count(), 2, "{run}");

@@ -193,7 +193,7 @@ fn a_port_of_another_worktree_is_an_error_that_names_both_files() {
         .unwrap_err()
         .to_string();
     assert!(
-        error.contains("names no port of a service; give"),
+        error.contains("names no port of a service; name"),
         "{error}"
     );
     assert!(error.contains("(now: web, api, db)"), "{error}");

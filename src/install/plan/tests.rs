@@ -151,7 +151,6 @@ fn the_directory_where_git_looks_for_hooks_decides_too() {
         ("/clone/hooks", missing(), NoFile),
         ("/clone/hooks", script(), Script),
         ("/clone/hooks", file("#!/usr/bin/python3\n"), NotShell),
-        ("/clone/hooks", file(HOOK_FILE), Script),
     ];
     for (hooks_dir, hook, obstacle) in cases {
         let mut place = elsewhere(hooks_dir, hook);
@@ -165,4 +164,6 @@ fn the_directory_where_git_looks_for_hooks_decides_too() {
         place.is_called_by_owner = true;
         assert_eq!(plan(&place, false), HookPlan::Owner);
     }
+    let calls_us = elsewhere("/clone/hooks", file(HOOK_FILE));
+    assert_eq!(plan(&calls_us, false), HookPlan::Owner);
 }
