@@ -6,9 +6,10 @@ use std::path::Path;
 use crate::allocate::plan::Request;
 use crate::config::file as config_file;
 use crate::error::{Error, Result};
+use crate::git::entries::Entry;
 use crate::git::lock::{self, Held};
 use crate::git::repository::Repository;
-use crate::git::worktree::{Entry, Worktree};
+use crate::git::worktree::Worktree;
 use crate::reserve;
 use crate::session::Session;
 use crate::state::port_file::{self, FileState};
@@ -89,7 +90,7 @@ pub fn forget_all(held: &Held, repository: &Repository, session: &Session) -> Re
     let entries = repository.worktrees()?;
     for entry in &entries {
         let recorded = Recorded::of(entry)?;
-        let opened = narrator.or_warn(entry.open()).flatten();
+        let opened = narrator.or_warn(Worktree::of(entry)).flatten();
         match opened.filter(|worktree| worktree.is_in_place().unwrap_or(false)) {
             Some(worktree) => {
                 let written = all_written(&worktree, repository, &recorded);

@@ -50,7 +50,7 @@ pub enum Purpose {
 /// The list or a clone on it cannot be read, or a lock cannot be taken. A clone that is not there,
 /// is not a repository, or belongs to another user is only a warning.
 pub fn acquire(repository: &Repository, purpose: Purpose, session: &Session) -> Result<Locked> {
-    let own = repository.common_dir.as_path();
+    let own = &*repository.common_dir;
     let mut listed: Vec<PathBuf> = Vec::new();
     loop {
         let mut clones = Vec::new();
@@ -60,7 +60,7 @@ pub fn acquire(repository: &Repository, purpose: Purpose, session: &Session) -> 
                 clone => clones.push(clone?),
             }
         }
-        let others = clones.iter().map(|clone| clone.common_dir.as_path());
+        let others = clones.iter().map(|clone| &*clone.common_dir);
         let wanted = others.chain([own]);
         let is_wanted = |clone: &&Path| purpose == Purpose::Write || lock::path(clone).exists();
         let wanted: Vec<&Path> = wanted.filter(is_wanted).collect();

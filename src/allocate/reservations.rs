@@ -2,15 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::marker::PhantomData;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use crate::config;
 use crate::error::{Error, ErrorKind, Result, error, quoted};
 use crate::files::dir::PlainFile;
-use crate::git::entries::Place;
+use crate::git::entries::{Entry, Place};
 use crate::git::lock::Held;
 use crate::git::repository::Repository;
-use crate::git::worktree::{Entry, Worktree, is_anothers};
+use crate::git::worktree::{Worktree, is_anothers};
 use crate::narrator::while_slow;
 use crate::ports::{Port, Slot};
 use crate::state::port_file;
@@ -25,7 +26,7 @@ const MANY: usize = 100;
 pub struct Holder {
     pub entry: Entry,
     /// The common dir of its repository, if that is another shared clone.
-    pub clone: Option<PathBuf>,
+    pub clone: Option<Rc<Path>>,
     /// The file at the port file's path; missing if the root is unknown or another worktree's.
     pub port_file: PlainFile,
     /// Whether there is nothing at the root.
@@ -41,7 +42,7 @@ impl Holder {
     pub fn name(&self) -> String {
         let name = self.entry.name();
         match &self.clone {
-            None => name,
+            None => name.to_owned(),
             Some(common_dir) => format!("{name} of {}", common_dir.display()),
         }
     }
@@ -89,7 +90,7 @@ impl<'held> Reservations<'held> {
             held: PhantomData,
         };
         for entry in repository.worktrees()? {
-            if !own.is_some_and(|own| entry.is_of(own)) {
+            if !own.is_some_and(|own| own.is_at(&entry)) {
                 reservations.add(entry, repository, None)?;
             }
         }
@@ -97,7 +98,7 @@ impl<'held> Reservations<'held> {
             let line = format!("reading the worktrees of {}", quoted(&clone.common_dir));
             while_slow(&line, || {
                 clone.worktrees()?.into_iter().try_for_each(|entry| {
-                    reservations.add(entry, clone, Some(clone.common_dir.clone()))
+                    reservations.add(entry, clone, Some(Rc::clone(&clone.common_dir)))
                 })
             })?;
         }
@@ -106,7 +107,12 @@ impl<'held> Reservations<'held> {
 
     /// Reads the files of a worktree. The port file counts alone if it is intact and belongs to the
     /// worktree that the entry describes; otherwise the record counts too.
-    fn add(&mut self, entry: Entry, repository: &Repository, clone: Option<PathBuf>) -> Result<()> {
+    fn add(
+        &mut self,
+        entry: Entry,
+        repository: &Repository,
+        clone: Option<Rc<Path>>,
+    ) -> Result<()> {
         let index = self.holders.len();
         // In the repository itself, what cannot be read is a doubt that its user can resolve. The
         // ports of another clone must be known.
@@ -119,7 +125,7 @@ impl<'held> Reservations<'held> {
                 Ok(())
             }
         };
-        let opened = match entry.open() {
+        let opened = match Worktree::of(&entry) {
             Err(error) => tolerate(error).map(|()| None)?,
             opened => opened?,
         };
@@ -127,7 +133,7 @@ impl<'held> Reservations<'held> {
             Some(worktree) => (port_file::read(&worktree.root)?, worktree.record()?),
             None => (PlainFile::Missing, Recorded::of(&entry)?),
         };
-        let mut claims = Claims::of(&port_file, entry.id().as_deref(), FileKind::PortFile);
+        let mut claims = Claims::of(&port_file, entry.id.as_deref(), FileKind::PortFile);
         let is_in_place = || {
             let in_place = opened.as_ref().map(Worktree::is_in_place);
             in_place.is_some_and(|it| it.unwrap_or(false))

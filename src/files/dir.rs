@@ -8,12 +8,12 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::system;
-use crate::error::{ErrorKind, if_there};
+use crate::error::{Error, ErrorKind, Result, if_there};
 
 pub use super::system::{give_owner, identity_at, is_open_for_writing, keep_access, share};
 
 /// The usual size of git's one-line files, in bytes, rounded up.
-const USUAL_SIZE: usize = 255;
+const USUAL_SIZE: u64 = 255;
 
 /// An opened directory, and its path at that time.
 pub struct Dir {
@@ -133,31 +133,40 @@ impl Dir {
     ///
     /// # Errors
     /// A shortage of descriptors or memory: nothing is known of the file then.
-    pub fn read(&self, name: &str, limit: usize) -> io::Result<PlainFile> {
+    pub fn read(&self, name: &str, limit: usize) -> Result<PlainFile> {
         // Checked before it is opened, because opening a FIFO or a device affects others.
         match system::stat(&self.handle, name) {
             Ok(stat) if stat.kind == Kind::Regular => self.read_opened(name, stat.size, limit),
             Ok(stat) => Ok(PlainFile::NotRegular(stat.kind.word())),
-            Err(error) => unreadable(error),
+            Err(error) => self.unreadable(name, error),
         }
     }
 
     /// As [`Dir::read`], for the small files in git's own directories: no branch can put anything
     /// there, so the type is not checked first.
-    pub fn read_of_git(&self, name: &str, limit: usize) -> io::Result<PlainFile> {
-        self.read_opened(name, USUAL_SIZE as u64, limit)
+    pub fn read_of_git(&self, name: impl AsRef<Path>, limit: usize) -> Result<PlainFile> {
+        self.read_opened(name.as_ref(), USUAL_SIZE, limit)
     }
 
-    fn read_opened(&self, name: &str, size: u64, limit: usize) -> io::Result<PlainFile> {
+    fn read_opened(&self, name: impl AsRef<Path>, size: u64, limit: usize) -> Result<PlainFile> {
+        let name = name.as_ref();
         let expected = usize::try_from(size).unwrap_or(usize::MAX).min(limit);
         let file = system::open(&self.handle, name);
         let found = file.and_then(|file| read_at_most(&file, expected, limit));
-        found.or_else(unreadable)
+        found.or_else(|error| self.unreadable(name, error))
+    }
+
+    fn unreadable(&self, name: impl AsRef<Path>, error: io::Error) -> Result<PlainFile> {
+        match ErrorKind::of(&error) {
+            ErrorKind::Shortage => Err(Error::could_not("read", self.path.join(name))(error)),
+            ErrorKind::Absent => Ok(PlainFile::Missing),
+            _ => Ok(PlainFile::Unreadable(error)),
+        }
     }
 
     /// Opens the regular file `name` to be read; anything else is an error.
     pub fn open_file(&self, name: &str) -> io::Result<(File, Stat)> {
-        regular(system::open(&self.handle, name)?)
+        regular(system::open(&self.handle, name.as_ref())?)
     }
 
     /// Opens the regular file `name` to be locked.
@@ -208,14 +217,6 @@ pub fn path_in(directory: &Path, name: &str) -> PathBuf {
     path.push(directory);
     path.push(name);
     path
-}
-
-fn unreadable(error: io::Error) -> io::Result<PlainFile> {
-    match ErrorKind::of(&error) {
-        ErrorKind::Shortage => Err(error),
-        ErrorKind::Absent => Ok(PlainFile::Missing),
-        _ => Ok(PlainFile::Unreadable(error)),
-    }
 }
 
 /// The first `limit` bytes, in one read(2) if the file has the `expected` size.

@@ -152,7 +152,7 @@ impl Drop for Staged<'_> {
 
 /// The temporary name of the file `name`.
 pub fn temporary(name: &str) -> String {
-    format!("{name}{SUFFIX}")
+    [name, SUFFIX].concat()
 }
 
 /// Removes what a kill has left of the file `name`; returns whether there was anything.

@@ -32,7 +32,7 @@ pub fn enter(dir: &OwnedFd, name: &str) -> io::Result<OwnedFd> {
     Ok(rustix::fs::openat(dir, name, flags, Mode::empty())?)
 }
 
-pub fn open(dir: &OwnedFd, name: &str) -> io::Result<File> {
+pub fn open(dir: &OwnedFd, name: &Path) -> io::Result<File> {
     Ok(rustix::fs::openat(dir, name, OFlags::RDONLY | SAFELY, Mode::empty())?.into())
 }
 
@@ -40,7 +40,7 @@ pub fn open(dir: &OwnedFd, name: &str) -> io::Result<File> {
 pub fn open_lock(dir: &OwnedFd, name: &str) -> io::Result<File> {
     match rustix::fs::openat(dir, name, OFlags::RDWR | SAFELY, Mode::empty()) {
         Ok(file) => Ok(file.into()),
-        Err(refused) => Ok(open(dir, name).map_err(|_| refused)?),
+        Err(refused) => Ok(open(dir, name.as_ref()).map_err(|_| refused)?),
     }
 }
 

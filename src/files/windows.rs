@@ -34,7 +34,7 @@ pub fn enter(dir: &PathBuf, name: &str) -> io::Result<PathBuf> {
     }
 }
 
-pub fn open(dir: &PathBuf, name: &str) -> io::Result<File> {
+pub fn open(dir: &PathBuf, name: &Path) -> io::Result<File> {
     let path = dir.join(name);
     if fs::symlink_metadata(&path)?.is_symlink() {
         return Err(io::Error::other("it is a symbolic link"));

@@ -27,8 +27,7 @@ pub fn read_settled<T>(
     limit: usize,
     parse: impl Fn(PlainFile) -> Result<Option<T>>,
 ) -> Result<Option<T>> {
-    let could_not = || Error::could_not("read", worktree.root.path_of(name));
-    let in_tree = || parse(worktree.root.read(name, limit).map_err(could_not())?);
+    let in_tree = || parse(worktree.root.read(name, limit)?);
     let found = in_tree();
     if matches!(found, Ok(Some(_))) {
         return found;

@@ -1,15 +1,18 @@
 //! The small files in which git records where the worktrees are, read without libgit2.
 
-use std::borrow::Cow;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
-use crate::error::{Error, ErrorKind, Result, if_there};
+use crate::error::{Error, Result, if_there};
 use crate::files::dir::{Dir, PlainFile};
 use crate::git::config::os_string;
 
 /// How much of a file that contains one path is read, in bytes: twice the longest path on Linux.
 const PATH_LIMIT: usize = 8 * 1024;
+
+/// The name of the main worktree in messages.
+pub const MAIN: &str = "main worktree";
 
 /// The git directory that the `.git` file in `root` names; `None` if there is no such file.
 pub fn git_dir_named_by(root: &Dir) -> Result<Option<PathBuf>> {
@@ -25,8 +28,9 @@ pub fn common_dir_of(git_dir: &Dir) -> Result<Option<PathBuf>> {
 }
 
 /// The worktree id: the name of a linked worktree's git directory, with invalid UTF-8 replaced.
-pub fn id_of(git_dir: &Path) -> Cow<'_, str> {
-    git_dir.file_name().unwrap_or_default().to_string_lossy()
+pub fn id_of(git_dir: &Path) -> String {
+    let name = git_dir.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
 }
 
 /// Where a worktree is.
@@ -50,25 +54,80 @@ impl Place {
             Place::Unknown | Place::Unreadable(_) => None,
         }
     }
+
+    /// The place that the `gitdir` file in `git_dir` names.
+    fn named_by(found: PlainFile, git_dir: &Path) -> Place {
+        match found {
+            PlainFile::Read(content) => root_named_by(git_dir, content),
+            PlainFile::Unreadable(error) => {
+                Place::Unreadable(Error::could_not("read", git_dir.join(GITDIR))(error))
+            }
+            _ => Place::Unknown,
+        }
+    }
 }
 
-/// Where the worktree with that git directory is.
-///
-/// # Errors
-/// A shortage of descriptors or memory.
-pub fn locate(git_dir: &Path) -> Result<Place> {
-    let could_not = || Error::could_not("read", git_dir.join("gitdir"));
-    let found = Dir::open(git_dir).and_then(|dir| dir.read_of_git("gitdir", PATH_LIMIT));
-    match found {
-        Ok(PlainFile::Read(bytes)) => Ok(root_named_by(git_dir, bytes)),
-        Ok(PlainFile::Unreadable(error)) => Ok(Place::Unreadable(could_not()(error))),
-        Ok(_) => Ok(Place::Unknown),
-        Err(error) => match ErrorKind::of(&error) {
-            ErrorKind::Absent => Ok(Place::Unknown),
-            ErrorKind::Shortage => Err(could_not()(error)),
-            _ => Ok(Place::Unreadable(could_not()(error))),
-        },
+/// A worktree as it is registered, wherever its directory is.
+#[derive(Debug)]
+pub struct Entry {
+    /// The worktree id, with what is not UTF-8 replaced; `None` for the main worktree. In lists, the
+    /// worktrees are in this order.
+    pub id: Option<String>,
+    /// The worktree's own directory in the common dir; the common dir for the main worktree.
+    pub git_dir: PathBuf,
+    pub common_dir: Rc<Path>,
+    pub place: Place,
+}
+
+impl Entry {
+    pub fn is_main(&self) -> bool {
+        self.id.is_none()
     }
+
+    /// The registered root, whether something is there or not.
+    pub fn root(&self) -> Option<&Path> {
+        self.place.root()
+    }
+
+    /// Its name in messages.
+    pub fn name(&self) -> &str {
+        self.id.as_deref().unwrap_or(MAIN)
+    }
+}
+
+/// The entries of the linked worktrees, in no order.
+///
+/// Read from the directory itself: libgit2's list drops ids that are not UTF-8, reads an empty
+/// `gitdir` as the current directory, and costs three times as much.
+pub fn linked(common_dir: &Rc<Path>) -> Result<Vec<Entry>> {
+    let directory = common_dir.join("worktrees");
+    let could_not = || Error::could_not("list the worktrees in", &directory);
+    let opened = Dir::open(&directory).and_then(|dir| Ok((dir, fs::read_dir(&directory)?)));
+    let Some((dir, names)) = if_there(opened).map_err(could_not())? else {
+        return Ok(Vec::new());
+    };
+    let mut entries = Vec::new();
+    for name in names {
+        let name = name.map_err(could_not())?.file_name();
+        let git_dir = directory.join(&name);
+        let found = dir.read_of_git(Path::new(&name).join(GITDIR), PATH_LIMIT)?;
+        entries.push(Entry {
+            id: Some(name.to_string_lossy().into_owned()),
+            place: Place::named_by(found, &git_dir),
+            git_dir,
+            common_dir: Rc::clone(common_dir),
+        });
+    }
+    Ok(entries)
+}
+
+/// The file in a linked worktree's git directory that names its root.
+const GITDIR: &str = "gitdir";
+
+/// Where the worktree with that git directory is.
+pub fn place_of(git_dir: &Dir) -> Result<Place> {
+    let found = git_dir.read_of_git(GITDIR, PATH_LIMIT)?;
+    Ok(Place::named_by(found, git_dir.path()))
 }
 
 /// The root that the content of `<git dir>/gitdir` names: the path of a worktree's `.git` file,
@@ -88,29 +147,14 @@ fn root_named_by(git_dir: &Path, mut content: Vec<u8>) -> Place {
     Place::At(absolute(git_dir, PathBuf::from(os_string(content))))
 }
 
-/// The git directories of the registered linked worktrees, in no order.
-///
-/// Read from the directory itself: libgit2's list drops ids that are not UTF-8, reads an empty
-/// `gitdir` as the current directory, and costs three times as much.
-pub fn list(common_dir: &Path) -> Result<Vec<PathBuf>> {
-    let directory = common_dir.join("worktrees");
-    let could_not = || Error::could_not("list the worktrees in", &directory);
-    let entries = if_there(fs::read_dir(&directory)).map_err(could_not())?;
-    let entries = entries.into_iter().flatten();
-    entries
-        .map(|entry| Ok(entry.map_err(could_not())?.path()))
-        .collect()
-}
-
 /// The path in the small file `name`, after `prefix`; `None` if there is no such file, or if it
 /// contains something else.
 fn path_in_file(dir: &Dir, name: &str, prefix: &[u8]) -> Result<Option<PathBuf>> {
-    let could_not = || Error::could_not("read", dir.path_of(name));
-    match dir.read(name, PATH_LIMIT).map_err(could_not())? {
+    match dir.read(name, PATH_LIMIT)? {
         PlainFile::Read(bytes) => Ok(bytes
             .strip_prefix(prefix)
             .map(|rest| path_from(rest.to_vec()))),
-        PlainFile::Unreadable(error) => Err(could_not()(error)),
+        PlainFile::Unreadable(error) => Err(Error::could_not("read", dir.path_of(name))(error)),
         _ => Ok(None),
     }
 }

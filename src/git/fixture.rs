@@ -8,6 +8,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::git::command;
+use crate::git::entries::{Entry, Place};
 use crate::git::lock::{self, Held};
 use crate::git::repository::Repository;
 use crate::git::worktree::Worktree;
@@ -40,7 +41,26 @@ pub fn linked(directory: &Path, id: &str) -> Worktree {
     for made in [&root, &git_dir] {
         fs::create_dir_all(made).unwrap();
     }
-    Worktree::open(&root, &git_dir, &common_dir).unwrap()
+    opened(Some(id), &root, &common_dir)
+}
+
+/// The entry of the worktree with that id in `common_dir`; `None` is the main worktree.
+pub fn entry(id: Option<&str>, place: Place, common_dir: &Path) -> Entry {
+    Entry {
+        id: id.map(str::to_owned),
+        git_dir: match id {
+            Some(id) => common_dir.join("worktrees").join(id),
+            None => common_dir.to_owned(),
+        },
+        common_dir: common_dir.into(),
+        place,
+    }
+}
+
+/// The worktree with that entry, at `root`.
+pub fn opened(id: Option<&str>, root: &Path, common_dir: &Path) -> Worktree {
+    let entry = entry(id, Place::At(root.to_owned()), common_dir);
+    Worktree::of(&entry).unwrap().unwrap()
 }
 
 /// A repository with a main worktree at `main` and one commit in it.

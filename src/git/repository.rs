@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use git2::{ErrorClass, ErrorCode, ObjectFormat, ObjectType, RepositoryOpenFlags};
 
@@ -9,8 +10,8 @@ use crate::error::{Error, ErrorKind, Result, error, if_there, quoted, shell_word
 use crate::files::dir::{Dir, Kind, is_same_directory};
 use crate::git::command::ask;
 use crate::git::config;
-use crate::git::entries::{self, Place};
-use crate::git::worktree::{Entry, Worktree, leads_to, misplaced};
+use crate::git::entries::{self, Entry, Place};
+use crate::git::worktree::{Worktree, leads_to, misplaced};
 
 /// This program's directory in the common dir.
 pub const DIRECTORY: &str = "worktree-ports";
@@ -25,7 +26,7 @@ pub const SHARE: &str = "worktreePorts.share";
 /// A repository, with what all its worktrees share.
 pub struct Repository {
     /// The `.git` directory that all worktrees share.
-    pub common_dir: PathBuf,
+    pub common_dir: Rc<Path>,
     /// Where its main worktree is; `None` if it is bare.
     pub main: Option<Place>,
     object_format: ObjectFormat,
@@ -57,7 +58,7 @@ impl Repository {
         )
         .map_err(|error| cannot_open(common_dir, &error))?;
         Ok(Repository {
-            common_dir: common_dir.to_owned(),
+            common_dir: common_dir.into(),
             main: main_of(&repository, common_dir),
             object_format: repository.object_format(),
         })
@@ -105,7 +106,7 @@ impl Repository {
             _ => Some(Place::Unknown),
         };
         Ok(Repository {
-            common_dir: common_dir.to_owned(),
+            common_dir: common_dir.into(),
             main,
             object_format: ObjectFormat::Sha1,
         })
@@ -130,27 +131,23 @@ impl Repository {
 
     /// The main worktree, if its root is known and there.
     pub fn main_worktree(&self) -> Result<Option<Worktree>> {
-        self.main_entry().map_or(Ok(None), |main| main.open())
+        let main = self.main_entry();
+        main.map_or(Ok(None), |main| Worktree::of(&main))
     }
 
     fn main_entry(&self) -> Option<Entry> {
         Some(Entry {
-            git_dir: self.common_dir.clone(),
-            common_dir: self.common_dir.clone(),
+            id: None,
+            git_dir: self.common_dir.to_path_buf(),
+            common_dir: Rc::clone(&self.common_dir),
             place: self.main.clone()?,
         })
     }
 
     /// The registered worktrees: the main one first, if there is one, the others in no order.
     pub fn worktrees(&self) -> Result<Vec<Entry>> {
-        let mut worktrees = Vec::from_iter(self.main_entry());
-        for git_dir in entries::list(&self.common_dir)? {
-            worktrees.push(Entry {
-                place: entries::locate(&git_dir)?,
-                git_dir,
-                common_dir: self.common_dir.clone(),
-            });
-        }
+        let mut worktrees = entries::linked(&self.common_dir)?;
+        worktrees.splice(0..0, self.main_entry());
         Ok(worktrees)
     }
 
@@ -158,9 +155,9 @@ impl Repository {
     /// main one first, the others by their ids.
     pub fn live_worktrees(&self) -> Result<impl Iterator<Item = Result<Worktree>>> {
         let mut entries = self.worktrees()?;
-        entries.sort_by(|one, other| one.rank().cmp(&other.rank()));
+        entries.sort_by(|one, other| one.id.cmp(&other.id));
         Ok(entries.into_iter().filter_map(|entry| {
-            let worktree = entry.open().transpose()?;
+            let worktree = Worktree::of(&entry).transpose()?;
             let in_place = worktree.and_then(|it| Ok(it.is_in_place()?.then_some(it)));
             in_place.transpose()
         }))
@@ -204,7 +201,7 @@ pub fn find(directory: &Path) -> Result<Found> {
     let common_dir = dunce::canonicalize(git.commondir())
         .map_err(Error::could_not("find the repository at", git.commondir()))?;
     let mut repository = Repository::open(&common_dir)?;
-    let worktree = worktree_around(&directory, &git, &common_dir)?;
+    let worktree = worktree_around(&directory, &git, &repository.common_dir)?;
     // The repository itself may not know where its main worktree is.
     if let Some(main) = worktree.as_ref().filter(|worktree| worktree.is_main()) {
         repository.main = Some(Place::At(main.path().to_owned()));
@@ -232,7 +229,7 @@ pub fn find_outermost(directory: &Path) -> Result<Found> {
 fn worktree_around(
     directory: &Path,
     git: &git2::Repository,
-    common_dir: &Path,
+    common_dir: &Rc<Path>,
 ) -> Result<Option<Worktree>> {
     let Some(workdir) = git.workdir().filter(|_| !git.is_bare()) else {
         return Ok(None);
@@ -249,8 +246,12 @@ fn worktree_around(
     // A copy of a worktree may lie in the worktree that it is a copy of.
     let nearest = nearest_with_dot_git(directory);
     match root {
-        Some(root) if !git.is_worktree() => Worktree::open(root, common_dir, common_dir).map(Some),
-        Some(root) if nearest == Some(root) => Worktree::open(root, &git_dir, common_dir).map(Some),
+        Some(root) if !git.is_worktree() || nearest == Some(root) => Worktree::of(&Entry {
+            id: git.is_worktree().then(|| entries::id_of(&git_dir)),
+            git_dir,
+            common_dir: Rc::clone(common_dir),
+            place: Place::At(root.to_owned()),
+        }),
         _ => {
             let copy = nearest.filter(|_| git.is_worktree()).unwrap_or(directory);
             let registered = Place::At(workdir.components().collect());

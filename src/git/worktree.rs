@@ -1,69 +1,11 @@
 //! A worktree: its root and git directory, opened, and its names.
 
-use std::borrow::Cow;
-use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::rc::Rc;
 
-use crate::error::{Error, ErrorKind, Result, error, quoted, shell_word};
+use crate::error::{Error, ErrorKind, Result, error, if_there, quoted, shell_word};
 use crate::files::dir::{Dir, Kind, PlainFile, identity_at, is_same_directory};
-use crate::git::entries::{self, Place};
-
-/// A worktree as it is registered, wherever its directory is.
-#[derive(Debug)]
-pub struct Entry {
-    /// The worktree's own directory in the common dir; the common dir for the main worktree.
-    pub git_dir: PathBuf,
-    pub common_dir: PathBuf,
-    pub place: Place,
-}
-
-impl Entry {
-    pub fn is_main(&self) -> bool {
-        self.git_dir == self.common_dir
-    }
-
-    /// The worktree id; `None` for the main worktree.
-    pub fn id(&self) -> Option<Cow<'_, str>> {
-        (!self.is_main()).then(|| entries::id_of(&self.git_dir))
-    }
-
-    /// The registered root, whether something is there or not.
-    pub fn root(&self) -> Option<&Path> {
-        self.place.root()
-    }
-
-    /// Its name in messages.
-    pub fn name(&self) -> String {
-        self.id()
-            .map_or_else(|| "main worktree".to_owned(), Cow::into_owned)
-    }
-
-    /// The order in lists: the main worktree first, the others by their ids.
-    pub fn rank(&self) -> (bool, Option<&OsStr>) {
-        (!self.is_main(), self.git_dir.file_name())
-    }
-
-    /// Whether this is the entry of `worktree`.
-    pub fn is_of(&self, worktree: &Worktree) -> bool {
-        self.is_main() == worktree.is_main()
-            && self.git_dir.file_name() == worktree.git_dir.path().file_name()
-    }
-
-    /// Opens the directory at the registered root, whether it leads back to this entry or not;
-    /// `None` if the root is unknown or there is no directory.
-    ///
-    /// # Errors
-    /// It cannot be opened.
-    pub fn open(&self) -> Result<Option<Worktree>> {
-        let Some(root) = self.root() else {
-            return Ok(None);
-        };
-        match Worktree::open(root, &self.git_dir, &self.common_dir) {
-            Err(error) if error.kind() == ErrorKind::Absent => Ok(None),
-            worktree => worktree.map(Some),
-        }
-    }
-}
+use crate::git::entries::{self, Entry, Place};
 
 /// A worktree with its root opened. Files in it are written through this handle, which stays with the
 /// directory if that is moved, even if another one takes its place.
@@ -76,18 +18,29 @@ pub struct Worktree {
     /// The worktree's own directory in the common dir; the common dir for the main worktree.
     pub git_dir: Dir,
     /// The `.git` directory that all worktrees of the repository share.
-    pub common_dir: PathBuf,
+    pub common_dir: Rc<Path>,
 }
 
 impl Worktree {
-    pub fn open(root: &Path, git_dir: &Path, common_dir: &Path) -> Result<Worktree> {
-        let open = |path: &Path| Dir::open(path).map_err(Error::could_not("open", path));
-        Ok(Worktree {
-            id: (git_dir != common_dir).then(|| entries::id_of(git_dir).into_owned()),
-            root: open(root)?,
-            git_dir: open(git_dir)?,
-            common_dir: common_dir.to_owned(),
-        })
+    /// The directory at the root of `entry`, whether it leads back to the entry or not; `None` if the
+    /// root is unknown or there is no directory.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub fn of(entry: &Entry) -> Result<Option<Worktree>> {
+        let open = |path: &Path| {
+            let opened = if_there(Dir::open(path));
+            opened.map_err(Error::could_not("open", path))
+        };
+        let root = entry.root().map_or(Ok(None), open)?;
+        Ok(root
+            .zip(open(&entry.git_dir)?)
+            .map(|(root, git_dir)| Worktree {
+                id: entry.id.clone(),
+                root,
+                git_dir,
+                common_dir: Rc::clone(&entry.common_dir),
+            }))
     }
 
     /// The worktree at `root`, found by two small files and without libgit2; `None` if there is none.
@@ -108,17 +61,21 @@ impl Worktree {
         // A main worktree's git directory has no such file, nor has a submodule's.
         let common_dir = entries::common_dir_of(&git)?;
         Ok(Some(Worktree {
-            id: common_dir
-                .is_some()
-                .then(|| entries::id_of(&git_dir).into_owned()),
+            id: common_dir.is_some().then(|| entries::id_of(&git_dir)),
             root: opened,
             git_dir: git,
-            common_dir: common_dir.unwrap_or(git_dir),
+            common_dir: common_dir.unwrap_or(git_dir).into(),
         }))
     }
 
     pub fn is_main(&self) -> bool {
         self.id.is_none()
+    }
+
+    /// Whether `entry` is the one of this worktree.
+    pub fn is_at(&self, entry: &Entry) -> bool {
+        // Two ids may differ only in what is not UTF-8.
+        self.id == entry.id && self.git_dir.path().file_name() == entry.git_dir.file_name()
     }
 
     /// The path of the root.
@@ -128,7 +85,7 @@ impl Worktree {
 
     /// Its name in messages.
     pub fn name(&self) -> &str {
-        self.id.as_deref().unwrap_or("main worktree")
+        self.id.as_deref().unwrap_or(entries::MAIN)
     }
 
     /// The bare call for this worktree, which works in any directory.
@@ -150,7 +107,7 @@ impl Worktree {
         if self.is_main() {
             return Ok(());
         }
-        match entries::locate(self.git_dir.path())? {
+        match entries::place_of(&self.git_dir)? {
             Place::At(registered) if identity_at(&registered).is_ok_and(|it| it == root) => Ok(()),
             place => Err(misplaced(self.path(), self.git_dir.path(), &place)),
         }
@@ -163,8 +120,7 @@ impl Worktree {
 
     /// Whether a commit is checked out rather than a branch, as in a rebase or a bisect.
     pub fn is_detached(&self) -> Result<bool> {
-        let head = self.git_dir.read_of_git("HEAD", 8 * 1024);
-        let head = head.map_err(Error::could_not("read", self.git_dir.path_of("HEAD")))?;
+        let head = self.git_dir.read_of_git("HEAD", 8 * 1024)?;
         Ok(matches!(head, PlainFile::Read(bytes) if !bytes.starts_with(b"ref:")))
     }
 }

@@ -1,6 +1,5 @@
 //! The facts about a clone's hook that decide what `--install` does. Changes nothing.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result, error, if_there};
@@ -44,10 +43,11 @@ pub enum HookKind {
 impl Hook {
     /// Looks at the path of a hook.
     pub fn look(path: &Path) -> Result<Hook> {
-        let could_not = || Error::could_not("read the hook", path);
-        let (kind, content) = match read(path).map_err(could_not())? {
+        let (kind, content) = match read(path)? {
             PlainFile::Missing => (HookKind::Missing, Vec::new()),
-            PlainFile::Unreadable(error) => return Err(could_not()(error)),
+            PlainFile::Unreadable(error) => {
+                return Err(Error::could_not("read the hook", path)(error));
+            }
             PlainFile::Read(bytes) => (HookKind::File, bytes),
             // The target of a link shows who owns the hook; it is never written.
             PlainFile::TooLarge(_) | PlainFile::NotRegular(_) => {
@@ -175,8 +175,8 @@ pub fn small_file(path: &Path) -> Vec<u8> {
     }
 }
 
-fn read(path: &Path) -> io::Result<PlainFile> {
-    let found = if_there(Dir::of_file(path))?;
+fn read(path: &Path) -> Result<PlainFile> {
+    let found = if_there(Dir::of_file(path)).map_err(Error::could_not("read", path))?;
     found.map_or(Ok(PlainFile::Missing), |(dir, name)| dir.read(name, LIMIT))
 }
 

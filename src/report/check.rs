@@ -2,7 +2,6 @@
 //! its effects.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsStr;
 use std::path::Path;
 use std::ptr;
 
@@ -130,10 +129,10 @@ impl Facts {
     }
 
     /// Main worktrees before linked ones, then the clones by their paths, then the ids.
-    fn rank(&self, index: usize) -> (bool, &Path, Option<&OsStr>) {
-        let (is_linked, id) = self.reservations.holders()[index].entry.rank();
+    fn rank(&self, index: usize) -> (bool, &Path, Option<&str>) {
+        let id = self.reservations.holders()[index].entry.id.as_deref();
         let clone = self.clone_of(index).unwrap_or(&self.common_dir);
-        (is_linked, clone, id)
+        (id.is_some(), clone, id)
     }
 
     /// Whether the worktree at `index`, of two that have the same, is the one that stays. Each of two

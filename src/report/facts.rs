@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use crate::allocate::adopt;
 use crate::allocate::choose::Choice;
@@ -29,7 +30,7 @@ use crate::writes::files::{Files, Occasion};
 
 /// The facts about a repository.
 pub struct Facts {
-    pub common_dir: PathBuf,
+    pub common_dir: Rc<Path>,
     pub hook: Result<Vec<HookProblem>>,
     pub is_bare_by_accident: Result<bool>,
     pub reservations: Reservations<'static>,
@@ -112,7 +113,7 @@ pub fn gather(found: &Found, program: &Path, session: &Session) -> Result<Facts>
         worktrees.push(look.at(index, port_file)?);
     }
     Ok(Facts {
-        common_dir: repository.common_dir.clone(),
+        common_dir: Rc::clone(&repository.common_dir),
         hook: install::problems(found, program),
         is_bare_by_accident: repository.is_bare_by_accident(),
         reservations,
@@ -148,7 +149,7 @@ impl Look<'_> {
         let root = entry.root().unwrap_or(&entry.git_dir);
         let mut facts = WorktreeFacts {
             root: root.to_owned(),
-            port_file: FileState::of(port_file, entry.id().as_deref()),
+            port_file: FileState::of(port_file, entry.id.as_deref()),
             ..WorktreeFacts::default()
         };
         self.ask_listeners(index, &mut facts)?;

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use crate::allocate::reservations::Holder;
 use crate::error::{Error, Result, error, quoted, shell_word};
-use crate::files::dir::is_same_directory;
-use crate::git::entries::{self, Place};
+use crate::files::dir::{Dir, is_same_directory};
+use crate::git::entries::{self, Entry, Place};
 use crate::git::repository;
-use crate::git::worktree::{Entry, Worktree};
+use crate::git::worktree::Worktree;
 
 /// Opens a worktree; `None` if git is making, moving or removing it.
 ///
@@ -33,7 +33,7 @@ pub fn open(holder: &Holder) -> Result<Option<Worktree>> {
             )));
         }
     };
-    let Some(worktree) = entry.open().map_err(unreadable)? else {
+    let Some(worktree) = Worktree::of(entry).map_err(unreadable)? else {
         return Err(moved_or_gone(root, entry));
     };
     if !worktree.is_in_place().map_err(unreadable)? {
@@ -83,13 +83,13 @@ fn way_back(entry: &Entry, found: &Worktree, repair: String) -> String {
     let Ok(Some(named)) = entries::git_dir_named_by(&found.root) else {
         return unknown;
     };
-    if !named.exists() {
+    let Ok(git_dir) = Dir::open(&named) else {
         // The clone was moved.
         return repair;
-    }
+    };
     let parents = named.parent().zip(entry.git_dir.parent());
     let is_of_this_repository = parents.is_some_and(|(one, other)| is_same_directory(one, other));
-    match entries::locate(&named) {
+    match entries::place_of(&git_dir) {
         // The other entry names this place too.
         Ok(Place::At(root)) if is_of_this_repository && is_same_directory(&root, found.path()) => {
             remove

@@ -4,13 +4,13 @@ use std::path::Path;
 
 use crate::allocate::probe::Probe;
 use crate::config::file as config_file;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{ErrorKind, Result};
 use crate::files::dir::{Dir, PlainFile, is_same_directory};
 use crate::git::clones;
 use crate::git::command::ask;
-use crate::git::entries::Place;
+use crate::git::entries::{Entry, Place};
 use crate::git::repository::Repository;
-use crate::git::worktree::Entry;
+use crate::git::worktree::Worktree;
 use crate::ports::{Bundle, ServiceName, Slot};
 use crate::reserve;
 use crate::session::Session;
@@ -85,7 +85,7 @@ fn of_repository(
     session: &Session,
 ) -> Result<Vec<Status>> {
     let mut entries = repository.worktrees()?;
-    entries.sort_by(|one, other| one.rank().cmp(&other.rank()));
+    entries.sort_by(|one, other| one.id.cmp(&other.id));
     let mut statuses = Vec::new();
     for entry in entries {
         if let Place::Unreadable(error) = &entry.place {
@@ -145,7 +145,7 @@ fn state(
     repository: &Repository,
     session: &Session,
 ) -> Result<(&'static str, Option<Reservation>)> {
-    let worktree = match entry.open()? {
+    let worktree = match Worktree::of(entry)? {
         Some(worktree) if worktree.is_in_place()? => worktree,
         None if entry.root().is_none() => return Ok((FileState::Missing.word(), None)),
         _ => return Ok(("gone", None)),
@@ -173,9 +173,7 @@ fn branch_of(entry: &Entry) -> Result<Option<String>> {
     let Ok(git_dir) = Dir::open(&entry.git_dir) else {
         return Ok(None);
     };
-    let head = git_dir.read("HEAD", LIMIT);
-    let PlainFile::Read(head) = head.map_err(Error::could_not("read", git_dir.path_of("HEAD")))?
-    else {
+    let PlainFile::Read(head) = git_dir.read("HEAD", LIMIT)? else {
         return Ok(None);
     };
     let head = String::from_utf8_lossy(&head);

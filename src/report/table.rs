@@ -21,7 +21,7 @@ use crate::state::reservation::Ports;
 struct Listed<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     repository: Option<Cow<'a, str>>,
-    worktree: Option<Cow<'a, str>>,
+    worktree: Option<&'a str>,
     branch: Option<&'a str>,
     path: Option<Cow<'a, str>>,
     state: &'static str,
@@ -35,7 +35,7 @@ struct Listed<'a> {
 pub fn list_json(statuses: &[Status], of_clones: bool) -> String {
     let listed = statuses.iter().map(|status| Listed {
         repository: of_clones.then(|| status.entry.common_dir.to_string_lossy()),
-        worktree: status.entry.id(),
+        worktree: status.entry.id.as_deref(),
         branch: status.branch.as_deref(),
         path: status.entry.root().map(Path::to_string_lossy),
         state: status.state,
@@ -138,8 +138,8 @@ impl Row {
         style: &TableStyle,
     ) -> Row {
         let entry = &status.entry;
-        let is_current = current
-            .is_some_and(|current| entry.is_of(current) && entry.common_dir == current.common_dir);
+        let is_current =
+            current.is_some_and(|it| it.is_at(entry) && it.common_dir == entry.common_dir);
         let slot = status.bundle().map(|bundle| bundle.slot.to_string());
         let mut branch = status.branch.as_deref().unwrap_or("(detached)");
         let path = entry.root().map(|root| short(root, &style.from));
@@ -148,20 +148,20 @@ impl Row {
         if style.width.is_some() {
             // Leaves out what the id says, or what is usual for the main worktree. If there are several
             // clones, only the path says which one a worktree belongs to.
-            let id = entry.id();
+            let id = entry.id.as_deref();
             let name = entry.root().and_then(Path::file_name);
             let is_usual = matches!(branch, "main" | "master");
-            if id.as_deref().map_or(is_usual, |id| id == branch) {
+            if id.map_or(is_usual, |id| id == branch) {
                 branch = "";
             }
-            if !has_clones && (id.is_none() || id == name.map(OsStr::to_string_lossy)) {
+            if !has_clones && (id.is_none() || id == name.map(OsStr::to_string_lossy).as_deref()) {
                 path = "";
             }
         }
         Row {
             cells: [
                 Cell::of(if is_current { "*" } else { "" }),
-                Cell::of(&entry.name()),
+                Cell::of(entry.name()),
                 Cell::of(branch),
                 Cell::of(path),
                 Cell::of(slot.as_deref().unwrap_or("-")),

@@ -79,7 +79,6 @@ impl FileState {
 /// A shortage of descriptors or memory.
 pub fn read(root: &Dir) -> Result<PlainFile> {
     root.read(NAME, LIMIT)
-        .map_err(Error::could_not("read", &root.path_of(NAME)))
 }
 
 impl Worktree {

@@ -2,7 +2,6 @@
 //! directory for the worktree, where it can be read when the port file cannot. git never moves it,
 //! and removes it with the worktree's entry.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,9 +12,10 @@ use crate::error::{Error, ErrorKind, Result, error, if_there};
 use crate::files::dir::{Dir, PlainFile};
 use crate::files::staged::{self, Access, Staged, temporary};
 use crate::git::access;
+use crate::git::entries::Entry;
 use crate::git::lock::Held;
 use crate::git::repository::{DIRECTORY, MAIN_RECORD};
-use crate::git::worktree::{Entry, Worktree};
+use crate::git::worktree::Worktree;
 use crate::state::reservation::{self, Claims, Document, FileKind, LIMIT, Reservation};
 
 /// What a worktree has reserved, and what was written for it.
@@ -85,7 +85,7 @@ impl Recorded {
     /// # Errors
     /// A shortage of descriptors or memory.
     pub fn of(entry: &Entry) -> Result<Recorded> {
-        let id = entry.id().map(Cow::into_owned);
+        let id = entry.id.as_ref();
         let error = match Dir::open(&entry.git_dir) {
             Ok(git_dir) => return Recorded::read(&git_dir, id),
             Err(error) => error,
@@ -97,21 +97,19 @@ impl Recorded {
         };
         let pending = PlainFile::Missing;
         Ok(Recorded {
-            id,
+            id: id.cloned(),
             current,
             pending,
         })
     }
 
-    fn read(git_dir: &Dir, id: Option<String>) -> Result<Recorded> {
+    fn read(git_dir: &Dir, id: Option<&String>) -> Result<Recorded> {
         let name = name_of(id.is_none());
-        let could_not = || Error::could_not("read", git_dir.path_of(name));
         // In this order, because the file under the temporary name may become the record in between.
-        let pending = git_dir.read_of_git(&temporary(name), LIMIT);
-        let pending = pending.map_err(could_not())?;
-        let current = git_dir.read(name, LIMIT).map_err(could_not())?;
+        let pending = git_dir.read_of_git(temporary(name), LIMIT)?;
+        let current = git_dir.read(name, LIMIT)?;
         Ok(Recorded {
-            id,
+            id: id.cloned(),
             current,
             pending,
         })
@@ -203,7 +201,7 @@ impl Worktree {
     /// # Errors
     /// A shortage of descriptors or memory.
     pub fn record(&self) -> Result<Recorded> {
-        Recorded::read(&self.git_dir, self.id.clone())
+        Recorded::read(&self.git_dir, self.id.as_ref())
     }
 
     pub fn record_path(&self) -> PathBuf {

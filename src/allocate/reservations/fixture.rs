@@ -1,6 +1,7 @@
 //! Reservations without files, for unit tests.
 
 use super::*;
+use crate::git::fixture::entry;
 
 impl Reservations<'static> {
     /// What these worktrees of one repository have: id, slot, ports, and whether it is the main
@@ -23,17 +24,9 @@ impl Reservations<'static> {
             let of_holder = ports.iter().map(|port| (*port, index));
             reservations.ports.extend(of_holder);
             reservations.slots.extend(slot.map(|slot| (slot, index)));
-            let common_dir = PathBuf::from("/r/.git");
+            let id = (!is_main).then_some(*id);
             reservations.holders.push(Holder {
-                entry: Entry {
-                    git_dir: if *is_main {
-                        common_dir.clone()
-                    } else {
-                        common_dir.join("worktrees").join(id)
-                    },
-                    common_dir,
-                    place: Place::Unknown,
-                },
+                entry: entry(id, Place::Unknown, Path::new("/r/.git")),
                 clone: None,
                 port_file: PlainFile::Missing,
                 is_gone: false,

@@ -197,12 +197,7 @@ fn what_a_worktree_has_itself_is_not_among_what_others_have() {
     let registered = Registered::bare();
     registered.add("a", Some(&ours("a", 1, 5001)));
     registered.add("b", Some(&ours("b", 2, 5002)));
-    let own = Worktree::open(
-        &registered.root("a"),
-        &registered.git_dir("a"),
-        &registered.common_dir(),
-    )
-    .unwrap();
+    let own = fixture::opened(Some("a"), &registered.root("a"), &registered.common_dir());
     let without = registered.gather(Some(&own), &[]);
     assert_eq!(has(&without, [5001, 5002, 5003]), [false, true, false]);
     let all = registered.gather(None, &[]);

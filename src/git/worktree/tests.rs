@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::*;
-use crate::git::fixture::Fixture;
+use crate::git::fixture::{self, Fixture};
 
 fn error_of(worktree: &Worktree) -> String {
     worktree.check_registered().unwrap_err().to_string()
@@ -14,7 +14,7 @@ fn a_worktree_is_found_at_its_root_and_nowhere_else() {
     let fixture = Fixture::new();
     let worktree = fixture.add("a");
     assert_eq!(worktree.id.as_deref(), Some("a"));
-    assert_eq!(worktree.common_dir, fixture.common_dir());
+    assert_eq!(*worktree.common_dir, *fixture.common_dir());
     let git_dir = fixture.common_dir().join("worktrees/a");
     assert_eq!(worktree.git_dir.path(), git_dir);
     worktree.check_registered().unwrap();
@@ -25,7 +25,7 @@ fn a_worktree_is_found_at_its_root_and_nowhere_else() {
     }
     let main = fixture.main_worktree();
     assert!(main.is_main());
-    assert_eq!(main.common_dir, fixture.common_dir());
+    assert_eq!(*main.common_dir, *fixture.common_dir());
     main.check_registered().unwrap();
 }
 
@@ -113,11 +113,8 @@ fn another_worktree_that_is_there_by_now_is_not_taken_for_it() {
     fs::copy(other.root.path_of(".git"), one.root.path_of(".git")).unwrap();
     assert!(!one.is_in_place().unwrap());
     one.check_registered().unwrap_err();
-    let entry = Entry {
-        git_dir: one.git_dir.path().to_owned(),
-        common_dir: fixture.common_dir(),
-        place: Place::At(one.path().to_owned()),
-    };
+    let place = Place::At(one.path().to_owned());
+    let entry = fixture::entry(Some("a"), place, &fixture.common_dir());
     assert!(is_anothers(&entry, &one));
     fs::write(
         one.root.path_of(".git"),

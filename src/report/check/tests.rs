@@ -40,7 +40,7 @@ fn facts(worktrees: &[Has]) -> Facts {
         ..WorktreeFacts::default()
     });
     Facts {
-        common_dir: PathBuf::from("/r/.git"),
+        common_dir: Path::new("/r/.git").into(),
         hook: Ok(Vec::new()),
         is_bare_by_accident: Ok(false),
         reservations: Reservations::of(&reserved.collect::<Vec<_>>()),

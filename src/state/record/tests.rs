@@ -185,7 +185,7 @@ fn with_worktrees(test: impl Fn(&Held, &Worktree, Option<&str>)) {
     let directory = tempfile::tempdir().unwrap();
     let linked = fixture::linked(directory.path(), "a");
     let common_dir = &linked.common_dir;
-    let main = Worktree::open(directory.path(), common_dir, common_dir).unwrap();
+    let main = fixture::opened(None, directory.path(), common_dir);
     let held = fixture::hold(common_dir);
     test(&held, &linked, Some("a"));
     test(&held, &main, None);
@@ -255,11 +255,7 @@ fn an_empty_directory_at_a_records_place_is_replaced_and_a_full_one_kept() {
 #[test]
 fn an_entry_that_is_gone_has_no_record_to_read_or_remove() {
     let directory = tempfile::tempdir().unwrap();
-    let entry = Entry {
-        git_dir: directory.path().join("worktrees/a"),
-        common_dir: directory.path().to_owned(),
-        place: Place::Unknown,
-    };
+    let entry = fixture::entry(Some("a"), Place::Unknown, directory.path());
     assert!(Recorded::of(&entry).unwrap().is_missing());
     let held = fixture::hold(directory.path());
     remove(&held, &entry.git_dir, false).unwrap();
