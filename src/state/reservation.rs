@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::de::IgnoredAny;
 use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::value::RawValue;
 
 use crate::files::dir::PlainFile;
 use crate::files::json_object::{JsonObject, Text};
@@ -101,21 +102,40 @@ pub struct OurShape<'a>(JsonObject<'a>);
 impl OurShape<'_> {
     /// The reservation; `None` if a value is impossible or there is a duplicate key.
     pub fn reservation(&self) -> Option<Reservation> {
-        let object = &self.0;
-        if object.repeated().is_some() {
+        if self.0.repeated().is_some() {
             return None;
         }
-        let urls = object.0.iter().filter(|(key, _)| is_url_key(key));
+        let own = |Text(text): Text<'_>| text.into_owned();
+        let urls = self.0.0.iter().filter(|(key, _)| is_url_key(key));
+        let ports = self.ports()?.into_iter();
         Some(Reservation {
-            worktree: self.member("worktree")?,
+            worktree: self.member::<Option<Text<'_>>>("worktree")?.map(own),
             bundle: Bundle {
-                slot: Slot(self.member("slot")?),
-                ports: parse_ports(object.get("ports")?).filter(|ports| !ports.is_empty())?,
+                slot: self.slot()?,
+                ports: ports
+                    .map(|(service, port)| (ServiceName::new(service), port))
+                    .collect(),
             },
             urls: urls
-                .filter_map(|(key, url)| Some((key.to_string(), parse_string(url.get())?)))
+                .filter_map(|(key, url)| Some((key.clone().into_owned(), text(url).map(own)?)))
                 .collect(),
         })
+    }
+
+    fn slot(&self) -> Option<Slot> {
+        self.member("slot").map(Slot)
+    }
+
+    /// The ports, at least one; `None` if there is a duplicate key, or a value that is not a port.
+    fn ports(&self) -> Option<Vec<(Cow<'_, str>, Port)>> {
+        let object: JsonObject<'_, u64> = self.member("ports")?;
+        if object.0.is_empty() || object.repeated().is_some() {
+            return None;
+        }
+        let ports = object.0.into_iter();
+        ports
+            .map(|(service, number)| Some((service, Port::new(number)?)))
+            .collect()
     }
 
     /// The value of a member; `None` if it is missing or has another type.
@@ -123,13 +143,15 @@ impl OurShape<'_> {
         serde_json::from_str(self.0.get(key)?).ok()
     }
 
-    /// Whether it only has the members of `kind`.
+    /// Whether it only has the members of `kind`, each once.
     fn is_exact(&self, kind: FileKind) -> bool {
-        self.0.0.iter().all(|(key, value)| match &**key {
+        let mut members = self.0.0.iter();
+        let is_known = members.all(|(key, value)| match &**key {
             "worktree" | "slot" | "ports" => true,
             "env_files" | "templates" => kind == FileKind::Record,
-            key => is_url_key(key) && parse_string(value.get()).is_some(),
-        })
+            key => is_url_key(key) && text(value).is_some(),
+        });
+        is_known && self.0.repeated().is_none()
     }
 }
 
@@ -137,23 +159,8 @@ fn is_url_key(key: &str) -> bool {
     key.ends_with("_url")
 }
 
-fn parse_string(json: &str) -> Option<String> {
-    let Text(string) = serde_json::from_str(json).ok()?;
-    Some(string.into_owned())
-}
-
-/// `None` if it is not an object, has a duplicate key, or a value that is not a port.
-fn parse_ports(json: &str) -> Option<Vec<(ServiceName, Port)>> {
-    let object: JsonObject<'_, u64> = serde_json::from_str(json).ok()?;
-    if object.repeated().is_some() {
-        return None;
-    }
-    let ports = object.0.into_iter();
-    ports
-        .map(|(service, number): (Cow<'_, str>, u64)| {
-            Some((ServiceName::new(service), Port::new(number)?))
-        })
-        .collect()
+fn text(json: &RawValue) -> Option<Text<'_>> {
+    serde_json::from_str(json.get()).ok()
 }
 
 /// How much of a port file or a record is read, in bytes.
@@ -233,22 +240,21 @@ impl Claims {
     }
 
     fn of_shape(ours: &OurShape<'_>, bytes: &[u8], id: Option<&str>, kind: FileKind) -> Claims {
-        let exact = ours.reservation().filter(|_| ours.is_exact(kind));
-        let Some(Reservation {
-            worktree, bundle, ..
-        }) = exact
-        else {
-            return Claims {
+        let exact = ours.is_exact(kind);
+        let worktree = || ours.member::<Option<Text<'_>>>("worktree");
+        let own = exact.then(|| Some((worktree()?, ours.slot()?, ours.ports()?)));
+        match own.flatten() {
+            Some((worktree, slot, ports)) => Claims {
+                is_intact: worktree.as_ref().map(|Text(id)| &**id) == id,
+                ports: ports.into_iter().map(|(_, port)| port).collect(),
+                slot: Some(slot),
+                doubt: None,
+            },
+            None => Claims {
                 ports: numbers(bytes),
-                slot: ours.member("slot").map(Slot),
+                slot: ours.slot(),
                 ..Claims::default()
-            };
-        };
-        Claims {
-            is_intact: worktree.as_deref() == id,
-            ports: bundle.ports.into_iter().map(|(_, port)| port).collect(),
-            slot: Some(bundle.slot),
-            doubt: None,
+            },
         }
     }
 }
