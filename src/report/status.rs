@@ -1,5 +1,6 @@
 //! What `--list` shows: every worktree as it is now. Nothing is chosen from it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::allocate::probe::Probe;
@@ -41,18 +42,13 @@ impl Status {
         self.reservation.as_ref().map(|reserved| &reserved.bundle)
     }
 
-    /// Whether both have port files of their own that name the same port or, in one repository, the
-    /// same slot.
-    fn collides_with(&self, other: &Status) -> bool {
-        let (Some(own), Some(others)) = (self.bundle(), other.bundle()) else {
-            return false;
-        };
-        let mut ports = own.ports.iter();
-        let is_same_repository = self.entry.common_dir == other.entry.common_dir;
-        self.is_own
-            && other.is_own
-            && (own.slot == others.slot && is_same_repository
-                || ports.any(|(_, port)| others.service(*port).is_some()))
+    /// What no other worktree may have: the ports in its own port file and, in one repository, the slot.
+    fn exclusive(&self) -> BTreeSet<(Option<&Path>, u32)> {
+        let own = self.bundle().filter(|_| self.is_own).into_iter();
+        let ports = own.clone().flat_map(|own| &own.ports);
+        let ports = ports.map(|(_, port)| (None, u32::from(port.number())));
+        let slot = own.map(|own| (Some(&*self.entry.common_dir), own.slot.0));
+        ports.chain(slot).collect()
     }
 }
 
@@ -70,11 +66,15 @@ pub fn of_all(repository: &Repository, all_clones: bool, session: &Session) -> R
             statuses.extend(session.narrator.tolerate(of_clone)?.unwrap_or_default());
         }
     }
-    for index in 0..statuses.len() {
-        let mut others = statuses[..index].iter().chain(&statuses[index + 1..]);
-        if others.any(|other| statuses[index].collides_with(other)) {
-            statuses[index].state = "duplicate";
+    let mut holders: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+    for (index, status) in statuses.iter().enumerate() {
+        for what in status.exclusive() {
+            holders.entry(what).or_default().push(index);
         }
+    }
+    let shared = holders.into_values().filter(|holders| holders.len() > 1);
+    for index in shared.flatten().collect::<BTreeSet<_>>() {
+        statuses[index].state = "duplicate";
     }
     Ok(statuses)
 }
