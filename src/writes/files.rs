@@ -55,24 +55,17 @@ enum Aim<'a> {
     Gone,
 }
 
-/// What has to be done about a file.
-enum Change {
-    Nothing,
-    /// Nothing, because it is not there.
-    Absent,
-    Make(String, Seed),
-    Replace(String),
-    Remove,
-}
-
-/// A file as it was read, and what has to be done about it.
+/// A file as it was read, and what should become of it.
 struct Planned<'a> {
     path: &'a str,
     aim: Aim<'a>,
     /// `None` if it cannot be reached, or its directory is missing.
     target: Option<Target>,
     original: Option<Original>,
-    change: Result<Change>,
+    /// The content that it should have; `None` if there should be no file.
+    new: Result<Option<Vec<u8>>>,
+    /// What a new env file starts as.
+    seed: Seed,
     /// The variables that the user's own lines in an env file define too, because their values span
     /// lines.
     spanning: Vec<&'a str>,
@@ -182,25 +175,30 @@ impl<'a> Files<'a> {
             aim,
             target: None,
             original: None,
-            change: Ok(Change::Absent),
+            new: Ok(None),
+            seed: Seed::default(),
             spanning: Vec::new(),
         };
-        let change = self.change(&mut planned, patience);
-        planned.change = change.map_err(|error| error.then_run(&self.worktree.by_hand()));
+        let new = self.new_content(&mut planned, patience);
+        planned.new = new.map_err(|error| error.then_run(&self.worktree.by_hand()));
         planned
     }
 
-    fn change(self, file: &mut Planned<'a>, patience: Option<&Patience>) -> Result<Change> {
+    fn new_content(
+        self,
+        file: &mut Planned<'a>,
+        patience: Option<&Patience>,
+    ) -> Result<Option<Vec<u8>>> {
         let role = match file.aim {
             Aim::Block(_) | Aim::NoBlock => FileRole::EnvFile,
             Aim::From(_) | Aim::Gone => FileRole::Made,
         };
-        let goes = matches!(file.aim, Aim::NoBlock | Aim::Gone);
+        let goes = file.goes();
         let target = match Target::find(self.worktree, file.path, role) {
             Ok(Some(target)) => file.target.insert(target),
-            Ok(None) => return Ok(Change::Absent),
+            Ok(None) => return Ok(None),
             // What is in another repository, or reached through a link, is not ours.
-            Err(_) if goes => return Ok(Change::Absent),
+            Err(_) if goes => return Ok(None),
             Err(error) => {
                 let path = quoted(&self.worktree.root.path_of(file.path));
                 return Err(error.within(&format!("could not write the ports to {path}")));
@@ -211,54 +209,43 @@ impl<'a> Files<'a> {
             _ => target.has_mark(),
         };
         file.original = match target.read(patience) {
-            Err(_) if goes && !is_ours() => return Ok(Change::Absent),
+            Err(_) if goes && !is_ours() => return Ok(None),
             original => original?,
         };
-        match (&file.aim, &file.original) {
-            (Aim::NoBlock | Aim::Gone, None) => Ok(Change::Absent),
-            (_, None) if self.occasion == Occasion::Update && self.worktree.is_main() => {
-                Ok(Change::Absent)
-            }
-            (Aim::Block(_), None) => Ok(Change::Make(String::new(), Seed::default())),
-            (Aim::From(source), None) => {
-                let text = self.made_from(file.path, source)?;
-                Ok(Change::Make(text, Seed::default()))
-            }
-            (Aim::Block(lines), Some(original)) => {
-                let old = target.text(original)?;
-                let WithBlock { text, spanning } = self.with_block(target, old, lines)?;
+        let is_planted = self.occasion == Occasion::Update && self.worktree.is_main();
+        let Some(original) = &file.original else {
+            return match file.aim {
+                Aim::From(source) if !is_planted => self.made_from(file.path, source).map(Some),
+                Aim::Block(_) if !is_planted => Ok(Some(Vec::new())),
+                _ => Ok(None),
+            };
+        };
+        match file.aim {
+            Aim::Block(lines) => {
+                let WithBlock { text, spanning } =
+                    self.with_block(target, target.text(original)?, lines)?;
                 file.spanning = spanning;
-                Ok(Change::between(old, text))
+                Ok(Some(text.into_bytes()))
             }
-            (Aim::NoBlock, Some(original)) => {
-                let old = target.text(original)?;
-                let new = env_text::without(old).map_err(|half| target.half_block(&half))?;
+            Aim::NoBlock => {
+                let new = env_text::without(target.text(original)?);
+                let new = new.map_err(|half| target.half_block(&half))?.into_bytes();
                 let made_from = self.written.env_files.get(file.path).cloned().flatten();
                 let is_as_made = self.occasion != Occasion::Release
-                    && made_from.is_some_and(|id| is_blob(new.as_bytes(), &id));
-                Ok(if new != old && (new.is_empty() || is_as_made) {
-                    Change::Remove
-                } else {
-                    Change::between(old, new)
-                })
+                    && made_from.is_some_and(|id| is_blob(&new, &id));
+                let is_left = new == original.bytes || !new.is_empty() && !is_as_made;
+                Ok(is_left.then_some(new))
             }
-            (Aim::From(source), Some(original)) => {
-                let text = self.made_from(file.path, source)?;
-                // If the record has two ids, it is written again, so that one is right.
-                let ids = self.written.templates.get(file.path);
-                if original.bytes == text.as_bytes() && !ids.is_some_and(|ids| ids.contains(' ')) {
-                    return Ok(Change::Nothing);
+            Aim::From(source) => {
+                let new = self.made_from(file.path, source)?;
+                if original.bytes != new {
+                    self.check_as_made(file.path, target, original)?;
                 }
-                self.check_as_made(file.path, target, original)?;
-                Ok(Change::Replace(text))
+                Ok(Some(new))
             }
-            (Aim::Gone, Some(original)) => {
-                let is_as_made = self.check_as_made(file.path, target, original).is_ok();
-                Ok(if is_as_made {
-                    Change::Remove
-                } else {
-                    Change::Nothing
-                })
+            Aim::Gone => {
+                let is_changed = self.check_as_made(file.path, target, original).is_err();
+                Ok(is_changed.then(|| original.bytes.clone()))
             }
         }
     }
@@ -291,46 +278,41 @@ impl<'a> Files<'a> {
     }
 
     /// The text that the template `source` gives for `path`.
-    fn made_from(self, path: &str, source: &str) -> Result<String> {
-        let read = || -> Result<String> {
+    fn made_from(self, path: &str, source: &str) -> Result<Vec<u8>> {
+        let read = || -> Result<Vec<u8>> {
             let there = self.worktree.root.path_of(source);
             let missing = || Error::at("read the template", &there, "it is not there");
             let template = Target::find(self.worktree, source, FileRole::Template)?;
             let template = template.ok_or_else(missing)?;
             let original = template.read(None)?.ok_or_else(missing)?;
             let text = template.text(&original)?;
-            Ok(substitute(text, &self.wanted.variables))
+            Ok(substitute(text, &self.wanted.variables).into_bytes())
         };
         read().map_err(|error| error.within(&format!("`{path}` was not made")))
     }
 }
 
-impl Change {
-    fn between(old: &str, new: String) -> Change {
-        if new == old {
-            Change::Nothing
-        } else {
-            Change::Replace(new)
-        }
-    }
-}
-
 impl<'a> Planned<'a> {
+    /// Whether nothing of ours should be left of it.
+    fn goes(&self) -> bool {
+        matches!(self.aim, Aim::NoBlock | Aim::Gone)
+    }
+
+    /// Whether it has to be written or removed.
+    fn is_to_do(&self) -> bool {
+        let old = self.original.as_ref().map(|original| &original.bytes);
+        self.target.is_some() && self.new.as_ref().is_ok_and(|new| new.as_ref() != old)
+    }
+
+    /// Whether it is missing and has to be written.
+    fn is_made(&self) -> bool {
+        self.original.is_none() && matches!(self.new, Ok(Some(_)))
+    }
+
     /// Whether git has to be asked: something would be written, or our text is there.
     fn concerns_git(&self) -> bool {
-        match (&self.aim, &self.change) {
-            (_, Ok(Change::Absent)) | (Aim::NoBlock | Aim::Gone, Ok(Change::Nothing)) => false,
-            _ => self.target.is_some(),
-        }
-    }
-
-    /// The place and the change of a file that has to be written or removed.
-    fn to_do(&self) -> Option<(&Target, &Change)> {
-        match (&self.target, &self.change) {
-            (_, Ok(Change::Nothing | Change::Absent)) => None,
-            (Some(target), Ok(change)) => Some((target, change)),
-            _ => None,
-        }
+        let has_text = !self.goes() && !matches!(self.new, Ok(None));
+        self.target.is_some() && (self.new.is_err() || has_text || self.is_to_do())
     }
 
     fn template(&self) -> Option<&'a str> {
@@ -369,7 +351,7 @@ impl<'a> Planned<'a> {
             )
         } else {
             let untracked = self.template().filter(|source| !tracked.contains(source));
-            let source = untracked.filter(|_| self.change.is_ok())?;
+            let source = untracked.filter(|_| self.new.is_ok())?;
             let cause = format!("git does not track its template `{source}`");
             (
                 cause,
@@ -381,38 +363,30 @@ impl<'a> Planned<'a> {
 
     /// Writes it under its temporary name.
     fn stage(&self) -> Result<Option<Staged<'_>>> {
-        let Some((target, change)) = self.to_do() else {
+        let (true, Some(target), Ok(Some(new))) = (self.is_to_do(), &self.target, &self.new) else {
             return Ok(None);
         };
-        let (text, access) = match change {
-            Change::Make(text, seed) => (text, seed.of_main.as_ref()),
-            Change::Replace(text) => (text, self.original.as_ref()),
-            _ => return Ok(None),
-        };
-        let access = access.map_or(Access::New, Original::access);
-        let staged = Staged::prepare(&target.dir, &target.name, text.as_bytes(), access);
+        let like = self.original.as_ref().or(self.seed.of_main.as_ref());
+        let access = like.map_or(Access::New, Original::access);
+        let staged = Staged::prepare(&target.dir, &target.name, new, access);
         staged.map(Some).map_err(target.could_not())
     }
 
     /// Carries it out; `false` if the file has changed since it was read.
     fn commit(&self, staged: Option<Staged<'_>>, patience: &Patience) -> Result<bool> {
-        if let Err(error) = &self.change {
-            return Err(error.clone());
-        }
-        let Some((target, change)) = self.to_do() else {
+        let new = self.new.as_ref().map_err(Error::clone)?;
+        let Some(target) = &self.target else {
             return Ok(true);
         };
-        let commit = || match (change, &self.original, staged) {
-            (Change::Make(..), _, Some(staged)) => staged.commit_new(),
-            (Change::Replace(_), Some(original), Some(staged)) => {
-                staged.commit_over(original, patience)
-            }
-            (Change::Remove, Some(original), _) => {
+        let committed = match (&self.original, staged) {
+            (None, Some(staged)) => staged.commit_new(),
+            (Some(original), Some(staged)) => staged.commit_over(original, patience),
+            (Some(original), None) if new.is_none() => {
                 original.remove(&target.dir, &target.name, patience)
             }
             _ => Ok(true),
         };
-        commit().map_err(target.could_not())
+        committed.map_err(target.could_not())
     }
 }
 
@@ -431,26 +405,24 @@ impl<'a> PlannedFiles<'a> {
         let tracked = worktree.tracked(&asked)?;
         for file in self.planned.iter_mut().filter(|file| file.concerns_git()) {
             // A file that is up to date is not written, so only `--check` reports that it is tracked.
-            let is_written = !matches!(file.change, Ok(Change::Nothing));
+            let is_written = file.is_to_do() || file.new.is_err();
             let target = file.target.as_ref();
             let target = target.filter(|_| is_written || is_check && tracked.contains(file.path));
             let problem = target.and_then(|it| file.problem_of_git(worktree, it, &tracked));
             if let Some(problem) = problem {
-                file.change = Err(problem);
+                file.new = Err(problem);
             }
         }
-        let is_new = |file: &Planned<'_>| matches!(file.change, Ok(Change::Make(..)));
-        let is_seeded = self.planned.iter().any(is_new);
-        let seeds = is_seeded.then(|| Seeds::of(worktree, repository, &files.session.patience));
-        let seeds = seeds.transpose()?;
-        for file in self.planned.iter_mut().filter(|file| is_new(file)) {
-            if let (Aim::Block(lines), Some(target), Some(seeds)) = (file.aim, &file.target, &seeds)
-            {
-                file.change = seeds.seed(file.path, target).and_then(|seed| {
-                    let with_block = files.with_block(target, &seed.text, lines)?;
-                    file.spanning = with_block.spanning;
-                    Ok(Change::Make(with_block.text, seed))
-                });
+        if self.planned.iter().any(Planned::is_made) {
+            let seeds = Seeds::of(worktree, repository, &files.session.patience)?;
+            for file in self.planned.iter_mut().filter(|file| file.is_made()) {
+                if let (Aim::Block(lines), Some(target)) = (file.aim, &file.target) {
+                    file.new = seeds.seed(file.path, target).and_then(|seed| {
+                        let with_block = files.with_block(target, &seed.text, lines)?;
+                        (file.seed, file.spanning) = (seed, with_block.spanning);
+                        Ok(Some(with_block.text.into_bytes()))
+                    });
+                }
             }
         }
         self.tracked = tracked.into_iter().map(str::to_owned).collect();
@@ -459,12 +431,10 @@ impl<'a> PlannedFiles<'a> {
 
     /// The files that are not up to date, each with the reason if it cannot be brought up to date.
     pub fn outdated(&self) -> impl Iterator<Item = (&'a str, Option<&Error>)> {
-        self.planned.iter().filter_map(|file| match &file.change {
+        self.planned.iter().filter_map(|file| match &file.new {
             Err(error) => Some((file.path, Some(error))),
-            // It is still in the record.
-            Ok(_) if matches!(file.aim, Aim::NoBlock | Aim::Gone) => Some((file.path, None)),
-            Ok(Change::Nothing | Change::Absent) => None,
-            Ok(_) => Some((file.path, None)),
+            // Whatever has to go is still in the record.
+            Ok(_) => (file.goes() || file.is_to_do()).then_some((file.path, None)),
         })
     }
 
@@ -538,7 +508,7 @@ impl<'a> PlannedFiles<'a> {
     pub fn obstacle(&self, staged: &StagedFiles<'_>) -> Option<Error> {
         let mut both = self.planned.iter().zip(staged);
         both.find_map(|(file, staged)| {
-            let error = file.change.as_ref().err().or(staged.as_ref().err())?;
+            let error = file.new.as_ref().err().or(staged.as_ref().err())?;
             self.has_ours(file).then(|| error.clone())
         })
     }
@@ -550,11 +520,9 @@ impl<'a> PlannedFiles<'a> {
         } = self.files;
         // If the list cannot be read, writing it reports the error.
         let hidden = exclude::hidden(&worktree.common_dir).unwrap_or_default();
-        let is_made = |file: &&Planned<'_>| {
-            matches!(file.change, Ok(Change::Make(..))) && !hidden.contains(file.path)
-        };
+        let made = self.planned.iter().filter(|file| file.is_made());
         let mut paths = Vec::new();
-        for Planned { path, .. } in self.planned.iter().filter(is_made) {
+        for Planned { path, .. } in made.filter(|file| !hidden.contains(file.path)) {
             // All worktrees share one list, and a checkout overwrites an ignored file silently.
             match shown_in_a_worktree(repository, path)? {
                 None => paths.push(*path),
@@ -593,7 +561,7 @@ impl<'a> PlannedFiles<'a> {
             match self.carry_out(file, staged) {
                 Ok(again) => self.note(again.as_ref().unwrap_or(file), repository, &mut done),
                 Err(error) => {
-                    if occasion != Occasion::Update || file.change.is_ok() {
+                    if occasion != Occasion::Update || file.new.is_ok() {
                         session.narrator.warn(error.then_run(&worktree.by_hand()));
                     }
                     if self.has_ours(file) {
@@ -619,8 +587,7 @@ impl<'a> PlannedFiles<'a> {
         }
         let again = self.files.plan_one(file.path, file.aim, Some(patience));
         // If it has vanished, its first content is unknown.
-        let is_made = matches!(again.change, Ok(Change::Make(..)));
-        if !is_made && again.commit(again.stage()?, patience)? {
+        if !again.is_made() && again.commit(again.stage()?, patience)? {
             return Ok(Some(again));
         }
         let path = self.files.worktree.root.path_of(file.path);
@@ -639,21 +606,21 @@ impl<'a> PlannedFiles<'a> {
 
     /// Adds `file` to what the record should name.
     fn name(&self, file: &Planned<'_>, repository: &Repository, names: &mut WrittenFiles) {
-        let (path, written) = (file.path.to_owned(), self.files.written);
-        match (&file.aim, &file.change) {
-            (Aim::Block(_), Ok(Change::Make(_, seed))) => {
-                let id = repository.blob_id(seed.text.as_bytes());
-                names.env_files.insert(path, Some(id));
-            }
-            (Aim::Block(_), Ok(Change::Nothing | Change::Replace(_))) => {
-                let made_from = written.env_files.get(&path).cloned().flatten();
+        let Ok(Some(new)) = &file.new else { return };
+        let path = file.path.to_owned();
+        match file.aim {
+            Aim::Block(_) => {
+                let made_from = if file.is_made() {
+                    Some(repository.blob_id(file.seed.text.as_bytes()))
+                } else {
+                    self.files.written.env_files.get(&path).cloned().flatten()
+                };
                 names.env_files.insert(path, made_from);
             }
-            (Aim::From(_), Ok(Change::Make(text, _) | Change::Replace(text))) => {
-                let id = repository.blob_id(text.as_bytes());
-                names.templates.insert(path, id);
+            // A file of somebody else's that happens to be the same stays theirs.
+            Aim::From(_) if file.is_to_do() || self.files.written.templates.contains_key(&path) => {
+                names.templates.insert(path, repository.blob_id(new));
             }
-            (Aim::From(_), Ok(Change::Nothing)) => names.name_as(written, &path),
             _ => {}
         }
     }
@@ -669,23 +636,21 @@ impl<'a> PlannedFiles<'a> {
         self.name(file, repository, &mut done.written);
         let path = file.path.to_owned();
         let shown = quoted(&worktree.root.path_of(&path));
-        for name in file.spanning.iter().filter(|_| file.to_do().is_some()) {
+        for name in file.spanning.iter().filter(|_| file.is_to_do()) {
             session.narrator.warn(format_args!(
                 "`{name}` in {shown} is also set by your own lines, which were left because the value spans several lines: delete them"
             ));
         }
-        match &file.change {
-            Ok(Change::Make(_, seed)) if seed.of_main.is_some() => {
+        match &file.new {
+            Ok(None) if file.original.is_some() => done.removed.push(path),
+            Ok(Some(_)) if file.seed.of_main.is_some() => {
                 done.told.push(path + " (from the main worktree)");
             }
-            Ok(Change::Make(..) | Change::Replace(_)) => done.told.push(path),
-            Ok(Change::Remove) => done.removed.push(path),
-            Ok(Change::Absent) if file.target.is_none() && occasion != Occasion::Update => {
-                if matches!(file.aim, Aim::Block(_) | Aim::From(_)) {
-                    session.narrator.tell(format_args!(
-                        "{shown} was not written: its directory does not exist"
-                    ));
-                }
+            Ok(Some(_)) if file.is_to_do() => done.told.push(path),
+            Ok(None) if file.target.is_none() && !file.goes() && occasion != Occasion::Update => {
+                session.narrator.tell(format_args!(
+                    "{shown} was not written: its directory does not exist"
+                ));
             }
             _ => {}
         }
@@ -695,13 +660,12 @@ impl<'a> PlannedFiles<'a> {
 impl WrittenFiles {
     /// Takes over what `other` says about the file at `path`.
     fn name_as(&mut self, other: &WrittenFiles, path: &str) {
-        let named = |at: &&String| *at == path;
-        let env_file = other.env_files.iter().find(|(at, _)| named(at));
-        self.env_files
-            .extend(env_file.map(|(at, id)| (at.clone(), id.clone())));
-        let template = other.templates.iter().find(|(at, _)| named(at));
-        self.templates
-            .extend(template.map(|(at, id)| (at.clone(), id.clone())));
+        if let Some(id) = other.env_files.get(path) {
+            self.env_files.insert(path.to_owned(), id.clone());
+        }
+        if let Some(id) = other.templates.get(path) {
+            self.templates.insert(path.to_owned(), id.clone());
+        }
     }
 }
 
