@@ -15,10 +15,12 @@ pub use super::system::{give_owner, identity_at, is_open_for_writing, keep_acces
 /// The usual size of git's one-line files, in bytes, rounded up.
 const USUAL_SIZE: u64 = 255;
 
-/// An opened directory, and its path at that time.
+/// An opened directory, and its path at that time. Windows only has the path, because std has no
+/// directory handles there. Each system implements the operations in a file of its own.
 pub struct Dir {
-    pub(super) handle: system::Handle,
-    path: PathBuf,
+    #[cfg(unix)]
+    pub(super) handle: std::os::fd::OwnedFd,
+    pub(super) path: PathBuf,
 }
 
 /// Identifies a file: device and inode; on Windows, the volume's serial number and the file's index.
@@ -75,14 +77,6 @@ pub enum PlainFile {
 }
 
 impl Dir {
-    /// Opens the directory at `path`, following links.
-    pub fn open(path: &Path) -> io::Result<Dir> {
-        Ok(Dir {
-            handle: system::open_dir(path)?,
-            path: path.to_owned(),
-        })
-    }
-
     /// Opens the directory of the file at `path`; also returns the file's name.
     pub fn of_file(path: &Path) -> io::Result<(Dir, &str)> {
         let name = path.file_name().and_then(OsStr::to_str);
@@ -91,18 +85,6 @@ impl Dir {
             .zip(name)
             .ok_or(io::ErrorKind::InvalidFilename)?;
         Ok((Dir::open(directory)?, name))
-    }
-
-    /// Opens the directory `name` in this one, which must not be a link; `.` opens this one again.
-    pub fn enter(&self, name: &str) -> io::Result<Dir> {
-        Ok(Dir {
-            handle: system::enter(&self.handle, name)?,
-            path: if name == "." {
-                self.path.clone()
-            } else {
-                self.path_of(name)
-            },
-        })
     }
 
     /// The path by which it was opened.
@@ -121,7 +103,7 @@ impl Dir {
 
     /// The metadata of `name`, without following a link; `None` if there is no such file.
     pub fn look(&self, name: &str) -> io::Result<Option<Stat>> {
-        if_there(system::stat(&self.handle, name))
+        if_there(self.stat_of(name))
     }
 
     /// Whether `name` exists, as far as can be known.
@@ -135,7 +117,7 @@ impl Dir {
     /// A shortage of descriptors or memory: nothing is known of the file then.
     pub fn read(&self, name: &str, limit: usize) -> Result<PlainFile> {
         // Checked before it is opened, because opening a FIFO or a device affects others.
-        match system::stat(&self.handle, name) {
+        match self.stat_of(name) {
             Ok(stat) if stat.kind == Kind::Regular => self.read_opened(name, stat.size, limit),
             Ok(stat) => Ok(PlainFile::NotRegular(stat.kind.word())),
             Err(error) => self.unreadable(name, error),
@@ -151,8 +133,9 @@ impl Dir {
     fn read_opened(&self, name: impl AsRef<Path>, size: u64, limit: usize) -> Result<PlainFile> {
         let name = name.as_ref();
         let expected = usize::try_from(size).unwrap_or(usize::MAX).min(limit);
-        let file = system::open(&self.handle, name);
-        let found = file.and_then(|file| read_at_most(&file, expected, limit));
+        let found = self
+            .open_any(name)
+            .and_then(|file| read_at_most(&file, expected, limit));
         found.or_else(|error| self.unreadable(name, error))
     }
 
@@ -166,12 +149,12 @@ impl Dir {
 
     /// Opens the regular file `name` to be read; anything else is an error.
     pub fn open_file(&self, name: &str) -> io::Result<(File, Stat)> {
-        regular(system::open(&self.handle, name.as_ref())?)
+        regular(self.open_any(name.as_ref())?)
     }
 
     /// Opens the regular file `name` to be locked.
     pub fn open_lock(&self, name: &str) -> io::Result<File> {
-        let (file, _) = regular(system::open_lock(&self.handle, name)?)?;
+        let (file, _) = regular(self.open_any_lock(name)?)?;
         Ok(file)
     }
 

@@ -2,14 +2,11 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid};
 
 use super::dir::{Dir, Identity, Kind, Stat};
-
-pub type Handle = OwnedFd;
 
 /// Does not follow a link, nor wait for a FIFO.
 const SAFELY: OFlags = OFlags::NOFOLLOW
@@ -23,34 +20,8 @@ const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CL
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 const DIRECTORY: OFlags = OFlags::DIRECTORY.union(OFlags::CLOEXEC);
 
-pub fn open_dir(path: &Path) -> io::Result<OwnedFd> {
-    Ok(rustix::fs::open(path, DIRECTORY, Mode::empty())?)
-}
-
-pub fn enter(dir: &OwnedFd, name: &str) -> io::Result<OwnedFd> {
-    let flags = DIRECTORY | OFlags::NOFOLLOW;
-    Ok(rustix::fs::openat(dir, name, flags, Mode::empty())?)
-}
-
-pub fn open(dir: &OwnedFd, name: &Path) -> io::Result<File> {
-    Ok(rustix::fs::openat(dir, name, OFlags::RDONLY | SAFELY, Mode::empty())?.into())
-}
-
-/// Opened to be read where writing is refused, as in a sandbox: a lock needs no write access.
-pub fn open_lock(dir: &OwnedFd, name: &str) -> io::Result<File> {
-    match rustix::fs::openat(dir, name, OFlags::RDWR | SAFELY, Mode::empty()) {
-        Ok(file) => Ok(file.into()),
-        Err(refused) => Ok(open(dir, name.as_ref()).map_err(|_| refused)?),
-    }
-}
-
 pub fn stat_file(file: &File) -> io::Result<Stat> {
     Ok(stat_of(&rustix::fs::fstat(file)?))
-}
-
-pub fn stat(dir: &OwnedFd, name: &str) -> io::Result<Stat> {
-    let stat = rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
-    Ok(stat_of(&stat))
 }
 
 /// The identity of what is at `path`, through all links.
@@ -84,6 +55,49 @@ fn stat_of(stat: &rustix::fs::Stat) -> Stat {
 }
 
 impl Dir {
+    /// Opens the directory at `path`, following links.
+    pub fn open(path: &Path) -> io::Result<Dir> {
+        Ok(Dir {
+            handle: rustix::fs::open(path, DIRECTORY, Mode::empty())?,
+            path: path.to_owned(),
+        })
+    }
+
+    /// Opens the directory `name` in this one, which must not be a link.
+    pub fn enter(&self, name: &str) -> io::Result<Dir> {
+        let flags = DIRECTORY | OFlags::NOFOLLOW;
+        Ok(Dir {
+            handle: rustix::fs::openat(&self.handle, name, flags, Mode::empty())?,
+            path: self.path_of(name),
+        })
+    }
+
+    /// Another handle to the same directory.
+    pub fn try_clone(&self) -> io::Result<Dir> {
+        Ok(Dir {
+            handle: self.handle.try_clone()?,
+            path: self.path.clone(),
+        })
+    }
+
+    pub(super) fn open_any(&self, name: &Path) -> io::Result<File> {
+        let flags = OFlags::RDONLY | SAFELY;
+        Ok(rustix::fs::openat(&self.handle, name, flags, Mode::empty())?.into())
+    }
+
+    /// Opened to be read where writing is refused, as in a sandbox: a lock needs no write access.
+    pub(super) fn open_any_lock(&self, name: &str) -> io::Result<File> {
+        match rustix::fs::openat(&self.handle, name, OFlags::RDWR | SAFELY, Mode::empty()) {
+            Ok(file) => Ok(file.into()),
+            Err(refused) => Ok(self.open_any(name.as_ref()).map_err(|_| refused)?),
+        }
+    }
+
+    pub(super) fn stat_of(&self, name: &str) -> io::Result<Stat> {
+        let stat = rustix::fs::statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        Ok(stat_of(&stat))
+    }
+
     /// What the system says of the directory itself.
     pub fn stat(&self) -> io::Result<Stat> {
         Ok(stat_of(&rustix::fs::fstat(&self.handle)?))
@@ -121,7 +135,7 @@ impl Dir {
         match rustix::fs::linkat(&self.handle, from, &self.handle, to, AtFlags::empty()) {
             Ok(()) => self.unlink(from),
             Err(rustix::io::Errno::EXIST) => Err(io::ErrorKind::AlreadyExists.into()),
-            Err(_) if stat(&self.handle, to).is_ok() => Err(io::ErrorKind::AlreadyExists.into()),
+            Err(_) if self.stat_of(to).is_ok() => Err(io::ErrorKind::AlreadyExists.into()),
             Err(_) => self.rename(from, to),
         }
     }

@@ -7,7 +7,7 @@
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use tempfile::TempPath;
 use winapi_util::Handle as FileHandle;
@@ -15,52 +15,9 @@ use winapi_util::file::Information;
 
 use super::dir::{Dir, Identity, Kind, Stat};
 
-pub type Handle = PathBuf;
-
-pub fn open_dir(path: &Path) -> io::Result<PathBuf> {
-    if fs::metadata(path)?.is_dir() {
-        Ok(path.to_owned())
-    } else {
-        Err(io::ErrorKind::NotADirectory.into())
-    }
-}
-
-pub fn enter(dir: &PathBuf, name: &str) -> io::Result<PathBuf> {
-    let path = dir.join(name);
-    if fs::symlink_metadata(&path)?.is_dir() {
-        Ok(path)
-    } else {
-        Err(io::ErrorKind::NotADirectory.into())
-    }
-}
-
-pub fn open(dir: &PathBuf, name: &Path) -> io::Result<File> {
-    let path = dir.join(name);
-    if fs::symlink_metadata(&path)?.is_symlink() {
-        return Err(io::Error::other("it is a symbolic link"));
-    }
-    File::open(path)
-}
-
-pub fn open_lock(dir: &Path, name: &str) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true);
-    options.open(dir.join(name))
-}
-
 pub fn stat_file(file: &File) -> io::Result<Stat> {
     let identity = identity_in(&winapi_util::file::information(file)?);
     Ok(stat_of(&file.metadata()?, identity))
-}
-
-pub fn stat(dir: &PathBuf, name: &str) -> io::Result<Stat> {
-    let path = dir.join(name);
-    let metadata = fs::symlink_metadata(&path)?;
-    let identity = match identity_at(&path) {
-        _ if metadata.is_symlink() => Identity(0, 0),
-        identity => identity?,
-    };
-    Ok(stat_of(&metadata, identity))
 }
 
 pub fn identity_at(path: &Path) -> io::Result<Identity> {
@@ -89,21 +46,65 @@ fn stat_of(metadata: &Metadata, identity: Identity) -> Stat {
 }
 
 impl Dir {
+    pub fn open(path: &Path) -> io::Result<Dir> {
+        if !fs::metadata(path)?.is_dir() {
+            return Err(io::ErrorKind::NotADirectory.into());
+        }
+        let path = path.to_owned();
+        Ok(Dir { path })
+    }
+
+    pub fn enter(&self, name: &str) -> io::Result<Dir> {
+        let path = self.path_of(name);
+        if !fs::symlink_metadata(&path)?.is_dir() {
+            return Err(io::ErrorKind::NotADirectory.into());
+        }
+        Ok(Dir { path })
+    }
+
+    pub fn try_clone(&self) -> io::Result<Dir> {
+        Dir::open(&self.path)
+    }
+
+    pub(super) fn open_any(&self, name: &Path) -> io::Result<File> {
+        let path = self.path.join(name);
+        if fs::symlink_metadata(&path)?.is_symlink() {
+            return Err(io::Error::other("it is a symbolic link"));
+        }
+        File::open(path)
+    }
+
+    pub(super) fn open_any_lock(&self, name: &str) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true);
+        options.open(self.path_of(name))
+    }
+
+    pub(super) fn stat_of(&self, name: &str) -> io::Result<Stat> {
+        let path = self.path_of(name);
+        let metadata = fs::symlink_metadata(&path)?;
+        let identity = match identity_at(&path) {
+            _ if metadata.is_symlink() => Identity(0, 0),
+            identity => identity?,
+        };
+        Ok(stat_of(&metadata, identity))
+    }
+
     pub fn stat(&self) -> io::Result<Stat> {
         Ok(stat_of(
-            &fs::metadata(&self.handle)?,
-            identity_at(&self.handle)?,
+            &fs::metadata(&self.path)?,
+            identity_at(&self.path)?,
         ))
     }
 
     pub fn create(&self, name: &str, _mode: u32) -> io::Result<File> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create_new(true);
-        options.open(self.handle.join(name))
+        options.open(self.path_of(name))
     }
 
     pub fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        fs::rename(self.handle.join(from), self.handle.join(to))
+        fs::rename(self.path_of(from), self.path_of(to))
     }
 
     pub fn exchange(&self, _one: &str, _other: &str) -> io::Result<()> {
@@ -111,21 +112,20 @@ impl Dir {
     }
 
     pub fn rename_new(&self, from: &str, to: &str) -> io::Result<()> {
-        let from = TempPath::try_from_path(self.handle.join(from))?;
-        from.persist_noclobber(self.handle.join(to))
-            .map_err(|refused| {
-                // Dropping the path would remove the file.
-                let _ = refused.path.keep();
-                refused.error
-            })
+        let from = TempPath::try_from_path(self.path_of(from))?;
+        from.persist_noclobber(self.path_of(to)).map_err(|refused| {
+            // Dropping the path would remove the file.
+            let _ = refused.path.keep();
+            refused.error
+        })
     }
 
     pub fn unlink(&self, name: &str) -> io::Result<()> {
-        fs::remove_file(self.handle.join(name))
+        fs::remove_file(self.path_of(name))
     }
 
     pub fn remove_dir(&self, name: &str) -> io::Result<()> {
-        fs::remove_dir(self.handle.join(name))
+        fs::remove_dir(self.path_of(name))
     }
 }
 

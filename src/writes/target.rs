@@ -42,7 +42,7 @@ impl Target {
         let name = names.pop().unwrap_or_default().to_owned();
         let root = &worktree.root;
         let mut dir = root
-            .enter(".")
+            .try_clone()
             .map_err(Error::could_not("open", root.path()))?;
         for step in names {
             let below = dir.path_of(step);
