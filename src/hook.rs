@@ -98,7 +98,7 @@ fn would_take_away(
     let mut urls = own.urls.iter().map(|(name, _)| name);
     let lacks_url = urls.any(|name| !new.urls.iter().any(|(other, _)| other == name));
     let (wanted, written) = (assigned.wanted(), worktree.record()?.written());
-    let files = Files::new(worktree, &wanted, &written, Occasion::Update, session);
+    let files = Files::new(worktree, wanted, written, Occasion::Update, session);
     Ok(lacks_service || lacks_url || files.look().would_take_away())
 }
 

@@ -48,8 +48,13 @@ pub fn release(repository: &Repository, worktree: &Worktree, session: &Session) 
     }
 
     let written = all_written(worktree, repository, &recorded);
-    let nothing = Wanted::default();
-    let files = Files::new(worktree, &nothing, &written, Occasion::Release, session);
+    let files = Files::new(
+        worktree,
+        Wanted::default(),
+        written,
+        Occasion::Release,
+        session,
+    );
     let planned = files.plan(&held, repository)?;
     let staged = planned.stage();
     if let Some(error) = planned.obstacle(&staged) {
@@ -94,8 +99,8 @@ pub fn forget_all(held: &Held, repository: &Repository, session: &Session) -> Re
         match opened.filter(|worktree| worktree.is_in_place().unwrap_or(false)) {
             Some(worktree) => {
                 let written = all_written(&worktree, repository, &recorded);
-                let nothing = Wanted::default();
-                let files = Files::new(&worktree, &nothing, &written, Occasion::Release, session);
+                let occasion = Occasion::Release;
+                let files = Files::new(&worktree, Wanted::default(), written, occasion, session);
                 if let Some(planned) = narrator.or_warn(files.plan(held, repository)) {
                     planned.commit(planned.stage(), repository);
                     narrator.or_warn(planned.remove_leftovers(held));

@@ -78,14 +78,14 @@ impl Summary {
             FileState::Foreign(_) => "another tool's",
             FileState::Missing | FileState::Own(_) | FileState::Tracked => return,
         };
-        let path = quoted(&worktree.root.path_of(port_file::NAME));
+        let path = worktree.root.quoted(port_file::NAME);
         narrator.tell(format_args!("replaced {path}, which was {was}"));
     }
 }
 
 /// Why a worktree has no ports if its port file was left alone.
 pub fn left_alone(worktree: &Worktree, state: &FileState) -> Error {
-    let path = quoted(&worktree.root.path_of(port_file::NAME));
+    let path = worktree.root.quoted(port_file::NAME);
     let (root, by_hand) = (shell_word(worktree.path()), worktree.by_hand());
     let name = port_file::NAME;
     match state {
@@ -168,7 +168,8 @@ fn is_written(
         return Ok(false);
     }
     let (wanted, written) = (assigned.wanted(), recorded.written());
-    let files = Files::new(worktree, &wanted, &written, occasion, session).look();
+    let files = Files::new(worktree, wanted, written, occasion, session);
+    let files = files.look();
     // What cannot be done is not tried again at each checkout.
     let is_outdated = |why: Option<&Error>| why.is_none() || occasion != Occasion::Update;
     Ok(!files.outdated().any(|(_, why)| is_outdated(why)) && !files.has_leftovers())
@@ -252,7 +253,7 @@ impl Transaction<'_> {
         choice: &Choice<'_>,
         probe: &Probe<'_>,
     ) -> Result<Vec<Error>> {
-        let path = quoted(&self.worktree.root.path_of(port_file::NAME));
+        let path = self.worktree.root.quoted(port_file::NAME);
         let by_hand = self.worktree.by_hand();
         let mut warnings = Vec::from_iter(plan.left_out(self.worktree, choice));
         if let FileState::Own(own) = before {
@@ -295,7 +296,7 @@ impl Transaction<'_> {
         let tracked = worktree.tracked(&[port_file::NAME, &temporary])?;
         if has_temporary && tracked.contains(&*temporary) {
             let (root, by_hand) = (shell_word(worktree.path()), worktree.by_hand());
-            let path = quoted(&worktree.root.path_of(&temporary));
+            let path = worktree.root.quoted(&temporary);
             let remedy =
                 format!("run `git -C {root} rm --cached {temporary}`, commit, and run `{by_hand}`");
             return Err(error!(
@@ -326,7 +327,7 @@ impl Transaction<'_> {
             return Ok(None);
         }
         let (wanted, written) = (assigned.wanted(), recorded.written());
-        let files = Files::new(worktree, &wanted, &written, occasion, session);
+        let files = Files::new(worktree, wanted, written, occasion, session);
         let planned = files.plan(held, repository)?;
         session.narrator.tolerate(planned.hide(held, repository))?;
         // Until it is known which files could be written, the record names all of them.
@@ -419,11 +420,17 @@ pub fn remove_stale_templates(
     let Some(mut record) = worktree.record()?.record() else {
         return Ok(Vec::new());
     };
-    let (mut stale, nothing) = (WrittenFiles::default(), Wanted::default());
-    let templates = std::mem::take(&mut record.written.templates).into_iter();
-    (record.written.templates, stale.templates) =
-        templates.partition(|(path, _)| kept.iter().any(|it| it.target == *path));
-    let files = Files::new(worktree, &nothing, &stale, Occasion::Update, session);
+    let mut stale = WrittenFiles::default();
+    (record.written.templates, stale.templates) = std::mem::take(&mut record.written.templates)
+        .into_iter()
+        .partition(|(path, _)| kept.iter().any(|it| it.target == *path));
+    let files = Files::new(
+        worktree,
+        Wanted::default(),
+        stale,
+        Occasion::Update,
+        session,
+    );
     let planned = files.plan(held, repository)?;
     let done = planned.commit(planned.stage(), repository);
     record.written.templates.extend(done.written.templates);

@@ -20,7 +20,7 @@ pub fn bundle(
     choice: &Choice<'_>,
     probe: &Probe<'_>,
 ) -> Result<Bundle> {
-    let path = quoted(&worktree.root.path_of(port_file::NAME));
+    let path = worktree.root.quoted(port_file::NAME);
     let reallocate = format!("run `{} --reallocate`", worktree.by_hand());
     let config = choice.config();
     let mut ports = named_ports(bytes, config);

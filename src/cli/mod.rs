@@ -176,7 +176,7 @@ fn serve_worktree(mode: Mode, directory: &Path, found: &Found, session: &Session
 fn adopt(repository: &Repository, worktree: &Worktree, session: &Session) -> Result<Outcome> {
     let state = worktree.port_file()?;
     if let FileState::Missing | FileState::Copied | FileState::Damaged = state {
-        let path = quoted(&worktree.root.path_of(port_file::NAME));
+        let path = worktree.root.quoted(port_file::NAME);
         let word = match state {
             FileState::Missing => "missing",
             state => state.word(),

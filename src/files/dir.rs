@@ -8,7 +8,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::system;
-use crate::error::{Error, ErrorKind, Result, if_there};
+use crate::error::{Error, ErrorKind, Result, if_there, quoted};
 
 pub use super::system::{give_owner, identity_at, is_open_for_writing, keep_access, share};
 
@@ -95,6 +95,11 @@ impl Dir {
     /// The path of `name` in it.
     pub fn path_of(&self, name: &str) -> PathBuf {
         path_in(&self.path, name)
+    }
+
+    /// The path of `name` in it, in backticks.
+    pub fn quoted(&self, name: &str) -> String {
+        quoted(&self.path_of(name))
     }
 
     pub fn identity(&self) -> io::Result<Identity> {

@@ -55,7 +55,7 @@ impl Worktree {
             },
         };
         let git = Dir::open(&git_dir).map_err(|error| {
-            let dot_git = quoted(&opened.path_of(".git"));
+            let dot_git = opened.quoted(".git");
             Error::could_not("open", &git_dir)(error).within(&format!("{dot_git} leads nowhere"))
         })?;
         // A main worktree's git directory has no such file, nor has a submodule's.

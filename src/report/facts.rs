@@ -230,7 +230,7 @@ impl Look<'_> {
             let joining = joining.cloned().collect();
             let assigned = Assigned::new(worktree, in_force, planned.bundle, own);
             let (wanted, written) = (assigned.wanted(), recorded.written());
-            let files = Files::new(worktree, &wanted, &written, Occasion::Assign, self.session);
+            let files = Files::new(worktree, wanted, written, Occasion::Assign, self.session);
             let files = files.check(self.repository)?;
             let is_recorded = assigned.is_recorded(worktree, recorded);
             let outdated = files.outdated();

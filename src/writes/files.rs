@@ -72,19 +72,18 @@ struct Planned<'a> {
 }
 
 /// The files of one worktree.
-#[derive(Clone, Copy)]
 pub struct Files<'a> {
     worktree: &'a Worktree,
-    wanted: &'a Wanted,
+    wanted: Wanted,
     /// What the record names.
-    written: &'a WrittenFiles,
+    written: WrittenFiles,
     occasion: Occasion,
     session: &'a Session,
 }
 
 /// What has to be done about the files of one worktree.
 pub struct PlannedFiles<'a> {
-    files: Files<'a>,
+    files: &'a Files<'a>,
     planned: Vec<Planned<'a>>,
     /// Those of the paths involved that git tracks, if git was asked.
     tracked: BTreeSet<String>,
@@ -108,8 +107,8 @@ pub struct Done {
 impl<'a> Files<'a> {
     pub fn new(
         worktree: &'a Worktree,
-        wanted: &'a Wanted,
-        written: &'a WrittenFiles,
+        wanted: Wanted,
+        written: WrittenFiles,
         occasion: Occasion,
         session: &'a Session,
     ) -> Files<'a> {
@@ -123,23 +122,23 @@ impl<'a> Files<'a> {
     }
 
     /// Reads the files. git is not asked, and no other program is waited for.
-    pub fn look(self) -> PlannedFiles<'a> {
+    pub fn look(&'a self) -> PlannedFiles<'a> {
         self.planned(None)
     }
 
     /// As [`Files::look`], but git is asked what it tracks, and missing env files get their first
     /// content.
-    pub fn check(self, repository: &Repository) -> Result<PlannedFiles<'a>> {
+    pub fn check(&'a self, repository: &Repository) -> Result<PlannedFiles<'a>> {
         self.planned(None).with_git(repository, true)
     }
 
     /// As [`Files::check`], under the lock, and waiting for programs that are writing a file.
-    pub fn plan(self, _held: &Held, repository: &Repository) -> Result<PlannedFiles<'a>> {
+    pub fn plan(&'a self, _held: &Held, repository: &Repository) -> Result<PlannedFiles<'a>> {
         self.planned(Some(&self.session.patience))
             .with_git(repository, false)
     }
 
-    fn planned(self, patience: Option<&Patience>) -> PlannedFiles<'a> {
+    fn planned(&'a self, patience: Option<&Patience>) -> PlannedFiles<'a> {
         let aims = self.aims().into_iter();
         PlannedFiles {
             files: self,
@@ -151,7 +150,7 @@ impl<'a> Files<'a> {
     }
 
     /// What should become of each file: the wanted ones, then the others in the record.
-    fn aims(self) -> Vec<(&'a str, Aim<'a>)> {
+    fn aims(&'a self) -> Vec<(&'a str, Aim<'a>)> {
         let Files {
             wanted, written, ..
         } = self;
@@ -169,7 +168,7 @@ impl<'a> Files<'a> {
     }
 
     /// What has to be done about one file; with `patience` if it is about to be done.
-    fn plan_one(self, path: &'a str, aim: Aim<'a>, patience: Option<&Patience>) -> Planned<'a> {
+    fn plan_one(&'a self, path: &'a str, aim: Aim<'a>, patience: Option<&Patience>) -> Planned<'a> {
         let mut planned = Planned {
             path,
             aim,
@@ -185,7 +184,7 @@ impl<'a> Files<'a> {
     }
 
     fn new_content(
-        self,
+        &'a self,
         file: &mut Planned<'a>,
         patience: Option<&Patience>,
     ) -> Result<Option<Vec<u8>>> {
@@ -200,7 +199,7 @@ impl<'a> Files<'a> {
             // What is in another repository, or reached through a link, is not ours.
             Err(_) if goes => return Ok(None),
             Err(error) => {
-                let path = quoted(&self.worktree.root.path_of(file.path));
+                let path = self.worktree.root.quoted(file.path);
                 return Err(error.within(&format!("could not write the ports to {path}")));
             }
         };
@@ -251,7 +250,7 @@ impl<'a> Files<'a> {
     }
 
     fn with_block(
-        self,
+        &self,
         target: &Target,
         old: &str,
         lines: &'a [(String, String)],
@@ -267,18 +266,17 @@ impl<'a> Files<'a> {
     }
 
     /// Fails unless the file at `path` is what was last made from its template.
-    fn check_as_made(self, path: &str, target: &Target, original: &Original) -> Result<()> {
+    fn check_as_made(&self, path: &str, target: &Target, original: &Original) -> Result<()> {
         let cause = match self.written.templates.get(path) {
             Some(id) if is_blob(&original.bytes, id) => return Ok(()),
             Some(_) => "it has been changed since it was made from its template",
             None => "a file that was not made from its template is there",
         };
-        let remedy = format!("delete it and run `{}`", self.worktree.by_hand());
-        Err(target.left_alone(cause).remedy(remedy))
+        Err(target.left_alone(cause).remedy("delete it"))
     }
 
     /// The text that the template `source` gives for `path`.
-    fn made_from(self, path: &str, source: &str) -> Result<Vec<u8>> {
+    fn made_from(&self, path: &str, source: &str) -> Result<Vec<u8>> {
         let read = || -> Result<Vec<u8>> {
             let there = self.worktree.root.path_of(source);
             let missing = || Error::at("read the template", &there, "it is not there");
@@ -296,6 +294,11 @@ impl<'a> Planned<'a> {
     /// Whether nothing of ours should be left of it.
     fn goes(&self) -> bool {
         matches!(self.aim, Aim::NoBlock | Aim::Gone)
+    }
+
+    /// Whether it is wanted and has no directory.
+    fn is_left_out(&self) -> bool {
+        self.target.is_none() && !self.goes()
     }
 
     /// Whether it has to be written or removed.
@@ -330,33 +333,26 @@ impl<'a> Planned<'a> {
         tracked: &BTreeSet<&str>,
     ) -> Option<Error> {
         let path = self.path;
-        let (root, by_hand) = (shell_word(worktree.path()), worktree.by_hand());
+        let root = shell_word(worktree.path());
         let leftover = temporary(path);
-        let mut above = directories_above(path);
         let (cause, remedy) = if tracked.contains(path) {
-            let untrack =
-                format!("run `git -C {root} rm --cached {path}`, commit, and run `{by_hand}`");
+            let untrack = format!("run `git -C {root} rm --cached {path}` and commit");
             let other = "name another file in the config, which git ignores";
             ("git tracks it".to_owned(), format!("{untrack}, or {other}"))
-        } else if let Some(submodule) = above.find(|above| tracked.contains(above)) {
-            let submodule = quoted(&worktree.root.path_of(submodule));
-            let remedy = "take the file out of the config".to_owned();
-            (format!("{submodule} is a submodule"), remedy)
+        } else if let Some(submodule) = directories_above(path).find(|it| tracked.contains(it)) {
+            let cause = format!("{} is a submodule", worktree.root.quoted(submodule));
+            (cause, "take the file out of the config".to_owned())
         } else if tracked.contains(&*leftover) {
             let cause =
                 format!("git tracks `{leftover}`, the temporary name under which it is written");
-            (
-                cause,
-                format!("run `git -C {root} rm {leftover}` and commit that"),
-            )
+            let remedy = format!("run `git -C {root} rm {leftover}` and commit");
+            (cause, remedy)
         } else {
             let untracked = self.template().filter(|source| !tracked.contains(source));
             let source = untracked.filter(|_| self.new.is_ok())?;
             let cause = format!("git does not track its template `{source}`");
-            (
-                cause,
-                format!("run `git -C {root} add {source}`, commit, and run `{by_hand}`"),
-            )
+            let remedy = format!("run `git -C {root} add {source}` and commit");
+            (cause, remedy)
         };
         Some(target.left_alone(cause).remedy(remedy))
     }
@@ -410,7 +406,7 @@ impl<'a> PlannedFiles<'a> {
             let target = target.filter(|_| is_written || is_check && tracked.contains(file.path));
             let problem = target.and_then(|it| file.problem_of_git(worktree, it, &tracked));
             if let Some(problem) = problem {
-                file.new = Err(problem);
+                file.new = Err(problem.then_run(&worktree.by_hand()));
             }
         }
         if self.planned.iter().any(Planned::is_made) {
@@ -528,7 +524,7 @@ impl<'a> PlannedFiles<'a> {
                 None => paths.push(*path),
                 Some(other) => session.narrator.tell(format_args!(
                     "git shows {}: to hide it would hide {} too, which git does not ignore; add `/{path}` to `.gitignore`",
-                    quoted(&worktree.root.path_of(path)),
+                    worktree.root.quoted(path),
                     quoted(&other),
                 )),
             }
@@ -546,27 +542,22 @@ impl<'a> PlannedFiles<'a> {
 
     /// Renames and removes the files. If one fails, there is a warning, and the others are done.
     pub fn commit(&self, staged: StagedFiles<'_>, repository: &Repository) -> Done {
-        let Files {
-            worktree,
-            wanted,
-            written,
-            occasion,
-            session,
-        } = self.files;
+        let files = self.files;
         let mut done = Done::default();
-        if wanted.keeps_blocks {
-            done.written.env_files = written.env_files.clone();
+        if files.wanted.keeps_blocks {
+            done.written.env_files = files.written.env_files.clone();
         }
         for (file, staged) in self.planned.iter().zip(staged) {
             match self.carry_out(file, staged) {
                 Ok(again) => self.note(again.as_ref().unwrap_or(file), repository, &mut done),
                 Err(error) => {
-                    if occasion != Occasion::Update || file.new.is_ok() {
-                        session.narrator.warn(error.then_run(&worktree.by_hand()));
+                    if files.occasion != Occasion::Update || file.new.is_ok() {
+                        let by_hand = files.worktree.by_hand();
+                        files.session.narrator.warn(error.then_run(&by_hand));
                     }
                     if self.has_ours(file) {
                         done.has_failed = true;
-                        done.written.name_as(written, file.path);
+                        done.written.name_as(&files.written, file.path);
                     }
                 }
             }
@@ -627,17 +618,12 @@ impl<'a> PlannedFiles<'a> {
 
     /// Notes what was done about `file`.
     fn note(&self, file: &Planned<'_>, repository: &Repository, done: &mut Done) {
-        let Files {
-            worktree,
-            occasion,
-            session,
-            ..
-        } = self.files;
+        let narrator = &self.files.session.narrator;
         self.name(file, repository, &mut done.written);
         let path = file.path.to_owned();
-        let shown = quoted(&worktree.root.path_of(&path));
+        let shown = self.files.worktree.root.quoted(&path);
         for name in file.spanning.iter().filter(|_| file.is_to_do()) {
-            session.narrator.warn(format_args!(
+            narrator.warn(format_args!(
                 "`{name}` in {shown} is also set by your own lines, which were left because the value spans several lines: delete them"
             ));
         }
@@ -647,10 +633,9 @@ impl<'a> PlannedFiles<'a> {
                 done.told.push(path + " (from the main worktree)");
             }
             Ok(Some(_)) if file.is_to_do() => done.told.push(path),
-            Ok(None) if file.target.is_none() && !file.goes() && occasion != Occasion::Update => {
-                session.narrator.tell(format_args!(
-                    "{shown} was not written: its directory does not exist"
-                ));
+            Ok(None) if file.is_left_out() && self.files.occasion != Occasion::Update => {
+                let why = "its directory does not exist";
+                narrator.tell(format_args!("{shown} was not written: {why}"));
             }
             _ => {}
         }

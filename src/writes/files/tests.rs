@@ -40,19 +40,14 @@ fn recorded(paths: &[&str]) -> WrittenFiles {
 fn write(
     fixture: &Fixture,
     worktree: &Worktree,
-    wanted: &Wanted,
-    written: &WrittenFiles,
+    wanted: Wanted,
+    written: WrittenFiles,
     meanwhile: impl FnOnce(),
 ) -> Done {
     let repository = fixture.repository();
     let held = lock::acquire(&fixture.common_dir(), &fixture.session).unwrap();
-    let files = Files::new(
-        worktree,
-        wanted,
-        written,
-        Occasion::Assign,
-        &fixture.session,
-    );
+    let session = &fixture.session;
+    let files = Files::new(worktree, wanted, written, Occasion::Assign, session);
     let planned = files.plan(&held, &repository).unwrap();
     let staged = planned.stage();
     meanwhile();
@@ -70,12 +65,12 @@ fn what_others_write_before_the_rename_is_kept_above_or_below_the_block() {
     let fixture = Fixture::new();
     let worktree = fixture.add("a");
     let path = |name: &str| worktree.root.path_of(name);
-    let nothing = WrittenFiles::default();
+    let nothing = WrittenFiles::default;
     for name in ["appended.env", "saved.env", "removed.env"] {
         fs::write(path(name), "A=1\n").unwrap();
     }
     let names = ["appended.env", "saved.env", "made.env"];
-    let done = write(&fixture, &worktree, &wanted(&names), &nothing, || {
+    let done = write(&fixture, &worktree, wanted(&names), nothing(), || {
         fs::write(path("appended.env"), "A=1\nPORT=1\n").unwrap();
         // The same text in another file, as an editor saves it.
         fs::write(path("new"), "A=1\n").unwrap();
@@ -95,14 +90,14 @@ fn what_others_write_before_the_rename_is_kept_above_or_below_the_block() {
     let done = write(
         &fixture,
         &worktree,
-        &wanted(&["removed.env"]),
-        &nothing,
+        wanted(&["removed.env"]),
+        nothing(),
         || {
             fs::remove_file(path("removed.env")).unwrap();
         },
     );
     assert!(!path("removed.env").exists());
-    assert_eq!((done.told, done.written), (Vec::new(), nothing));
+    assert_eq!((done.told, done.written), (Vec::new(), nothing()));
 }
 
 #[test]
@@ -112,9 +107,15 @@ fn a_file_that_changes_while_its_block_is_taken_out_is_not_removed() {
     let path = worktree.root.path_of(".env");
     fs::write(&path, BLOCK).unwrap();
     let written = recorded(&[".env"]);
-    let done = write(&fixture, &worktree, &Wanted::default(), &written, || {
-        fs::write(&path, format!("{BLOCK}A=1\n")).unwrap();
-    });
+    let done = write(
+        &fixture,
+        &worktree,
+        Wanted::default(),
+        written.clone(),
+        || {
+            fs::write(&path, format!("{BLOCK}A=1\n")).unwrap();
+        },
+    );
     assert_eq!(text(&worktree, ".env"), "A=1\n");
     assert_eq!(
         (done.told, done.removed, done.has_failed),
@@ -122,7 +123,7 @@ fn a_file_that_changes_while_its_block_is_taken_out_is_not_removed() {
     );
     // Nothing changes, and it goes.
     fs::write(&path, BLOCK).unwrap();
-    write(&fixture, &worktree, &Wanted::default(), &written, || {});
+    write(&fixture, &worktree, Wanted::default(), written, || {});
     assert!(!path.exists());
 }
 
@@ -141,8 +142,8 @@ fn a_link_that_is_swapped_in_above_a_file_leads_nowhere() {
     write(
         &fixture,
         &worktree,
-        &wanted(&names),
-        &WrittenFiles::default(),
+        wanted(&names),
+        WrittenFiles::default(),
         || {
             fs::rename(path("apps"), path("real")).unwrap();
             std::os::unix::fs::symlink(&elsewhere, path("apps")).unwrap();
@@ -178,7 +179,7 @@ fn one_file_that_cannot_be_written_leaves_the_others_written() {
     let held = lock::acquire(&fixture.common_dir(), &fixture.session).unwrap();
     let (wanted, written) = (wanted(&names), WrittenFiles::default());
     let session = &fixture.session;
-    let files = Files::new(&worktree, &wanted, &written, Occasion::Assign, session);
+    let files = Files::new(&worktree, wanted, written, Occasion::Assign, session);
     let planned = files.plan(&held, &repository).unwrap();
     let staged = planned.stage();
     // The one that may have ports of ours in it.
