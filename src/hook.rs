@@ -7,6 +7,7 @@ use crate::config::file::{self as config_file, ConfigInForce};
 use crate::error::Result;
 use crate::git::repository::{self, Owner, Repository};
 use crate::git::worktree::Worktree;
+use crate::ports::{Port, ServiceName};
 use crate::reserve::{self, Outcome};
 use crate::session::Session;
 use crate::state::port_file::{self, FileState};
@@ -93,10 +94,10 @@ fn would_take_away(
     session: &Session,
 ) -> Result<bool> {
     let new = &assigned.reservation;
-    let mut services = own.bundle.ports.iter().map(|(name, _)| name);
-    let lacks_service = services.any(|name| assigned.config.service(name).is_none());
-    let mut urls = own.urls.iter().map(|(name, _)| name);
-    let lacks_url = urls.any(|name| !new.urls.iter().any(|(other, _)| other == name));
+    let has_service = |(name, _): &(ServiceName, Port)| assigned.config.service(name).is_some();
+    let lacks_service = !own.bundle.ports.iter().all(has_service);
+    let has_url = |(name, _): &(String, String)| new.urls.iter().any(|(other, _)| other == name);
+    let lacks_url = !own.urls.iter().all(has_url);
     let (wanted, written) = (assigned.wanted(), worktree.record()?.written());
     let files = Files::new(worktree, wanted, written, Occasion::Update, session);
     Ok(lacks_service || lacks_url || files.look().would_take_away())

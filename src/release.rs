@@ -117,9 +117,8 @@ pub fn forget_all(held: &Held, repository: &Repository, session: &Session) -> Re
         narrator.or_warn(record::remove(held, &entry.git_dir, entry.is_main()));
     }
     let is_needed = |path: &str| {
-        let mut roots = entries.iter().filter_map(Entry::root);
-        let is_there = |root: &Path| root.join(path).symlink_metadata().is_ok();
-        out_of_sight.contains(path) || roots.any(is_there)
+        let is_in = |root: &Path| root.join(path).symlink_metadata().is_ok();
+        out_of_sight.contains(path) || entries.iter().filter_map(Entry::root).any(is_in)
     };
     let removed = exclude::remove(held, &repository.common_dir, &is_needed, session);
     narrator.or_warn(removed);

@@ -8,8 +8,8 @@ use crate::allocate::choose::Choice;
 use crate::allocate::locked::{self, Locked, Purpose};
 use crate::allocate::plan::{Plan, Request, Source, plan};
 use crate::allocate::probe::Probe;
-use crate::config::Template;
 use crate::config::file as config_file;
+use crate::config::{Service, Template};
 use crate::error::{Error, ErrorKind, Result, error, quoted, shell_word};
 use crate::files::staged::{Staged, temporary};
 use crate::git::repository::Repository;
@@ -47,9 +47,9 @@ impl Summary {
     /// `cloud 8100 (.worktree-ports.json, .env)`, and how many worktrees that are gone hold lower
     /// slots.
     pub fn of_allocation(&self, assigned: &Assigned) -> String {
-        let files = [port_file::NAME].into_iter();
-        let files = files.chain(self.files.told.iter().map(String::as_str));
-        let files = files.collect::<Vec<_>>().join(", ");
+        let mut files = vec![port_file::NAME];
+        files.extend(self.files.told.iter().map(String::as_str));
+        let files = files.join(", ");
         let gone = match self.gone_below {
             0 => String::new(),
             1 => " (1 worktree that is gone holds a lower slot; if it is gone for good, git worktree prune frees it)".to_owned(),
@@ -63,10 +63,13 @@ impl Summary {
         let mut updated = Vec::from_iter(self.wrote_port_file.then_some(port_file::NAME));
         updated.extend(self.files.told.iter().map(String::as_str));
         let removed: Vec<&str> = self.files.removed.iter().map(String::as_str).collect();
-        let parts = [("updated", updated), ("removed", removed)].into_iter();
-        let parts = parts.filter(|(_, files)| !files.is_empty());
-        let parts = parts.map(|(what, files)| format!("{what} {}", files.join(", ")));
-        Some(parts.collect::<Vec<_>>().join("; ")).filter(|parts| !parts.is_empty())
+        let mut parts = Vec::new();
+        for (what, files) in [("updated", updated), ("removed", removed)] {
+            if !files.is_empty() {
+                parts.push(format!("{what} {}", files.join(", ")));
+            }
+        }
+        (!parts.is_empty()).then(|| parts.join("; "))
     }
 
     /// Tells what was replaced, if the port file was not the worktree's own.
@@ -115,9 +118,8 @@ pub fn ensure(repository: &Repository, worktree: &Worktree, session: &Session) -
             return Ok(Outcome::Kept(assigned));
         }
         // If no service of the config has a port, there is no answer.
-        let mut services = assigned.config.services.iter();
-        let has_any = services.any(|service| own.bundle.port(&service.name).is_some());
-        answer = has_any.then_some(assigned);
+        let has_port = |service: &Service| own.bundle.port(&service.name).is_some();
+        answer = Some(assigned).filter(|it| it.config.services.iter().any(has_port));
     }
     request(repository, worktree, Request::Ensure, session).or_else(|error| {
         // The ports stand, even if other files could not be brought up to date.
@@ -270,12 +272,11 @@ impl Transaction<'_> {
             }
         }
         if let (Source::Adopted, FileState::Foreign(bytes)) = (plan.source, before) {
-            let names = adopt::other_names(bytes, choice.config()).into_iter();
-            warnings.extend(names.map(|name| {
-                error!(
+            for name in adopt::other_names(bytes, choice.config()) {
+                warnings.push(error!(
                     "`{name}` in {path} is not a service in the config, so its port is not taken over"
-                )
-            }));
+                ));
+            }
         }
         Ok(warnings)
     }

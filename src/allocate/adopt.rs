@@ -1,5 +1,7 @@
 //! Taking over the ports in another tool's file, so that running servers keep them.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 use crate::allocate::choose::{Choice, is_usable};
@@ -141,9 +143,12 @@ fn common_slot(named: &[(ServiceName, Port)], config: &Config) -> Option<Slot> {
         let offset = u32::from(port.number()).checked_sub(u32::from(service.base.number()))?;
         (offset % config.step == 0).then(|| Slot(offset / config.step))
     };
-    let mut slots = named.iter().map(slot);
-    let first = slots.next()??;
-    slots.all(|slot| slot == Some(first)).then_some(first)
+    let slots: BTreeSet<Option<Slot>> = named.iter().map(slot).collect();
+    slots
+        .first()
+        .copied()
+        .flatten()
+        .filter(|_| slots.len() == 1)
 }
 
 #[cfg(test)]

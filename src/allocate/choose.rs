@@ -71,8 +71,8 @@ impl<'a> Choice<'a> {
             .map(Slot)
             .map_while(|slot| Some((slot, config.ports(slot)?)));
         slots.filter(|(slot, ports)| {
-            let mut services = config.services.iter().zip(ports);
-            services.all(|(service, port)| is_usable(service, *slot, *port))
+            let is_usable = |(service, port): (&Service, &Port)| is_usable(service, *slot, *port);
+            config.services.iter().zip(ports).all(is_usable)
         })
     }
 

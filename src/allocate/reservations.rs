@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::marker::PhantomData;
+use std::mem;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -204,10 +205,8 @@ impl<'held> Reservations<'held> {
 
     /// Takes the port file out of each holder.
     pub fn take_port_files(&mut self) -> Vec<PlainFile> {
-        let holders = self.holders.iter_mut();
-        holders
-            .map(|holder| std::mem::replace(&mut holder.port_file, PlainFile::Missing))
-            .collect()
+        let take = |holder: &mut Holder| mem::replace(&mut holder.port_file, PlainFile::Missing);
+        self.holders.iter_mut().map(take).collect()
     }
 
     /// Every worktree, the main one first.
@@ -316,8 +315,9 @@ impl<'a> Others<'a> {
 
     /// The worktrees whose files name more than 100 ports, and how many.
     pub fn crowded(&self) -> impl Iterator<Item = (&'a Holder, usize)> + use<'a> {
-        let holders = self.all.holders.iter();
-        holders
+        self.all
+            .holders
+            .iter()
             .filter(|holder| holder.ports > MANY)
             .map(|holder| (holder, holder.ports))
     }

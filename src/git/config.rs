@@ -26,9 +26,11 @@ impl Scope {
 /// config.
 pub fn values(directory: &Path, scope: Scope, key: &str) -> Result<Vec<OsString>> {
     let output = ask(directory, &["config", scope.0, "-z", "--get-all", key])?;
-    let values = output.split_inclusive(|&byte| byte == 0);
-    let without_nul = |value: &[u8]| value.strip_suffix(b"\0").unwrap_or(value).to_owned();
-    Ok(values.map(|value| os_string(without_nul(value))).collect())
+    let value = |ended: &[u8]| os_string(ended.strip_suffix(b"\0").unwrap_or(ended).to_owned());
+    Ok(output
+        .split_inclusive(|&byte| byte == 0)
+        .map(value)
+        .collect())
 }
 
 /// The settings whose keys match the extended regular expression `pattern`, in order. git prints a

@@ -235,8 +235,8 @@ fn worktree_around(
         return Ok(None);
     };
     let git_dir = dunce::canonicalize(git.path()).unwrap_or_else(|_| git.path().to_owned());
-    let mut ancestors = directory.ancestors();
-    let root = ancestors.find(|ancestor| is_same_directory(ancestor, workdir));
+    let is_root = |ancestor: &&Path| is_same_directory(ancestor, workdir);
+    let root = directory.ancestors().find(is_root);
     let is_in_git_dir = |inside: &Path| {
         directory.starts_with(inside) && root.is_none_or(|root| inside.starts_with(root))
     };

@@ -105,8 +105,10 @@ impl Facts {
     /// The worktrees of this repository, with their indices: the main one, then the others by their
     /// ids.
     fn own(&self) -> impl Iterator<Item = (usize, &WorktreeFacts)> {
-        let all = self.worktrees.iter().enumerate();
-        let mut own: Vec<_> = all
+        let mut own: Vec<_> = self
+            .worktrees
+            .iter()
+            .enumerate()
             .filter(|(index, _)| self.clone_of(*index).is_none())
             .collect();
         own.sort_by_key(|(index, _)| self.rank(*index));
@@ -259,9 +261,12 @@ fn same_base_ports(facts: &Facts) -> Vec<Finding<'_>> {
         let (root, by_hand) = (quoted(&worktree.root), by_hand(&worktree.root));
         let config = worktree.quoted(config_file::NAME);
         for (other, clone) in facts.others() {
-            let both = facts.by_right(index).iter();
-            let both = both.filter(|port| facts.by_right(other).contains(port));
-            let both: Vec<String> = both.map(Port::to_string).collect();
+            let both: Vec<String> = facts
+                .by_right(index)
+                .iter()
+                .filter(|port| facts.by_right(other).contains(port))
+                .map(Port::to_string)
+                .collect();
             let (clone, ports) = (quoted(clone), both.join(", "));
             let what = error!(
                 "the main worktree {root} and that of the clone {clone} have the same base ports: {ports}"
@@ -278,12 +283,14 @@ fn same_base_ports(facts: &Facts) -> Vec<Finding<'_>> {
 /// Names that this clone shares with another: two stacks would be in one compose project, or in one
 /// database.
 fn same_names(facts: &Facts) -> Vec<Finding<'_>> {
-    let own = facts.own().flat_map(|(_, worktree)| &worktree.stack_names);
-    let own: BTreeSet<&(String, String)> = own.collect();
+    let own: BTreeSet<&(String, String)> = facts
+        .own()
+        .flat_map(|(_, worktree)| &worktree.stack_names)
+        .collect();
     let mut shared: BTreeMap<(&Path, &str), BTreeSet<String>> = BTreeMap::new();
     for (index, clone) in facts.others() {
-        let names = facts.worktrees[index].stack_names.iter();
-        for (variable, name) in names.filter(|named| own.contains(named)) {
+        for named in own.intersection(&facts.worktrees[index].stack_names.iter().collect()) {
+            let (variable, name) = named;
             let names = shared.entry((clone, variable)).or_default();
             names.insert(format!("`{name}`"));
         }
@@ -503,8 +510,10 @@ fn not_ignored(facts: &Facts) -> Vec<Finding<'_>> {
 
 /// The command that appends lines to a file, which may be missing or lack a newline at its end.
 fn append(lines: &[String], file: &Path) -> String {
-    let words = lines.iter().map(|line| shell_word(Path::new(line)));
-    let words: Vec<String> = words.collect();
+    let words: Vec<String> = lines
+        .iter()
+        .map(|line| shell_word(Path::new(line)))
+        .collect();
     let file = shell_word(file);
     format!(r"printf '\n%s' {} '' >> {file}", words.join(" "))
 }

@@ -19,7 +19,7 @@ use crate::git::paths::IgnoreRule;
 use crate::git::repository::{Found, Repository};
 use crate::git::worktree::Worktree;
 use crate::install::{self, HookProblem};
-use crate::ports::ServiceName;
+use crate::ports::{Port, ServiceName};
 use crate::report::place;
 use crate::reserve;
 use crate::session::Session;
@@ -197,8 +197,8 @@ impl Look<'_> {
             return Ok(());
         };
         let others = self.reservations.others_than(Some(index));
-        let mut ports = own.bundle.ports.iter().map(|(_, port)| *port);
-        if others.has_slot(own.bundle.slot) || ports.any(|port| others.has_port(port)) {
+        let is_shared = |(_, port): &(ServiceName, Port)| others.has_port(*port);
+        if others.has_slot(own.bundle.slot) || own.bundle.ports.iter().any(is_shared) {
             facts.is_listening = !self.probe.are_free(&own.bundle)?;
         }
         Ok(())
@@ -259,9 +259,12 @@ impl Look<'_> {
 /// Asks git which of our files it tracks, and which it shows as untracked.
 fn ask_git(worktree: &Worktree, recorded: &Recorded, facts: &mut WorktreeFacts) -> Result<()> {
     let written = recorded.written();
-    let env_files = written.env_files.into_iter();
-    let made = env_files.filter_map(|(path, made_from)| made_from.map(|_| path));
-    facts.made = made.chain(written.templates.into_keys()).collect();
+    let mut env_files = written.env_files;
+    env_files.retain(|_, made_from| made_from.is_some());
+    facts.made = env_files
+        .into_keys()
+        .chain(written.templates.into_keys())
+        .collect();
     let is_there = |path: &&str| worktree.path().join(path).symlink_metadata().is_ok();
     let port_file = (!matches!(facts.port_file, FileState::Missing)).then_some(port_file::NAME);
     let made = facts.made.iter().map(String::as_str).filter(is_there);

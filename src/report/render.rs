@@ -13,11 +13,13 @@ use crate::state::reservation::{Reservation, pretty};
 /// A worktree's reservation for a person.
 pub fn text(worktree: &Worktree, reservation: &Reservation) -> String {
     let Bundle { slot, ports } = &reservation.bundle;
-    let ports = ports.iter();
-    let ports = ports.map(|(service, port)| (service.as_str(), port.to_string()));
-    let urls = reservation.urls.iter();
-    let urls = urls.map(|(name, url)| (name.as_str(), url.clone()));
-    let rows: Vec<(&str, String)> = ports.chain(urls).collect();
+    let mut rows = Vec::new();
+    for (service, port) in ports {
+        rows.push((service.as_str(), port.to_string()));
+    }
+    for (name, url) in &reservation.urls {
+        rows.push((name, url.clone()));
+    }
     let width = rows.iter().map(|(name, _)| name.len()).max();
     let width = width.unwrap_or_default();
 
@@ -30,8 +32,8 @@ pub fn text(worktree: &Worktree, reservation: &Reservation) -> String {
 
 /// Variables as lines `NAME=value`.
 pub fn env(variables: &[(String, String)]) -> String {
-    let lines = variables.iter();
-    lines
+    variables
+        .iter()
         .map(|(name, value)| assignment(name, value) + "\n")
         .collect()
 }

@@ -44,11 +44,13 @@ impl Status {
 
     /// What no other worktree may have: the ports in its own port file and, in one repository, the slot.
     fn exclusive(&self) -> BTreeSet<(Option<&Path>, u32)> {
-        let own = self.bundle().filter(|_| self.is_own).into_iter();
-        let ports = own.clone().flat_map(|own| &own.ports);
-        let ports = ports.map(|(_, port)| (None, u32::from(port.number())));
-        let slot = own.map(|own| (Some(&*self.entry.common_dir), own.slot.0));
-        ports.chain(slot).collect()
+        let mut exclusive = BTreeSet::new();
+        if let Some(own) = self.bundle().filter(|_| self.is_own) {
+            exclusive.insert((Some(&*self.entry.common_dir), own.slot.0));
+            let ports = own.ports.iter();
+            exclusive.extend(ports.map(|(_, port)| (None, u32::from(port.number()))));
+        }
+        exclusive
     }
 }
 

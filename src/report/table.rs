@@ -74,10 +74,10 @@ const SHORTEST: usize = 12;
 /// The worktrees for a person: everything in a pipe or a file; in a terminal, what
 /// fits into it, as far as it can be shortened.
 pub fn list(statuses: &[Status], current: Option<&Worktree>, style: &TableStyle) -> String {
-    let rows = statuses.iter();
     let is_other = |it: &Status| it.entry.common_dir != statuses[0].entry.common_dir;
     let has_clones = statuses.iter().any(is_other);
-    let mut rows: Vec<Row> = rows
+    let mut rows: Vec<Row> = statuses
+        .iter()
         .map(|it| Row::of(it, current, has_clones, style))
         .collect();
     let Some(width) = style.width else {
@@ -254,24 +254,27 @@ fn widths(rows: &[Row]) -> Widths {
 }
 
 fn total(widths: Widths) -> usize {
-    let widths = widths.into_iter().flatten();
-    let total: usize = widths.map(|width| width + 2).sum();
+    let total: usize = widths.into_iter().flatten().map(|width| width + 2).sum();
     total.saturating_sub(2)
 }
 
 /// The end of `text` that fits into `room` columns, after a `…` for the rest.
 fn end_of(text: &str, room: usize) -> String {
-    let starts = text.char_indices().map(|(start, _)| start);
-    let mut ends = starts.map(|start| &text[start..]);
-    let end = ends.find(|end| end.width() < room);
+    let end = text
+        .char_indices()
+        .map(|(start, _)| &text[start..])
+        .find(|end| end.width() < room);
     format!("…{}", end.unwrap_or_default())
 }
 
 fn table(rows: &[Row]) -> String {
     let widths = widths(rows);
-    let lines = rows.iter();
-    let lines = lines.map(|row| line(&row.cells, widths) + &row.notes);
-    line(&HEAD.map(Cell::of), widths) + &lines.collect::<String>()
+    let mut text = line(&HEAD.map(Cell::of), widths);
+    for row in rows {
+        text += &line(&row.cells, widths);
+        text += &row.notes;
+    }
+    text
 }
 
 fn line(cells: &[Cell; 7], widths: Widths) -> String {

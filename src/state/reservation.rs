@@ -59,8 +59,7 @@ pub struct Ports<'a>(pub &'a [(ServiceName, Port)]);
 
 impl Serialize for Ports<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let ports = self.0.iter();
-        serializer.collect_map(ports.map(|(service, port)| (service.as_str(), port)))
+        serializer.collect_map(self.0.iter().map(|(service, port)| (service, port)))
     }
 }
 
@@ -107,12 +106,13 @@ impl OurShape<'_> {
         }
         let own = |Text(text): Text<'_>| text.into_owned();
         let urls = self.0.0.iter().filter(|(key, _)| is_url_key(key));
-        let ports = self.ports()?.into_iter();
         Some(Reservation {
             worktree: self.member::<Option<Text<'_>>>("worktree")?.map(own),
             bundle: Bundle {
                 slot: self.slot()?,
-                ports: ports
+                ports: self
+                    .ports()?
+                    .into_iter()
                     .map(|(service, port)| (ServiceName::new(service), port))
                     .collect(),
             },
@@ -132,8 +132,9 @@ impl OurShape<'_> {
         if object.0.is_empty() || object.repeated().is_some() {
             return None;
         }
-        let ports = object.0.into_iter();
-        ports
+        object
+            .0
+            .into_iter()
             .map(|(service, number)| Some((service, Port::new(number)?)))
             .collect()
     }
@@ -145,13 +146,12 @@ impl OurShape<'_> {
 
     /// Whether it only has the members of `kind`, each once.
     fn is_exact(&self, kind: FileKind) -> bool {
-        let mut members = self.0.0.iter();
-        let is_known = members.all(|(key, value)| match &**key {
+        let is_known = |(key, value): &(Cow<'_, str>, &RawValue)| match &**key {
             "worktree" | "slot" | "ports" => true,
             "env_files" | "templates" => kind == FileKind::Record,
             key => is_url_key(key) && text(value).is_some(),
-        });
-        is_known && self.0.repeated().is_none()
+        };
+        self.0.0.iter().all(is_known) && self.0.repeated().is_none()
     }
 }
 

@@ -33,9 +33,11 @@ pub fn with<'a>(
 ) -> Result<WithBlock<'a>, HalfBlock> {
     let original = without(text)?;
     let (mark, user) = split_byte_order_mark(&original);
-    let lines = variables.iter();
-    let lines = lines.map(|(name, value)| assignment(name, value) + "\n");
-    let lines = NOTE.to_owned() + &lines.collect::<String>();
+    let mut lines = NOTE.to_owned();
+    for (name, value) in variables {
+        lines += &assignment(name, value);
+        lines += "\n";
+    }
     let mut text = format!("{mark}{}\n", block::render(Some(label), &lines));
     let mut spanning = Vec::new();
     for (definition, name) in definitions(user) {
@@ -52,9 +54,10 @@ pub fn with<'a>(
 /// The names that our blocks in `text` define.
 pub fn names_in_blocks(text: &str) -> Vec<&str> {
     let (_, text) = split_byte_order_mark(text);
-    let blocks = block::find(text.as_bytes()).unwrap_or_default().into_iter();
-    let lines = blocks.flat_map(|found| text[found.inside].lines());
-    lines
+    block::find(text.as_bytes())
+        .unwrap_or_default()
+        .into_iter()
+        .flat_map(|found| text[found.inside].lines())
         .map(defined_name)
         .filter(|name| !name.is_empty())
         .collect()

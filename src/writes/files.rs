@@ -139,10 +139,11 @@ impl<'a> Files<'a> {
     }
 
     fn planned(&'a self, patience: Option<&Patience>) -> PlannedFiles<'a> {
-        let aims = self.aims().into_iter();
         PlannedFiles {
             files: self,
-            planned: aims
+            planned: self
+                .aims()
+                .into_iter()
                 .map(|(path, aim)| self.plan_one(path, aim, patience))
                 .collect(),
             tracked: BTreeSet::new(),
@@ -154,16 +155,21 @@ impl<'a> Files<'a> {
         let Files {
             wanted, written, ..
         } = self;
-        let blocks = wanted.env_files.iter();
-        let blocks = blocks.map(|file| (&*file.path, Aim::Block(&file.lines)));
-        let made = wanted.templates.iter();
-        let made = made.map(|template| (&*template.target, Aim::From(&template.source)));
-        let mut aims: Vec<_> = blocks.chain(made).collect();
+        let mut aims = Vec::new();
+        for EnvFile { path, lines } in &wanted.env_files {
+            aims.push((&**path, Aim::Block(lines)));
+        }
+        for Template { target, source } in &wanted.templates {
+            aims.push((target, Aim::From(source)));
+        }
         let paths: BTreeSet<&str> = aims.iter().map(|(path, _)| *path).collect();
-        let left = written.env_files.keys().filter(|_| !wanted.keeps_blocks);
-        let left = left.map(|path| (&**path, Aim::NoBlock));
-        let gone = written.templates.keys().map(|path| (&**path, Aim::Gone));
-        aims.extend(left.chain(gone).filter(|(path, _)| !paths.contains(path)));
+        let blocks = written.env_files.keys().map(|path| (path, Aim::NoBlock));
+        let made = written.templates.keys().map(|path| (path, Aim::Gone));
+        let left = blocks.filter(|_| !wanted.keeps_blocks).chain(made);
+        aims.extend(
+            left.map(|(path, aim)| (&**path, aim))
+                .filter(|(path, _)| !paths.contains(path)),
+        );
         aims
     }
 
@@ -448,9 +454,9 @@ impl<'a> PlannedFiles<'a> {
             .any(|file| match (&file.aim, &file.original) {
                 (Aim::NoBlock | Aim::Gone, _) => true,
                 (Aim::Block(lines), Some(original)) => {
+                    let is_lost = |name: &&str| !lines.iter().any(|(own, _)| own == name);
                     let text = String::from_utf8_lossy(&original.bytes);
-                    let mut names = env_text::names_in_blocks(&text).into_iter();
-                    names.any(|name| !lines.iter().any(|(own, _)| *own == name))
+                    env_text::names_in_blocks(&text).iter().any(is_lost)
                 }
                 _ => false,
             })

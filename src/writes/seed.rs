@@ -60,12 +60,13 @@ impl<'a> Seeds<'a> {
         {
             return Ok(seed);
         }
-        let examples = ["example", "sample", "template", "dist"].into_iter();
-        let text = examples.into_iter().find_map(|suffix| {
+        let example = |suffix: &str| {
             let name = format!("{}.{suffix}", target.name);
             let example = Original::read(&target.dir, &name, LIMIT, None).ok()?;
             String::from_utf8(example.bytes).ok()
-        });
+        };
+        let suffixes = ["example", "sample", "template", "dist"];
+        let text = suffixes.into_iter().find_map(example);
         Ok(Seed {
             text: text.unwrap_or_default(),
             of_main: None,
