@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::ptr;
 
 use crate::allocate::choose;
 use crate::config::Config;
@@ -12,7 +11,7 @@ use crate::error::{Error, error, quoted, shell_word};
 use crate::files::staged::SUFFIX;
 use crate::git::worktree::by_hand;
 use crate::ports::{Bundle, Port, ServiceName};
-use crate::report::facts::{Facts, Upkeep, WorktreeFacts};
+use crate::report::facts::{Facts, WorktreeFacts};
 use crate::state::port_file::{self, FileState};
 
 /// How a problem relates to others.
@@ -33,50 +32,56 @@ enum ProblemKind {
     Other,
 }
 
-/// A problem, and the worktree that has it; `None` if it is the repository's.
-struct Finding<'a> {
-    worktree: Option<&'a WorktreeFacts>,
+/// A problem, and the index of the worktree that has it; `None` if it is the repository's.
+struct Finding {
+    worktree: Option<usize>,
     kind: ProblemKind,
     problem: Error,
 }
 
-/// Finds the problems of one kind.
-type Rule = for<'a> fn(&'a Facts) -> Vec<Finding<'a>>;
-
-const RULES: [Rule; 10] = [
-    repository,
-    few_slots,
-    same_base_ports,
-    same_names,
-    unusable,
-    not_ignored,
-    configs,
-    port_files,
-    shared,
-    upkeep,
-];
+/// The problems that were found so far. Each rule adds some.
+struct Findings<'a> {
+    facts: &'a Facts,
+    found: Vec<Finding>,
+}
 
 /// Every problem: those of the repository first, then those of the main worktree and of the others by
 /// their ids.
 pub fn problems(facts: &Facts) -> Vec<Error> {
-    let found: Vec<Finding<'_>> = RULES.iter().flat_map(|rule| rule(facts)).collect();
-    let is_effect = |effect: &&Finding<'_>| found.iter().any(|cause| cause.hides(effect));
-    let mut causes: Vec<&Finding<'_>> = found.iter().filter(|it| !is_effect(it)).collect();
-    let order: Vec<&WorktreeFacts> = facts.own().map(|(_, worktree)| worktree).collect();
-    causes.sort_by_key(|finding| {
-        let worktree = finding.worktree?;
-        order.iter().position(|other| ptr::eq(*other, worktree))
-    });
+    let mut findings = Findings {
+        facts,
+        found: Vec::new(),
+    };
+    findings.repository();
+    findings.few_slots();
+    findings.same_names();
+    findings.not_ignored();
+    findings.configs();
+    for (index, worktree) in facts.own() {
+        findings.same_base_ports(index);
+        for error in worktree.unusable.iter().chain(&worktree.unanswered) {
+            findings.failed(index, ProblemKind::Other, error);
+        }
+        if worktree.unusable.is_none() {
+            findings.port_file(index);
+            findings.shared(index);
+        }
+        findings.upkeep(index);
+    }
+    let found = findings.found;
+    let is_effect = |effect: &&Finding| found.iter().any(|cause| cause.hides(effect, facts));
+    let mut causes: Vec<&Finding> = found.iter().filter(|it| !is_effect(it)).collect();
+    causes.sort_by_key(|finding| finding.worktree.map(|index| facts.rank(index)));
     causes
-        .into_iter()
+        .iter()
         .map(|finding| finding.problem.clone())
         .collect()
 }
 
-impl Finding<'_> {
+impl Finding {
     /// Whether `effect` follows from this problem, and goes away with it. What follows from a broken config
     /// or from a worktree that is gone is not among the facts.
-    fn hides(&self, effect: &Finding<'_>) -> bool {
+    fn hides(&self, effect: &Finding, facts: &Facts) -> bool {
         use ProblemKind as P;
         let effects: &[ProblemKind] = match self.kind {
             P::BareByAccident => &[
@@ -93,9 +98,8 @@ impl Finding<'_> {
             P::Record | P::WrittenFile | P::Other => &[],
         };
         let is_concerned = match (self.worktree, effect.worktree) {
-            (None, Some(other)) => !other.has_own_config,
-            (Some(one), Some(other)) => ptr::eq(one, other),
-            (_, None) => false,
+            (None, Some(other)) => !facts.worktrees[other].has_own_config,
+            (one, other) => one == other,
         };
         is_concerned && effects.contains(&effect.kind)
     }
@@ -154,34 +158,7 @@ impl Facts {
     }
 }
 
-fn of_repository(problem: Error) -> Finding<'static> {
-    Finding {
-        worktree: None,
-        kind: ProblemKind::Other,
-        problem,
-    }
-}
-
 impl WorktreeFacts {
-    fn finding(&self, kind: ProblemKind, problem: Error) -> Finding<'_> {
-        Finding {
-            worktree: Some(self),
-            kind,
-            problem,
-        }
-    }
-
-    /// A problem that a call by hand fixes.
-    fn fixed_by_a_call(&self, kind: ProblemKind, what: String) -> Finding<'_> {
-        let remedy = format!("run `{}`", by_hand(&self.root));
-        self.finding(kind, Error::new(what).remedy(remedy))
-    }
-
-    /// What a call by hand fails with.
-    fn failed(&self, kind: ProblemKind, error: &Error) -> Finding<'_> {
-        self.finding(kind, or_ask_git(error, &self.root))
-    }
-
     /// Its config, if it has a valid one of its own.
     fn own_config(&self) -> Option<&Config> {
         let config = self.config.as_ref()?.as_ref().ok();
@@ -193,71 +170,97 @@ impl WorktreeFacts {
     }
 }
 
-/// If git gives no answer, the error has no remedy. Usually, the index is broken.
-fn or_ask_git(error: &Error, directory: &Path) -> Error {
-    error.clone().remedy_or(&format!(
-        "run `git -C {} status`, and fix what it reports",
-        shell_word(directory)
-    ))
-}
-
-fn repository(facts: &Facts) -> Vec<Finding<'_>> {
-    let (path, word) = (quoted(&facts.common_dir), shell_word(&facts.common_dir));
-    let mut found = Vec::new();
-    match &facts.is_bare_by_accident {
-        Ok(false) => {}
-        Ok(true) => found.push(Finding {
-            kind: ProblemKind::BareByAccident,
-            ..of_repository(
-                error!("{path} says that it is bare, but it has an index, so it belongs to a main worktree")
-                    .remedy(format!("run `git -C {word} config core.bare false`")),
-            )
-        }),
-        Err(error) => found.push(of_repository(or_ask_git(error, &facts.common_dir))),
+impl Findings<'_> {
+    fn of_repository(&mut self, problem: Error) {
+        self.add(None, ProblemKind::Other, problem);
     }
-    match &facts.hook {
-        Ok(problems) => found.extend(problems.iter().map(|it| of_repository(it.error.clone()))),
-        Err(error) => found.push(of_repository(or_ask_git(error, &facts.common_dir))),
-    }
-    found
-}
 
-/// Configs that leave too few slots, each once, whichever worktrees have it.
-fn few_slots(facts: &Facts) -> Vec<Finding<'_>> {
-    let mut configs: Vec<(&Config, Vec<String>)> = Vec::new();
-    for (_, worktree) in facts.own() {
-        let Some(config) = worktree.own_config() else {
-            continue;
-        };
-        let path = worktree.quoted(config_file::NAME);
-        match configs.iter_mut().find(|(other, _)| *other == config) {
-            Some((_, paths)) => paths.push(path),
-            None => configs.push((config, vec![path])),
+    fn of(&mut self, index: usize, problem: Error) {
+        self.add(Some(index), ProblemKind::Other, problem);
+    }
+
+    /// A problem that a call by hand fixes.
+    fn fixed_by_a_call(&mut self, index: usize, kind: ProblemKind, what: String) {
+        let remedy = format!("run `{}`", by_hand(&self.facts.worktrees[index].root));
+        self.add(Some(index), kind, Error::new(what).remedy(remedy));
+    }
+
+    /// What a call by hand fails with.
+    fn failed(&mut self, index: usize, kind: ProblemKind, error: &Error) {
+        let error = or_ask_git(error, &self.facts.worktrees[index].root);
+        self.add(Some(index), kind, error);
+    }
+
+    fn add(&mut self, worktree: Option<usize>, kind: ProblemKind, problem: Error) {
+        self.found.push(Finding {
+            worktree,
+            kind,
+            problem,
+        });
+    }
+
+    fn repository(&mut self) {
+        let facts = self.facts;
+        let (path, word) = (quoted(&facts.common_dir), shell_word(&facts.common_dir));
+        match &facts.is_bare_by_accident {
+            Ok(false) => {}
+            Ok(true) => {
+                let what =
+                    "says that it is bare, but it has an index, so it belongs to a main worktree";
+                let problem = error!("{path} {what}")
+                    .remedy(format!("run `git -C {word} config core.bare false`"));
+                self.add(None, ProblemKind::BareByAccident, problem);
+            }
+            Err(error) => self.of_repository(or_ask_git(error, &facts.common_dir)),
+        }
+        match &facts.hook {
+            Ok(problems) => {
+                for problem in problems {
+                    self.of_repository(problem.error.clone());
+                }
+            }
+            Err(error) => self.of_repository(or_ask_git(error, &facts.common_dir)),
         }
     }
-    let problem = |(config, paths): (&Config, Vec<String>)| {
-        let shortage = config.slot_shortage(choose::is_usable)?;
-        let usable = match shortage.usable {
-            1 => "1 worktree".to_owned(),
-            n => format!("{n} worktrees"),
-        };
-        let remedy = match shortage.better_step {
-            Some(better) => format!("set `step` to {better}"),
-            None => "give the services base ports that are farther apart".to_owned(),
-        };
-        let (step, paths) = (config.step, paths.join(", "));
-        let what = error!(
-            "only {usable} can have ports at the same time: with `step` {step} in {paths}, services take the ports of each other's slots"
-        );
-        Some(of_repository(what.remedy(remedy)))
-    };
-    configs.into_iter().filter_map(problem).collect()
-}
 
-/// Main worktrees of other clones that share base ports with this clone's. Neither can move.
-fn same_base_ports(facts: &Facts) -> Vec<Finding<'_>> {
-    let mut found = Vec::new();
-    for (index, worktree) in facts.own() {
+    /// Configs that leave too few slots, each once, whichever worktrees have it.
+    fn few_slots(&mut self) {
+        let facts = self.facts;
+        let mut configs: Vec<(&Config, Vec<String>)> = Vec::new();
+        for (_, worktree) in facts.own() {
+            let Some(config) = worktree.own_config() else {
+                continue;
+            };
+            let path = worktree.quoted(config_file::NAME);
+            match configs.iter_mut().find(|(other, _)| *other == config) {
+                Some((_, paths)) => paths.push(path),
+                None => configs.push((config, vec![path])),
+            }
+        }
+        for (config, paths) in configs {
+            let Some(shortage) = config.slot_shortage(choose::is_usable) else {
+                continue;
+            };
+            let usable = match shortage.usable {
+                1 => "1 worktree".to_owned(),
+                n => format!("{n} worktrees"),
+            };
+            let remedy = match shortage.better_step {
+                Some(better) => format!("set `step` to {better}"),
+                None => "give the services base ports that are farther apart".to_owned(),
+            };
+            let (step, paths) = (config.step, paths.join(", "));
+            let what = error!(
+                "only {usable} can have ports at the same time: with `step` {step} in {paths}, services take the ports of each other's slots"
+            );
+            self.of_repository(what.remedy(remedy));
+        }
+    }
+
+    /// Main worktrees of other clones that share base ports with this clone's. Neither can move.
+    fn same_base_ports(&mut self, index: usize) {
+        let facts = self.facts;
+        let worktree = &facts.worktrees[index];
         let (root, by_hand) = (quoted(&worktree.root), by_hand(&worktree.root));
         let config = worktree.quoted(config_file::NAME);
         for (other, clone) in facts.others() {
@@ -267,107 +270,92 @@ fn same_base_ports(facts: &Facts) -> Vec<Finding<'_>> {
                 .filter(|port| facts.by_right(other).contains(port))
                 .map(Port::to_string)
                 .collect();
-            let (clone, ports) = (quoted(clone), both.join(", "));
-            let what = error!(
-                "the main worktree {root} and that of the clone {clone} have the same base ports: {ports}"
-            );
-            let remedy =
-                format!("change the base ports in {config}, then run `{by_hand} --reallocate`");
-            let problem = worktree.finding(ProblemKind::Other, what.remedy(remedy));
-            found.extend((!both.is_empty()).then_some(problem));
+            if !both.is_empty() {
+                let (clone, ports) = (quoted(clone), both.join(", "));
+                let what = error!(
+                    "the main worktree {root} and that of the clone {clone} have the same base ports: {ports}"
+                );
+                let remedy =
+                    format!("change the base ports in {config}, then run `{by_hand} --reallocate`");
+                self.of(index, what.remedy(remedy));
+            }
         }
     }
-    found
-}
 
-/// Names that this clone shares with another: two stacks would be in one compose project, or in one
-/// database.
-fn same_names(facts: &Facts) -> Vec<Finding<'_>> {
-    let own: BTreeSet<&(String, String)> = facts
-        .own()
-        .flat_map(|(_, worktree)| &worktree.stack_names)
-        .collect();
-    let mut shared: BTreeMap<(&Path, &str), BTreeSet<String>> = BTreeMap::new();
-    for (index, clone) in facts.others() {
-        for named in own.intersection(&facts.worktrees[index].stack_names.iter().collect()) {
-            let (variable, name) = named;
-            let names = shared.entry((clone, variable)).or_default();
-            names.insert(format!("`{name}`"));
+    /// Names that this clone shares with another: two stacks would be in one compose project, or in one
+    /// database.
+    fn same_names(&mut self) {
+        let facts = self.facts;
+        let own: BTreeSet<&(String, String)> = facts
+            .own()
+            .flat_map(|(_, worktree)| &worktree.stack_names)
+            .collect();
+        let mut shared: BTreeMap<(&Path, &str), BTreeSet<String>> = BTreeMap::new();
+        for (index, clone) in facts.others() {
+            for named in own.intersection(&facts.worktrees[index].stack_names.iter().collect()) {
+                let (variable, name) = named;
+                let names = shared.entry((clone, variable)).or_default();
+                names.insert(format!("`{name}`"));
+            }
+        }
+        let directory = facts.worktrees.first();
+        let by_hand = by_hand(directory.map_or(&facts.common_dir, |it| &it.root));
+        let config = config_file::NAME;
+        for ((clone, variable), names) in shared {
+            let names = names.into_iter().collect::<Vec<_>>().join(", ");
+            let clone = quoted(clone);
+            let what = error!("`{variable}` is {names} both here and in the clone {clone}");
+            self.of_repository(what.remedy(format!(
+                "change its template in `{config}` so that the names differ, then run `{by_hand} --all`"
+            )));
         }
     }
-    let directory = facts.worktrees.first();
-    let by_hand = by_hand(directory.map_or(&facts.common_dir, |it| &it.root));
-    let config = config_file::NAME;
-    let problem = |((clone, variable), names): ((&Path, &str), BTreeSet<String>)| {
-        let names = names.into_iter().collect::<Vec<_>>().join(", ");
-        let clone = quoted(clone);
-        let what = error!("`{variable}` is {names} both here and in the clone {clone}");
-        of_repository(what.remedy(format!(
-            "change its template in `{config}` so that the names differ, then run `{by_hand} --all`"
-        )))
-    };
-    shared.into_iter().map(problem).collect()
-}
 
-/// Why nothing can be done in a worktree, and what could not be found out.
-fn unusable(facts: &Facts) -> Vec<Finding<'_>> {
-    let found = facts.own().flat_map(|(_, worktree)| {
-        let errors = worktree.unusable.iter().chain(&worktree.unanswered);
-        errors.map(|error| worktree.failed(ProblemKind::Other, error))
-    });
-    found.collect()
-}
+    /// Broken configs, each once, whichever worktrees use it.
+    fn configs(&mut self) {
+        let facts = self.facts;
+        let mut told = BTreeSet::new();
+        for (index, worktree) in facts.own() {
+            if let Some(Err(error)) = &worktree.config
+                && told.insert(error.to_string())
+            {
+                self.failed(index, ProblemKind::Other, error);
+            }
+        }
+    }
 
-/// Broken configs, each once, whichever worktrees use it.
-fn configs(facts: &Facts) -> Vec<Finding<'_>> {
-    let mut told = BTreeSet::new();
-    let broken = facts.own().filter_map(|(_, worktree)| {
-        let error = worktree.config.as_ref()?.as_ref().err()?;
-        let is_new = told.insert(error.to_string());
-        is_new.then(|| worktree.failed(ProblemKind::Other, error))
-    });
-    broken.collect()
-}
-
-fn port_files(facts: &Facts) -> Vec<Finding<'_>> {
-    let usable = facts.own().filter(|(_, it)| it.unusable.is_none());
-    let found = usable.filter_map(|(_, worktree)| {
+    fn port_file(&mut self, index: usize) {
+        let worktree = &self.facts.worktrees[index];
         let path = worktree.quoted(port_file::NAME);
-        let broken = |what: &str| {
-            worktree.fixed_by_a_call(ProblemKind::OtherPorts, format!("{path} is {what}"))
+        let broken = match (&worktree.port_file, &worktree.refusal) {
+            (FileState::Foreign(_), _) if !worktree.is_tracked => {
+                let by_hand = by_hand(&worktree.root);
+                let replace = format!("`{by_hand} --reallocate` to replace it");
+                let remedy = if worktree.is_adoptable {
+                    format!("run `{by_hand} --adopt` to take its ports over, or {replace}")
+                } else {
+                    format!("run {replace}; `--adopt` cannot take its ports over")
+                };
+                let problem = error!("{path} belongs to another tool").remedy(remedy);
+                return self.of(index, problem);
+            }
+            (_, Some(refusal)) => return self.failed(index, ProblemKind::Other, refusal),
+            (FileState::Copied, None) => "a copy of another worktree's",
+            (FileState::Damaged, None) => "damaged",
+            _ => return,
         };
-        Some(match (&worktree.port_file, &worktree.refusal) {
-            (FileState::Foreign(_), _) if !worktree.is_tracked => foreign(worktree),
-            (_, Some(refusal)) => worktree.failed(ProblemKind::Other, refusal),
-            (FileState::Copied, None) => broken("a copy of another worktree's"),
-            (FileState::Damaged, None) => broken("damaged"),
-            _ => return None,
-        })
-    });
-    found.collect()
-}
+        let what = format!("{path} is {broken}");
+        self.fixed_by_a_call(index, ProblemKind::OtherPorts, what);
+    }
 
-fn foreign(worktree: &WorktreeFacts) -> Finding<'_> {
-    let path = worktree.quoted(port_file::NAME);
-    let by_hand = by_hand(&worktree.root);
-    let replace = format!("`{by_hand} --reallocate` to replace it");
-    let remedy = if worktree.is_adoptable {
-        format!("run `{by_hand} --adopt` to take its ports over, or {replace}")
-    } else {
-        format!("run {replace}; `--adopt` cannot take its ports over")
-    };
-    let problem = error!("{path} belongs to another tool").remedy(remedy);
-    worktree.finding(ProblemKind::Other, problem)
-}
-
-/// The ports and the slot that a worktree's own port file shares with others, except for base ports of two
-/// clones, which both keep. The problem belongs to the worktree that has to move or, if that is in another
-/// clone, to this one.
-fn shared(facts: &Facts) -> Vec<Finding<'_>> {
-    let mut found = Vec::new();
-    for (index, worktree) in facts.own() {
-        let (FileState::Own(own), None) = (&worktree.port_file, &worktree.unusable) else {
-            continue;
+    /// The ports and the slot that a worktree's own port file shares with others, except for base ports of two
+    /// clones, which both keep. The problem belongs to the worktree that has to move or, if that is in another
+    /// clone, to this one.
+    fn shared(&mut self, index: usize) {
+        let facts = self.facts;
+        let worktree = &facts.worktrees[index];
+        let Some(own) = worktree.port_file.own() else {
+            return;
         };
         let mut to_move: BTreeMap<usize, Vec<String>> = BTreeMap::new();
         for (other, what) in shared_with(facts, index, &own.bundle) {
@@ -387,10 +375,97 @@ fn shared(facts: &Facts) -> Vec<Finding<'_>> {
             let by_hand = by_hand(&facts.worktrees[moved].root);
             let problem =
                 error!("{path} shares {what}").remedy(format!("run `{by_hand} --reallocate`"));
-            found.push(worktree.finding(kind, problem));
+            self.add(Some(index), kind, problem);
         }
     }
-    found
+
+    /// What the next call by hand would change, or could not.
+    fn upkeep(&mut self, index: usize) {
+        let worktree = &self.facts.worktrees[index];
+        let upkeep = match &worktree.upkeep {
+            None => return,
+            Some(Err(error)) => return self.failed(index, ProblemKind::MissingPorts, error),
+            Some(Ok(upkeep)) => upkeep,
+        };
+        let mut fixed = |kind, what| self.fixed_by_a_call(index, kind, what);
+        let port_file = worktree.quoted(port_file::NAME);
+        if !upkeep.joining.is_empty() {
+            let services: Vec<&str> = upkeep.joining.iter().map(ServiceName::as_str).collect();
+            let what = format!("{port_file} has no port for {}", services.join(", "));
+            fixed(ProblemKind::MissingPorts, what);
+        }
+        if upkeep.is_port_file_outdated {
+            let what = format!("{port_file} does not match the config");
+            fixed(ProblemKind::PortFile, what);
+        }
+        if let Some(record) = &upkeep.outdated_record {
+            let what = format!("{} does not match {port_file}", quoted(record));
+            fixed(ProblemKind::Record, what);
+        }
+        for (path, _) in upkeep.files.iter().filter(|(_, why)| why.is_none()) {
+            let what = format!("{} is not up to date", worktree.quoted(path));
+            fixed(ProblemKind::WrittenFile, what);
+        }
+        if upkeep.has_leftovers {
+            let root = quoted(&worktree.root);
+            let what = format!("an interrupted run has left temporary files in {root}");
+            fixed(ProblemKind::WrittenFile, what);
+        }
+        if let Some(error) = &upkeep.left_out {
+            self.failed(index, ProblemKind::MissingPorts, error);
+        }
+        for error in upkeep.files.iter().filter_map(|(_, why)| why.as_ref()) {
+            self.failed(index, ProblemKind::Obstacle, error);
+        }
+        for (path, name) in &upkeep.spanning {
+            let path = worktree.quoted(path);
+            let what = format!(
+                "`{name}` is set twice in {path}: your own lines set it too, to a value that spans several lines"
+            );
+            let problem = Error::new(what).remedy(format!("delete those lines from {path}"));
+            self.of(index, problem);
+        }
+    }
+
+    /// The files of ours that git shows, so that `git worktree remove` would refuse.
+    fn not_ignored(&mut self) {
+        let facts = self.facts;
+        let (mut rules, mut files) = (BTreeSet::new(), Vec::new());
+        for (index, worktree) in facts.own() {
+            for (path, rule) in &worktree.not_ignored {
+                let file = worktree.quoted(path);
+                let what = format!("git does not ignore {file}");
+                let problem = if let Some(rule) = rule {
+                    error!("{what}, because of the rule `{rule}`").remedy("remove that rule")
+                } else if facts.not_hidable.contains(path) {
+                    let gitignore = worktree.root.join(".gitignore");
+                    let command = append(&[format!("/{path}")], &gitignore);
+                    Error::new(what).remedy(format!("run `{command}`"))
+                } else {
+                    rules.insert(format!("/{path}"));
+                    files.push(file);
+                    continue;
+                };
+                self.of(index, problem);
+            }
+        }
+        if !files.is_empty() {
+            let info = facts.common_dir.join("info");
+            let rules: Vec<String> = rules.into_iter().chain([format!("*{SUFFIX}")]).collect();
+            let append = append(&rules, &info.join("exclude"));
+            let problem = error!("git does not ignore {}", files.join(", "));
+            let remedy = format!("run `mkdir -p {} && {append}`", shell_word(&info));
+            self.of_repository(problem.remedy(remedy));
+        }
+    }
+}
+
+/// If git gives no answer, the error has no remedy. Usually, the index is broken.
+fn or_ask_git(error: &Error, directory: &Path) -> Error {
+    error.clone().remedy_or(&format!(
+        "run `git -C {} status`, and fix what it reports",
+        shell_word(directory)
+    ))
 }
 
 /// What others share with `bundle`: the index of each, and the port or slot in words.
@@ -419,93 +494,6 @@ fn shared_with(facts: &Facts, index: usize, bundle: &Bundle) -> Vec<(usize, Stri
         .into_iter();
     shared.extend(having.map(|other| (other, format!("slot {slot} with {}", name(other)))));
     shared
-}
-
-/// What the next call by hand would change, or could not.
-fn upkeep(facts: &Facts) -> Vec<Finding<'_>> {
-    let mut found = Vec::new();
-    for (_, worktree) in facts.own() {
-        match &worktree.upkeep {
-            Some(Ok(upkeep)) => found.extend(to_be_done(worktree, upkeep)),
-            Some(Err(error)) => found.push(worktree.failed(ProblemKind::MissingPorts, error)),
-            None => {}
-        }
-    }
-    found
-}
-
-fn to_be_done<'a>(worktree: &'a WorktreeFacts, upkeep: &Upkeep) -> Vec<Finding<'a>> {
-    let mut found = Vec::new();
-    let mut fixed = |kind, what| found.push(worktree.fixed_by_a_call(kind, what));
-    let port_file = worktree.quoted(port_file::NAME);
-    if !upkeep.joining.is_empty() {
-        let services: Vec<&str> = upkeep.joining.iter().map(ServiceName::as_str).collect();
-        let what = format!("{port_file} has no port for {}", services.join(", "));
-        fixed(ProblemKind::MissingPorts, what);
-    }
-    if upkeep.is_port_file_outdated {
-        let what = format!("{port_file} does not match the config");
-        fixed(ProblemKind::PortFile, what);
-    }
-    if let Some(record) = &upkeep.outdated_record {
-        let what = format!("{} does not match {port_file}", quoted(record));
-        fixed(ProblemKind::Record, what);
-    }
-    for (path, _) in upkeep.files.iter().filter(|(_, why)| why.is_none()) {
-        let what = format!("{} is not up to date", worktree.quoted(path));
-        fixed(ProblemKind::WrittenFile, what);
-    }
-    if upkeep.has_leftovers {
-        let root = quoted(&worktree.root);
-        let what = format!("an interrupted run has left temporary files in {root}");
-        fixed(ProblemKind::WrittenFile, what);
-    }
-    let left_out = upkeep.left_out.iter();
-    found.extend(left_out.map(|error| worktree.failed(ProblemKind::MissingPorts, error)));
-    let obstacles = upkeep.files.iter().filter_map(|(_, why)| why.as_ref());
-    found.extend(obstacles.map(|error| worktree.failed(ProblemKind::Obstacle, error)));
-    for (path, name) in &upkeep.spanning {
-        let path = worktree.quoted(path);
-        let what = format!(
-            "`{name}` is set twice in {path}: your own lines set it too, to a value that spans several lines"
-        );
-        let problem = Error::new(what).remedy(format!("delete those lines from {path}"));
-        found.push(worktree.finding(ProblemKind::Other, problem));
-    }
-    found
-}
-
-/// The files of ours that git shows, so that `git worktree remove` would refuse.
-fn not_ignored(facts: &Facts) -> Vec<Finding<'_>> {
-    let mut found = Vec::new();
-    let (mut rules, mut files) = (BTreeSet::new(), Vec::new());
-    for (_, worktree) in facts.own() {
-        for (path, rule) in &worktree.not_ignored {
-            let file = worktree.quoted(path);
-            let what = format!("git does not ignore {file}");
-            let problem = if let Some(rule) = rule {
-                error!("{what}, because of the rule `{rule}`").remedy("remove that rule")
-            } else if facts.not_hidable.contains(path) {
-                let gitignore = worktree.root.join(".gitignore");
-                let command = append(&[format!("/{path}")], &gitignore);
-                Error::new(what).remedy(format!("run `{command}`"))
-            } else {
-                rules.insert(format!("/{path}"));
-                files.push(file);
-                continue;
-            };
-            found.push(worktree.finding(ProblemKind::Other, problem));
-        }
-    }
-    if !files.is_empty() {
-        let info = facts.common_dir.join("info");
-        let rules: Vec<String> = rules.into_iter().chain([format!("*{SUFFIX}")]).collect();
-        let append = append(&rules, &info.join("exclude"));
-        let problem = error!("git does not ignore {}", files.join(", "));
-        let remedy = format!("run `mkdir -p {} && {append}`", shell_word(&info));
-        found.push(of_repository(problem.remedy(remedy)));
-    }
-    found
 }
 
 /// The command that appends lines to a file, which may be missing or lack a newline at its end.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::*;
 use crate::allocate::reservations::Reservations;
 use crate::ports::Slot;
+use crate::report::facts::Upkeep;
 use crate::report::render;
 use crate::state::reservation::Reservation;
 
