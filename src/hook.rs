@@ -111,7 +111,9 @@ fn remove_stale_templates(worktree: &Worktree, session: &Session) -> Result<()> 
         return Ok(());
     }
     let repository = open(worktree)?;
-    let kept = config_file::of(worktree, &repository)?.config.templates;
+    let kept = config_file::of(worktree, &repository, None)?
+        .config
+        .templates;
     let is_kept = |path: &String| kept.iter().any(|template| template.target == *path);
     if written.templates.keys().all(is_kept) {
         return Ok(());

@@ -78,7 +78,7 @@ pub fn release(repository: &Repository, worktree: &Worktree, session: &Session) 
 /// counts too, because the record may be missing where it could not be written.
 fn all_written(worktree: &Worktree, repository: &Repository, recorded: &Recorded) -> WrittenFiles {
     let mut written = recorded.written();
-    if let Ok(in_force) = config_file::of(worktree, repository) {
+    if let Ok(in_force) = config_file::of(worktree, repository, None) {
         for (path, _) in in_force.config.env_files {
             written.env_files.entry(path).or_default();
         }

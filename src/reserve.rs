@@ -112,7 +112,7 @@ pub fn left_alone(worktree: &Worktree, state: &FileState) -> Error {
 pub fn ensure(repository: &Repository, worktree: &Worktree, session: &Session) -> Result<Outcome> {
     let mut answer = None;
     if let FileState::Own(own) = worktree.port_file()? {
-        let in_force = config_file::of(worktree, repository)?;
+        let in_force = config_file::of(worktree, repository, Some(&own.bundle))?;
         let assigned = Assigned::of_own(worktree, in_force, &own);
         if is_up_to_date(worktree, &assigned, &own, Occasion::Assign, session)? {
             return Ok(Outcome::Kept(assigned));
@@ -209,13 +209,13 @@ impl Transaction<'_> {
             return Ok(Outcome::LeftAlone(before));
         }
         let own = before.own();
-        let in_force = config_file::of(worktree, repository)?;
+        let in_force = config_file::of(worktree, repository, own.map(|own| &own.bundle))?;
         let reservations = self.locked.gather(repository, Some(worktree))?;
         for doubt in reservations.doubts() {
             narrator.warn(doubt);
         }
-        let config = in_force.for_bundle(own.map(|own| &own.bundle));
-        let choice = Choice::new(&config, reservations.others_than(None), worktree.is_main());
+        let others = reservations.others_than(None);
+        let choice = Choice::new(&in_force.config, others, worktree.is_main());
         let recorded = worktree.record()?;
         if request != Request::Allocate {
             recorded.check_readable()?;

@@ -81,6 +81,6 @@ fn turn(
     let FileState::Foreign(bytes) = worktree.port_file()? else {
         return Ok(None);
     };
-    let config = config_file::of(worktree, repository)?.config;
+    let config = config_file::of(worktree, repository, None)?.config;
     Ok(Some((!adopt::stands_at_a_slot(&bytes, &config), root)))
 }

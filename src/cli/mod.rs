@@ -206,7 +206,7 @@ fn assigned(outcome: Outcome, worktree: &Worktree, narrator: &Narrator) -> Resul
 fn check_names(names: &[String], repository: &Repository, worktree: &Worktree) -> Result<()> {
     let state = worktree.port_file()?;
     let own = state.own().map(|own| &own.bundle);
-    let config = config_file::of(worktree, repository)?.for_bundle(own);
+    let config = config_file::of(worktree, repository, own)?.config;
     let available = config.names();
     let Some(unknown) = names.iter().find(|name| !available.contains(name)) else {
         return Ok(());

@@ -29,23 +29,18 @@ impl ConfigInForce {
         let is_default = false;
         ConfigInForce { config, is_default }
     }
-
-    /// The config for a worktree that has `bundle`.
-    pub fn for_bundle(&self, bundle: Option<&Bundle>) -> Config {
-        match bundle {
-            Some(bundle) if self.is_default && !self.config.has_services_of(bundle) => {
-                Config::of_bundle(bundle)
-            }
-            _ => self.config.clone(),
-        }
-    }
 }
 
-/// The config that counts for `worktree`: its own, else the main worktree's, else the default.
+/// The config that counts for `worktree`: its own, else the main worktree's, else the default. If the
+/// default has other services than `own`, the bundle that the worktree has, these count.
 ///
 /// # Errors
 /// As [`load`].
-pub fn of(worktree: &Worktree, repository: &Repository) -> Result<ConfigInForce> {
+pub fn of(
+    worktree: &Worktree,
+    repository: &Repository,
+    own: Option<&Bundle>,
+) -> Result<ConfigInForce> {
     let mut config = load(worktree)?;
     if config.is_none()
         && !worktree.is_main()
@@ -53,9 +48,12 @@ pub fn of(worktree: &Worktree, repository: &Repository) -> Result<ConfigInForce>
     {
         config = load(&main)?;
     }
-    Ok(ConfigInForce {
-        is_default: config.is_none(),
-        config: config.unwrap_or_default(),
+    Ok(match config {
+        Some(config) => ConfigInForce::own(config),
+        None => ConfigInForce {
+            is_default: true,
+            config: Config::default_for(own),
+        },
     })
 }
 

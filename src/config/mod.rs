@@ -88,14 +88,18 @@ impl Default for Config {
 }
 
 impl Config {
-    /// A config with the services of `bundle` and nothing else.
-    pub fn of_bundle(bundle: &Bundle) -> Config {
+    /// The default, or a config with the services of `own` and nothing else if these are others.
+    pub fn default_for(own: Option<&Bundle>) -> Config {
+        let default = Config::default();
+        let Some(own) = own.filter(|own| !default.has_services_of(own)) else {
+            return default;
+        };
         let service = |(name, port): &(ServiceName, Port)| Service {
             name: name.clone(),
             base: *port,
         };
         Config {
-            services: bundle.ports.iter().map(service).collect(),
+            services: own.ports.iter().map(service).collect(),
             step: 1,
             urls: Settings::new(),
             env: Settings::new(),

@@ -165,7 +165,8 @@ impl Look<'_> {
             |clone: &&Repository| Some(&clone.common_dir) == holder.clone.as_ref();
         let repository = self.clones.iter().find(is_of_repository);
         let repository = repository.unwrap_or(self.repository);
-        let in_force = config_file::of(&worktree, repository);
+        let own = facts.port_file.own().map(|own| &own.bundle);
+        let in_force = config_file::of(&worktree, repository, own);
         if let (Ok(in_force), FileState::Own(own)) = (&in_force, &facts.port_file) {
             facts.stack_names = Assigned::of_own(&worktree, in_force.clone(), own).stack_names();
         }
@@ -214,7 +215,7 @@ impl Look<'_> {
         facts: &mut WorktreeFacts,
     ) {
         let (before, own) = (&facts.port_file, facts.port_file.own());
-        let config = in_force.for_bundle(own.map(|own| &own.bundle));
+        let config = in_force.config.clone();
         let others = self.reservations.others_than(Some(index));
         let choice = Choice::new(&config, others, worktree.is_main());
         if let FileState::Foreign(bytes) = before {

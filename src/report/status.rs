@@ -157,7 +157,7 @@ fn state(
     let FileState::Own(own) = state else {
         return Ok((word, None));
     };
-    let is_current = match config_file::of(&worktree, repository) {
+    let is_current = match config_file::of(&worktree, repository, Some(&own.bundle)) {
         Ok(in_force) => {
             let assigned = Assigned::of_own(&worktree, in_force, &own);
             reserve::is_up_to_date(&worktree, &assigned, &own, Occasion::Assign, session)?

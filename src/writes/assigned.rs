@@ -31,22 +31,22 @@ impl Assigned {
         bundle: Bundle,
         before: Option<&Reservation>,
     ) -> Assigned {
-        let kept =
-            before.filter(|_| in_force.is_default && !in_force.config.has_services_of(&bundle));
         let mut assigned = Assigned {
             reservation: Reservation {
                 worktree: worktree.id.clone(),
                 bundle,
-                urls: kept.map_or(Vec::new(), |kept| kept.urls.clone()),
+                urls: Vec::new(),
             },
             is_kept: in_force.is_default && before.is_some(),
             config: in_force.config,
             label: label_of(worktree),
         };
-        match kept {
-            Some(_) => assigned.config = Config::of_bundle(&assigned.reservation.bundle),
-            None => assigned.reservation.urls = assigned.config.urls(&assigned.values()),
-        }
+        assigned.reservation.urls = match before {
+            Some(before) if assigned.is_kept && assigned.config.urls.is_empty() => {
+                before.urls.clone()
+            }
+            _ => assigned.config.urls(&assigned.values()),
+        };
         assigned
     }
 
