@@ -123,28 +123,28 @@ impl Dir {
     pub fn read(&self, name: &str, limit: usize) -> Result<PlainFile> {
         // Checked before it is opened, because opening a FIFO or a device affects others.
         match self.stat_of(name) {
-            Ok(stat) if stat.kind == Kind::Regular => self.read_opened(name, stat.size, limit),
+            Ok(stat) if stat.kind == Kind::Regular => {
+                self.read_any(name.as_ref(), stat.size, limit)
+            }
             Ok(stat) => Ok(PlainFile::NotRegular(stat.kind.word())),
-            Err(error) => self.unreadable(name, error),
+            Err(error) => self.unreadable(name.as_ref(), error),
         }
     }
 
     /// As [`Dir::read`], for the small files in git's own directories: no branch can put anything
     /// there, so the type is not checked first.
     pub fn read_of_git(&self, name: impl AsRef<Path>, limit: usize) -> Result<PlainFile> {
-        self.read_opened(name.as_ref(), USUAL_SIZE, limit)
+        self.read_any(name.as_ref(), USUAL_SIZE, limit)
     }
 
-    fn read_opened(&self, name: impl AsRef<Path>, size: u64, limit: usize) -> Result<PlainFile> {
-        let name = name.as_ref();
+    fn read_any(&self, name: &Path, size: u64, limit: usize) -> Result<PlainFile> {
         let expected = usize::try_from(size).unwrap_or(usize::MAX).min(limit);
-        let found = self
-            .open_any(name)
-            .and_then(|file| read_at_most(&file, expected, limit));
+        let file = self.open_any(name);
+        let found = file.and_then(|file| read_at_most(&file, expected, limit));
         found.or_else(|error| self.unreadable(name, error))
     }
 
-    fn unreadable(&self, name: impl AsRef<Path>, error: io::Error) -> Result<PlainFile> {
+    fn unreadable(&self, name: &Path, error: io::Error) -> Result<PlainFile> {
         match ErrorKind::of(&error) {
             ErrorKind::Shortage => Err(Error::could_not("read", self.path.join(name))(error)),
             ErrorKind::Absent => Ok(PlainFile::Missing),
