@@ -1,100 +1,113 @@
-//! Replacing or removing a hook file, unless somebody has changed it since it was read.
+//! Replacing or removing hook files, unless somebody has changed them since they were read.
 
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::files::dir::Dir;
-use crate::files::staged::{Original, Patience, Staged};
+use crate::files::dir::{Dir, is_same_directory};
+use crate::files::staged::{Access, Original, Patience, Staged};
+use crate::install::HOOK;
 use crate::install::hook_file::{has_block, is_ours_alone, without_us};
 use crate::install::seen::{Hook, HookKind, LIMIT};
-use crate::install::{HOOK, program};
 
-/// A hook file to be replaced or removed, as it was when it was read.
+/// A hook file to be written or removed, as it was when it was read.
 pub struct HookEdit {
     dir: Dir,
     name: String,
     /// `None` if there is no file yet.
     original: Option<Original>,
+    /// `None` if nothing is to be left of the file.
+    new: Option<Vec<u8>>,
 }
 
 impl HookEdit {
     /// Opens the hook file `name`, for an edit planned when it was `hook`.
-    pub fn open(dir: Dir, name: &str, hook: &Hook, patience: &Patience) -> Result<HookEdit> {
-        let path = dir.path_of(name);
-        let could_not = Error::could_not("read the hook", &path);
+    pub fn open(
+        dir: Dir,
+        name: &str,
+        hook: &Hook,
+        new: Option<Vec<u8>>,
+        patience: &Patience,
+    ) -> Result<HookEdit> {
+        let could_not = Error::could_not("read the hook", dir.path_of(name));
         let original = match hook.kind {
             HookKind::Missing => None,
             _ => Some(Original::read(&dir, name, LIMIT, Some(patience)).map_err(could_not)?),
         };
-        match &original {
-            Some(now) if now.bytes != hook.content => Err(changed(&path)),
-            _ => Ok(HookEdit {
-                name: name.to_owned(),
-                dir,
-                original,
-            }),
+        let name = name.to_owned();
+        let edit = HookEdit {
+            dir,
+            name,
+            original,
+            new,
+        };
+        match &edit.original {
+            Some(now) if now.bytes != hook.content => Err(edit.changed()),
+            _ => Ok(edit),
         }
     }
 
-    /// Stages `script`, executable for whoever may enter the common dir. A file that is not only ours
-    /// keeps its owner and its mode.
-    pub fn stage(&self, common_dir: &Path, script: &[u8]) -> Result<Staged<'_>> {
-        let others = self.original.as_ref().filter(|_| !is_ours_alone(script));
-        program::stage(common_dir, &self.dir, &self.name, script, others)
+    pub fn path(&self) -> PathBuf {
+        self.dir.path_of(&self.name)
     }
 
-    /// Puts `staged` in the place of the file.
+    /// Writes the new content under the temporary name. A file of only our lines is executable for
+    /// whoever may enter the common dir; any other keeps its owner and its mode.
+    pub fn stage(&self, common_dir: &Path) -> Result<Option<Staged<'_>>> {
+        let Some(new) = &self.new else {
+            return Ok(None);
+        };
+        let stage = || {
+            let access = match &self.original {
+                Some(original) if !is_ours_alone(new) => original.access(),
+                _ => Access::shared(common_dir, 0o777)?,
+            };
+            Staged::prepare(&self.dir, &self.name, new, access)
+        };
+        let staged = stage().map_err(Error::could_not("write the hook", self.path()))?;
+        Ok(Some(staged))
+    }
+
+    /// Puts `staged` in the place of the file, or removes it.
     ///
     /// # Errors
     /// Somebody has changed the file since it was read: their change stays.
-    pub fn commit(&self, staged: Staged<'_>, patience: &Patience) -> Result<()> {
-        let path = self.dir.path_of(&self.name);
-        let committed = match &self.original {
-            Some(original) => staged.commit_over(original, patience),
-            None => staged.commit_new(),
+    pub fn commit(&self, staged: Option<Staged<'_>>, patience: &Patience) -> Result<()> {
+        let committed = match (staged, &self.original) {
+            (Some(staged), Some(original)) => staged.commit_over(original, patience),
+            (Some(staged), None) => staged.commit_new(),
+            (None, Some(original)) => original.remove(&self.dir, &self.name, patience),
+            (None, None) => Ok(true),
         };
-        let committed = committed.map_err(Error::could_not("write the hook", &path))?;
-        committed.then_some(()).ok_or_else(|| changed(&path))
+        let committed = committed.map_err(Error::could_not("change the hook", self.path()))?;
+        committed.then_some(()).ok_or_else(|| self.changed())
+    }
+
+    fn changed(&self) -> Error {
+        let why = "another program changed it in the meantime";
+        Error::at("edit the hook", &self.path(), why).remedy("run this again")
     }
 }
 
-fn changed(path: &Path) -> Error {
-    let why = "another program changed it in the meantime";
-    Error::at("edit the hook", path, why).remedy("run this again")
-}
-
-/// Takes us out of every hook file in which we may be: the one that git runs, the one that it would run
-/// without `core.hooksPath`, and the names to which managers move either. Returns those that changed.
-pub fn take_out_all(
-    common_dir: &Path,
-    hooks_dir: &Path,
-    patience: &Patience,
-) -> Result<Vec<PathBuf>> {
-    let mut changed = Vec::new();
-    for directory in [hooks_dir, &common_dir.join("hooks")] {
+/// The edits that take us out of every hook file in which we may be: the one that git runs, the one that
+/// it would run without `core.hooksPath`, and the names to which managers move either.
+pub fn take_out(common_dir: &Path, hooks_dir: &Path, patience: &Patience) -> Result<Vec<HookEdit>> {
+    let own = common_dir.join("hooks");
+    let mut directories = vec![hooks_dir];
+    if !is_same_directory(hooks_dir, &own) {
+        directories.push(&own);
+    }
+    let mut edits = Vec::new();
+    for directory in directories {
         for name in [HOOK, "post-checkout.legacy", "post-checkout.old"] {
-            let path = directory.join(name);
-            if take_out(&path, patience)? {
-                changed.push(path);
+            let hook = Hook::look(&directory.join(name))?;
+            if hook.kind == HookKind::File && has_block(&hook.content) {
+                let dir = Dir::open(directory).map_err(Error::could_not("open", directory))?;
+                let new = without_us(&hook.content);
+                edits.push(HookEdit::open(dir, name, &hook, new, patience)?);
             }
         }
     }
-    Ok(changed)
-}
-
-/// Takes us out of one hook file; returns whether we were in it.
-fn take_out(path: &Path, patience: &Patience) -> Result<bool> {
-    let hook = Hook::look(path)?;
-    if hook.kind != HookKind::File || !has_block(&hook.content) {
-        return Ok(false);
-    }
-    let restore = || {
-        let (dir, name) = Dir::of_file(path)?;
-        let original = Original::read(&dir, name, LIMIT, Some(patience))?;
-        original.replace(&dir, name, without_us(&original.bytes).as_deref(), patience)
-    };
-    let is_restored = restore().map_err(Error::could_not("restore the hook", path))?;
-    is_restored.then_some(true).ok_or_else(|| changed(path))
+    Ok(edits)
 }
 
 #[cfg(test)]
@@ -121,8 +134,9 @@ mod tests {
         let patience = Patience::default();
         let hook = Hook::look(&path).unwrap();
         let dir = Dir::open(clone.path()).unwrap();
-        let edit = HookEdit::open(dir, "post-checkout", &hook, &patience).unwrap();
-        let staged = edit.stage(clone.path(), new.as_bytes()).unwrap();
+        let new = Some(new.as_bytes().to_owned());
+        let edit = HookEdit::open(dir, "post-checkout", &hook, new, &patience).unwrap();
+        let staged = edit.stage(clone.path()).unwrap();
         fs::write(&path, edited).unwrap();
         let outcome = edit.commit(staged, &patience);
         let left = fs::read_dir(clone.path()).unwrap().count();

@@ -21,7 +21,7 @@ use crate::error::{Result, quoted, shell_word};
 use crate::git::lock::{self, Held};
 use crate::git::repository::{self, DIRECTORY};
 use crate::install::by_hand::instructions;
-use crate::install::edit::{HookEdit, take_out_all};
+use crate::install::edit::{HookEdit, take_out};
 use crate::install::hook_config::ConfigHook;
 use crate::install::plan::HookPlan;
 use crate::install::problems::check_can_run;
@@ -116,36 +116,35 @@ fn carry_out(
     let ours = program::open_dir(common_dir, DIRECTORY)?;
     let program = match seen.program {
         ProgramCopy::Same => None,
-        _ => Some(program::prepare(common_dir, &ours, request.program)?),
+        _ => Some(program::stage(common_dir, &ours, request.program)?),
     };
-    let edit = match &plan {
+    let edits = match &plan {
+        // git would run both, and git-lfs refuses to install its hooks beside the file.
+        HookPlan::Config => take_out(common_dir, &place.hooks_dir, patience)?,
         HookPlan::File(script) if !place.hook.runs || place.hook.content != *script => {
             let hooks = program::open_dir(common_dir, "hooks")?;
-            Some((HookEdit::open(hooks, HOOK, &place.hook, patience)?, script))
+            let script = Some(script.clone());
+            vec![HookEdit::open(hooks, HOOK, &place.hook, script, patience)?]
         }
-        _ => None,
+        _ => Vec::new(),
     };
-    let edit = match &edit {
-        Some((edit, script)) => Some((edit, edit.stage(common_dir, script)?)),
-        None => None,
-    };
+    let staged = edits.iter().map(|edit| edit.stage(common_dir));
+    let staged = staged.collect::<Result<Vec<_>>>()?;
     let is_config_new = plan == HookPlan::Config && seen.config != Some(ConfigHook::Current);
-    let is_hook_new = program.is_some() || edit.is_some() || is_config_new;
+    let is_hook_new = program.is_some() || !edits.is_empty() || is_config_new;
     // A record counts as soon as it is there, whatever fails afterwards.
     let (has_recorded, without_ports) = records::write_missing(held, seen.repository, narrator)?;
     let sharing = share::share(seen.repository, request.share, narrator)?;
     let put_in_place = || {
         program.map_or(Ok(()), |program| program::place(&ours, program))?;
-        edit.map_or(Ok(()), |(edit, staged)| edit.commit(staged, patience))?;
-        if plan != HookPlan::Config {
-            return Ok(Vec::new());
+        if plan == HookPlan::Config {
+            hook_config::wire(common_dir)?;
         }
-        hook_config::wire(common_dir)?;
-        // git would run both, and git-lfs refuses to install its hooks beside the file.
-        take_out_all(common_dir, &place.hooks_dir, patience)
+        let mut edits = edits.iter().zip(staged);
+        edits.try_for_each(|(edit, staged)| edit.commit(staged, patience))
     };
     // An error while this is undone would hide the one that explains it.
-    let replaced = put_in_place().inspect_err(|_| {
+    put_in_place().inspect_err(|_| {
         let _ = sharing.map(|is_shared| share::share(seen.repository, Some(!is_shared), narrator));
         if seen.config == Some(ConfigHook::Missing) {
             let _ = hook_config::unwire(common_dir);
@@ -155,10 +154,13 @@ fn carry_out(
         }
     })?;
     Ok(Changes {
-        is_any: is_hook_new || has_recorded || sharing.is_some() || !replaced.is_empty(),
+        is_any: is_hook_new || has_recorded || sharing.is_some(),
         without_ports,
         sharing,
-        replaced,
+        replaced: match plan {
+            HookPlan::Config => edits.iter().map(HookEdit::path).collect(),
+            _ => Vec::new(),
+        },
     })
 }
 

@@ -1,4 +1,4 @@
-//! The copy of the program that a clone's hook runs, and how executable files are staged.
+//! The copy of the program that a clone's hook runs.
 
 use std::env::consts::EXE_SUFFIX;
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, Result, if_there, quoted};
 use crate::files::dir::Dir;
-use crate::files::staged::{Access, Original, Staged, remove_leftover, temporary};
+use crate::files::staged::{Access, Staged, remove_leftover, temporary};
 use crate::git::access;
 use crate::git::repository::DIRECTORY;
 use crate::install::{HOOK, PROGRAM};
@@ -54,11 +54,6 @@ fn read(program: &Path) -> Result<Vec<u8>> {
     fs::read(program).map_err(Error::could_not("read the program", program))
 }
 
-/// Stages a copy of `program` in `dir`, our directory in the common dir.
-pub fn prepare<'d>(common_dir: &Path, dir: &'d Dir, program: &Path) -> Result<Staged<'d>> {
-    stage(common_dir, dir, &name(), &read(program)?, None)
-}
-
 /// Opens the directory `name` in the common dir, and makes it if it is missing.
 pub fn open_dir(common_dir: &Path, name: &str) -> Result<Dir> {
     let directory = common_dir.join(name);
@@ -66,23 +61,17 @@ pub fn open_dir(common_dir: &Path, name: &str) -> Result<Dir> {
     open().map_err(Error::could_not("open the directory", &directory))
 }
 
-/// Stages the executable file `name`, for whoever may enter the common dir, or with the access of the
-/// file `old` that it replaces.
-pub fn stage<'d>(
-    common_dir: &Path,
-    dir: &'d Dir,
-    name: &str,
-    content: &[u8],
-    old: Option<&'d Original>,
-) -> Result<Staged<'d>> {
-    let path = dir.path_of(name);
+/// Stages a copy of `program` in `dir`, our directory in the common dir, executable for whoever may enter
+/// the common dir.
+pub fn stage<'d>(common_dir: &Path, dir: &'d Dir, program: &Path) -> Result<Staged<'d>> {
+    let path = dir.path_of(&name());
+    let content = read(program)?;
     let stage = || {
-        let shared = Access::shared(common_dir, 0o777)?;
-        let access = old.map_or(shared, Original::access);
-        Staged::prepare(dir, name, content, access)
+        let access = Access::shared(common_dir, 0o777)?;
+        Staged::prepare(dir, &name(), &content, access)
     };
     let staged = stage().map_err(Error::could_not("write", &path))?;
-    if access::can_run(&dir.path_of(&temporary(name))) {
+    if access::can_run(&dir.path_of(&temporary(&name()))) {
         return Ok(staged);
     }
     let what = format!("could not make {} executable", quoted(&path));

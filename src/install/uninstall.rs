@@ -6,7 +6,7 @@ use crate::error::{Result, quoted};
 use crate::git::clones;
 use crate::git::lock;
 use crate::git::repository::{self, DIRECTORY};
-use crate::install::edit::take_out_all;
+use crate::install::edit::take_out;
 use crate::install::seen::hooks_dir;
 use crate::install::{hook_config, program};
 use crate::release;
@@ -24,15 +24,18 @@ pub fn uninstall(directory: &Path, session: &Session) -> Result<()> {
     // Without our directory, nobody has ever allocated here, and only the lock would be left.
     let ours = common_dir.join(DIRECTORY);
     let held = (ours.exists().then(|| lock::acquire(common_dir, session))).transpose()?;
-    let mut places = Vec::new();
+    let edits = take_out(common_dir, &hooks_dir, &session.patience)?;
+    let staged = edits.iter().map(|edit| edit.stage(common_dir));
+    let staged = staged.collect::<Result<Vec<_>>>()?;
+    let hook_from = |file: &Path| format!("the hook from {}", quoted(file));
+    let mut removed = Vec::new();
     if hook_config::unwire(common_dir)? {
-        places.push(common_dir.join("config"));
+        removed.push(hook_from(&common_dir.join("config")));
     }
-    places.extend(take_out_all(common_dir, &hooks_dir, &session.patience)?);
-    let places = places.iter();
-    let mut removed: Vec<String> = places
-        .map(|place| format!("the hook from {}", quoted(place)))
-        .collect();
+    for (edit, staged) in edits.iter().zip(staged) {
+        edit.commit(staged, &session.patience)?;
+        removed.push(hook_from(&edit.path()));
+    }
     let is_shared = found.repository.is_shared()?;
     let unshared = match clones::unshare(common_dir) {
         // Other clones would still count this one: reported at the end, when all else is done.
