@@ -5,33 +5,23 @@ use std::path::Path;
 
 use crate::error::Result;
 use crate::git::config::{self, Scope, os_string};
+use crate::install::seen::PartState;
 use crate::install::{HOOK, program};
 
 const COMMAND: &str = "hook.worktree-ports.command";
 const EVENT: &str = "hook.worktree-ports.event";
 
-/// The settings by which users keep git from running our hook, or all hooks of the event.
-pub const ENABLED: [&str; 2] = ["hook.worktree-ports.enabled", "hook.post-checkout.enabled"];
-
-/// The state of our hook in the clone's config.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConfigHook {
-    Missing,
-    /// From another version, or from before the clone was moved.
-    Outdated,
-    Current,
-}
-
-/// Looks for our hook in the clone's config.
-pub fn look(common_dir: &Path) -> Result<ConfigHook> {
+/// Looks for our hook in the clone's config. It is outdated if it is from another version, or from
+/// before the clone was moved.
+pub fn look(common_dir: &Path) -> Result<PartState> {
     let commands = config::values(common_dir, Scope::LOCAL, COMMAND)?;
     let events = config::values(common_dir, Scope::LOCAL, EVENT)?;
     Ok(if commands.is_empty() || events.is_empty() {
-        ConfigHook::Missing
+        PartState::Missing
     } else if commands == [command(&program::path(common_dir))] && events == [HOOK] {
-        ConfigHook::Current
+        PartState::Current
     } else {
-        ConfigHook::Outdated
+        PartState::Outdated
     })
 }
 

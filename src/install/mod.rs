@@ -22,11 +22,9 @@ use crate::git::lock::{self, Held};
 use crate::git::repository::{self, DIRECTORY};
 use crate::install::by_hand::instructions;
 use crate::install::edit::{HookEdit, take_out};
-use crate::install::hook_config::ConfigHook;
 use crate::install::plan::HookPlan;
 use crate::install::problems::check_can_run;
-use crate::install::program::ProgramCopy;
-use crate::install::seen::SeenHook;
+use crate::install::seen::{PartState, SeenHook};
 use crate::narrator::Narrator;
 use crate::session::Session;
 
@@ -86,7 +84,7 @@ pub fn install(request: &InstallRequest<'_>, session: &Session) -> Result<Instal
     if changes.sharing == Some(true) || request.share == Some(true) {
         share::warn_about_slot_0(seen.repository, narrator)?;
     }
-    let installed = if let HookPlan::InTheWay(obstacle) = seen.plan() {
+    let installed = if let HookPlan::InTheWay(obstacle) = seen.plan {
         let (told, printed) = instructions(&seen.place, obstacle);
         narrator.tell(told);
         Installed::InTheWay(printed)
@@ -111,17 +109,17 @@ fn carry_out(
     request: &InstallRequest<'_>,
     session: &Session,
 ) -> Result<Changes> {
-    let (common_dir, place, plan) = (seen.common_dir(), &seen.place, seen.plan());
+    let (common_dir, place) = (seen.common_dir(), &seen.place);
     let (narrator, patience) = (&session.narrator, &session.patience);
     let ours = program::open_dir(common_dir, DIRECTORY)?;
     let program = match seen.program {
-        ProgramCopy::Same => None,
+        PartState::Current => None,
         _ => Some(program::stage(common_dir, &ours, request.program)?),
     };
-    let edits = match &plan {
+    let edits = match &seen.plan {
         // git would run both, and git-lfs refuses to install its hooks beside the file.
-        HookPlan::Config => take_out(common_dir, &place.hooks_dir, patience)?,
-        HookPlan::File(script) if !place.hook.runs || place.hook.content != *script => {
+        HookPlan::Config(_) => take_out(common_dir, &place.hooks_dir, patience)?,
+        HookPlan::File(script) if place.hook.state(script) != PartState::Current => {
             let hooks = program::open_dir(common_dir, "hooks")?;
             let script = Some(script.clone());
             vec![HookEdit::open(hooks, HOOK, &place.hook, script, patience)?]
@@ -130,14 +128,15 @@ fn carry_out(
     };
     let staged = edits.iter().map(|edit| edit.stage(common_dir));
     let staged = staged.collect::<Result<Vec<_>>>()?;
-    let is_config_new = plan == HookPlan::Config && seen.config != Some(ConfigHook::Current);
+    let is_config_new =
+        seen.has_config_hooks() && seen.plan != HookPlan::Config(PartState::Current);
     let is_hook_new = program.is_some() || !edits.is_empty() || is_config_new;
     // A record counts as soon as it is there, whatever fails afterwards.
     let (has_recorded, without_ports) = records::write_missing(held, seen.repository, narrator)?;
     let sharing = share::share(seen.repository, request.share, narrator)?;
     let put_in_place = || {
         program.map_or(Ok(()), |program| program::place(&ours, program))?;
-        if plan == HookPlan::Config {
+        if seen.has_config_hooks() {
             hook_config::wire(common_dir)?;
         }
         let mut edits = edits.iter().zip(staged);
@@ -146,10 +145,10 @@ fn carry_out(
     // An error while this is undone would hide the one that explains it.
     put_in_place().inspect_err(|_| {
         let _ = sharing.map(|is_shared| share::share(seen.repository, Some(!is_shared), narrator));
-        if seen.config == Some(ConfigHook::Missing) {
+        if seen.plan == HookPlan::Config(PartState::Missing) {
             let _ = hook_config::unwire(common_dir);
         }
-        if seen.program == ProgramCopy::Missing {
+        if seen.program == PartState::Missing {
             let _ = fs::remove_file(program::path(common_dir));
         }
     })?;
@@ -157,10 +156,7 @@ fn carry_out(
         is_any: is_hook_new || has_recorded || sharing.is_some(),
         without_ports,
         sharing,
-        replaced: match plan {
-            HookPlan::Config => edits.iter().map(HookEdit::path).collect(),
-            _ => Vec::new(),
-        },
+        edited: edits.iter().map(HookEdit::path).collect(),
     })
 }
 
@@ -171,15 +167,15 @@ struct Changes {
     without_ports: Vec<PathBuf>,
     /// Whether the clone was put on the list of shared clones or taken off it.
     sharing: Option<bool>,
-    /// The hook files that the clone's config has replaced.
-    replaced: Vec<PathBuf>,
+    /// The hook files that were changed.
+    edited: Vec<PathBuf>,
 }
 
 impl Changes {
     fn tell(&self, seen: &SeenHook<'_>, narrator: &Narrator) {
         let hook = quoted(&seen.place.path());
-        let place = match seen.plan() {
-            HookPlan::Config => format!(
+        let place = match seen.plan {
+            HookPlan::Config(_) => format!(
                 "{} (an older git than 2.54 does not run it: there, run `{PROGRAM}` in a new worktree)",
                 quoted(&seen.common_dir().join("config"))
             ),
@@ -192,7 +188,7 @@ impl Changes {
             "already installed"
         };
         narrator.tell(format_args!("{what} in {place}"));
-        for file in &self.replaced {
+        for file in self.edited.iter().filter(|_| seen.has_config_hooks()) {
             narrator.tell(format_args!("removed the hook from {}", quoted(file)));
         }
         if let Some(is_shared) = self.sharing {

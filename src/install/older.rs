@@ -29,7 +29,7 @@ pub fn look(seen: &SeenHook<'_>) -> Result<Vec<String>> {
         let line = line_that_writes(&String::from_utf8_lossy(&text), root);
         older.extend(line.map(|line| format!("line {line} of {}", quoted(&path))));
     }
-    if seen.config.is_some() {
+    if seen.has_config_hooks() {
         for (key, command) in config::matching(root, Scope::EFFECTIVE, r"^hook\..*\.command$")? {
             if line_that_writes(&command, root).is_some() {
                 older.push(format!("`{key}` in git's config"));

@@ -1,14 +1,14 @@
-//! Decides how our hook comes to run in a clone, from the facts about it. Pure.
+//! Decides how our hook comes to run in a clone whose git runs no hooks from its config. Pure.
 
 use crate::install::hook_file::{HOOK_FILE, has_block, is_ours_alone, is_shell_script, with_block};
 use crate::install::managers::Manager;
-use crate::install::seen::{HookKind, HookPlace};
+use crate::install::seen::{HookKind, HookPlace, PartState};
 
 /// How our hook comes to run.
 #[derive(Debug, PartialEq, Eq)]
 pub enum HookPlan {
-    /// By the clone's config: no hook file is changed.
-    Config,
+    /// By the clone's config, with the state of our hook there: no hook file is changed.
+    Config(PartState),
     /// By this content of the hook file.
     File(Vec<u8>),
     /// By its owner, who already calls us.
@@ -34,32 +34,24 @@ pub enum Obstacle {
     NotAHook,
 }
 
-/// Decides how our hook comes to run from `place`, with or without a git that runs config hooks.
-pub fn plan(place: &HookPlace, has_config_hooks: bool) -> HookPlan {
-    let (kind, content) = (place.hook.kind, &place.hook.content);
-    let is_own_file = kind == HookKind::File && place.is_own_dir;
-    let is_free = kind == HookKind::Missing && place.is_own_dir;
-    if has_config_hooks {
-        HookPlan::Config
-    } else if is_free || is_own_file && is_ours_alone(content) {
-        HookPlan::File(HOOK_FILE.into())
-    } else if kind == HookKind::File && !place.hook.runs {
-        HookPlan::NotExecutable
-    } else if let Some(script) = with_block(content).filter(|_| is_own_file && has_block(content)) {
-        HookPlan::File(script)
-    } else if place.is_called_by_owner || !place.is_own_dir && place.hook.runs_us() {
-        HookPlan::Owner
-    } else if let Some(manager) = place.manager() {
-        HookPlan::InTheWay(Obstacle::Managed(manager))
-    } else if let Some(script) = with_block(content).filter(|_| is_own_file) {
-        HookPlan::File(script)
-    } else {
-        HookPlan::InTheWay(match kind {
-            HookKind::Missing => Obstacle::NoFile,
-            HookKind::File if is_shell_script(content) || has_block(content) => Obstacle::Script,
-            HookKind::Other if !place.hook.runs => Obstacle::NotAHook,
-            HookKind::File | HookKind::Other => Obstacle::NotShell,
-        })
+/// Decides how our hook comes to run from the hook file.
+pub fn plan(place: &HookPlace) -> HookPlan {
+    use HookPlan::{File, InTheWay, NotExecutable, Owner};
+    let (hook, content) = (&place.hook, &place.hook.content);
+    let with_our_block = || with_block(content).filter(|_| place.is_own_dir).map(File);
+    match (hook.kind, place.manager()) {
+        (HookKind::Missing, _) if place.is_own_dir => File(HOOK_FILE.into()),
+        (HookKind::File, _) if place.is_own_dir && is_ours_alone(content) => File(HOOK_FILE.into()),
+        (HookKind::File, _) if !hook.runs => NotExecutable,
+        (HookKind::File, _) if has_block(content) => with_our_block().unwrap_or(Owner),
+        _ if place.is_called_by_owner => Owner,
+        (_, Some(manager)) => InTheWay(Obstacle::Managed(manager)),
+        (HookKind::Missing, _) => InTheWay(Obstacle::NoFile),
+        (HookKind::Other, _) if !hook.runs => InTheWay(Obstacle::NotAHook),
+        (HookKind::File, _) if is_shell_script(content) => {
+            with_our_block().unwrap_or(InTheWay(Obstacle::Script))
+        }
+        (HookKind::File | HookKind::Other, _) => InTheWay(Obstacle::NotShell),
     }
 }
 

@@ -1,19 +1,18 @@
 //! What keeps the hook of a clone from running, or what else writes its port files.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::error::{Error, Result, error, quoted, shell_word};
 use crate::git::access;
 use crate::git::config::{self, Scope, is_false};
+use crate::git::entries::Place;
 use crate::git::repository::Found;
 use crate::git::worktree::Worktree;
-use crate::install::hook_config::{ConfigHook, ENABLED};
 use crate::install::managers::HUSKY;
 use crate::install::plan::{HookPlan, plan};
-use crate::install::program::{self, ProgramCopy};
-use crate::install::seen::{Hook, HookKind, HookPlace, SeenHook, hooks_dir};
-use crate::install::{HOOK, PROGRAM, older};
+use crate::install::seen::{Hook, HookPlace, PartState, SeenHook, hooks_dir};
+use crate::install::{HOOK, PROGRAM, older, program};
 use crate::state::port_file;
 
 /// A problem of the hook in one worktree, or in all.
@@ -54,14 +53,8 @@ pub fn problems(found: &Found, program: &Path) -> Result<Vec<HookProblem>> {
     let seen = &SeenHook::look(found, program)?;
     let here = &seen.place.at;
     let mut problems = Vec::new();
-    // Whatever else keeps the hook from running, this must be solved first.
-    let is_noexec = access::is_noexec(seen.common_dir());
-    if is_noexec {
-        problems.push(noexec(seen.common_dir()).into());
-    } else {
-        let problem = problem_at(seen, &seen.place);
-        problems.extend(problem.or_else(|| wrong_program(seen)));
-    }
+    let problem = problem_at(seen, &seen.place, &seen.plan);
+    problems.extend(problem.or_else(|| wrong_program(seen)));
     // `--check` reports worktrees that are broken, each by itself.
     let worktrees = seen.repository.live_worktrees()?.filter_map(Result::ok);
     let worktrees: Vec<Worktree> = worktrees.collect();
@@ -70,19 +63,19 @@ pub fn problems(found: &Found, program: &Path) -> Result<Vec<HookProblem>> {
         let Ok(own) = own_settings(worktree) else {
             continue;
         };
-        if seen.config.is_some() {
+        if seen.has_config_hooks() {
             problems.extend(disabled(root, &own, here)?);
-        } else if !is_noexec && root != here && hooks_dir(root)? != seen.place.hooks_dir {
+        } else if root != here && hooks_dir(root)? != seen.place.hooks_dir {
             let place = HookPlace::look(seen.repository, root)?;
             let is_own = own.iter().any(|key| key == "core.hookspath");
-            let problem = match problem_at(seen, &place) {
+            let problem = match problem_at(seen, &place, &plan(&place)) {
                 Some(_) if is_own && !place.hook.runs_us() => Some(own_hooks_path(&place).into()),
                 problem => problem,
             };
             problems.extend(problem);
         }
     }
-    if seen.config.is_some() && worktrees.is_empty() {
+    if seen.has_config_hooks() && worktrees.is_empty() {
         problems.extend(disabled(seen.common_dir(), &[], here)?);
     }
     // One command may solve a problem in several worktrees.
@@ -95,7 +88,7 @@ pub fn problems(found: &Found, program: &Path) -> Result<Vec<HookProblem>> {
 
 /// Checks that git can run the hook once it is installed.
 pub fn check_can_run(seen: &SeenHook<'_>) -> Result<()> {
-    match seen.plan() {
+    match seen.plan {
         _ if access::is_noexec(seen.common_dir()) => Err(noexec(seen.common_dir())),
         HookPlan::NotExecutable => Err(others_not_executable(&seen.place)),
         _ => Ok(()),
@@ -103,29 +96,38 @@ pub fn check_can_run(seen: &SeenHook<'_>) -> Result<()> {
 }
 
 /// Why the hook does not run in the worktree of `place`, or not as this version would install it.
-fn problem_at(seen: &SeenHook<'_>, place: &HookPlace) -> Option<HookProblem> {
-    let outdated = |file: &Path| {
-        let file = quoted(file);
-        format!("the hook in {file} is not the one that this version installs")
+fn problem_at(seen: &SeenHook<'_>, place: &HookPlace, plan: &HookPlan) -> Option<HookProblem> {
+    // Whatever else keeps the hook from running, this must be solved first.
+    if access::is_noexec(seen.common_dir()) {
+        return Some(noexec(seen.common_dir()).into());
+    }
+    if !seen.has_config_hooks()
+        && let Some(error) = missing_dir(seen, place)
+    {
+        return Some(error.into());
+    }
+    let (state, file) = match plan {
+        // An older git has installed it.
+        HookPlan::Config(PartState::Missing) if place.hook.runs_us() => return None,
+        HookPlan::Config(state) => (*state, seen.common_dir().join("config")),
+        HookPlan::File(script) => (place.hook.state(script), place.path()),
+        HookPlan::Owner => return None,
+        HookPlan::NotExecutable => return Some(others_not_executable(place).into()),
+        HookPlan::InTheWay(_) => {
+            return Some(HookProblem::for_install(
+                does_not_call(seen, place),
+                &place.at,
+            ));
+        }
     };
-    let hook = &place.hook;
-    let what = match (plan(place, seen.config.is_some()), seen.config) {
-        (_, None) if place.in_main.is_some() => return missing_dir(seen, place),
-        (HookPlan::NotExecutable, _) => return Some(others_not_executable(place).into()),
-        (HookPlan::Owner, _) | (_, Some(ConfigHook::Current)) => return None,
-        (_, Some(ConfigHook::Outdated)) => outdated(&seen.common_dir().join("config")),
-        // An older git has installed it, or somebody has added our block to their hook.
-        (HookPlan::Config | HookPlan::InTheWay(_), _) if hook.runs_us() => return None,
-        (HookPlan::InTheWay(_), _) => does_not_call(seen, place),
-        (HookPlan::File(script), _) if hook.runs && hook.content == script => return None,
-        (HookPlan::File(_), _) if hook.runs_us() => outdated(&place.path()),
-        (HookPlan::File(_), _) if hook.kind == HookKind::File && !hook.runs => {
-            not_executable(place)
+    let file = quoted(&file);
+    let what = match state {
+        PartState::Current => return None,
+        PartState::Outdated => {
+            format!("the hook in {file} is not the one that this version installs")
         }
-        (HookPlan::File(_) | HookPlan::Config, _) => {
-            let clone = quoted(seen.common_dir());
-            format!("no hook is installed in {clone}")
-        }
+        PartState::NotExecutable => not_executable(place),
+        PartState::Missing => format!("no hook is installed in {}", quoted(seen.common_dir())),
     };
     Some(HookProblem::for_install(what, &place.at))
 }
@@ -133,12 +135,12 @@ fn problem_at(seen: &SeenHook<'_>, place: &HookPlace) -> Option<HookProblem> {
 /// What is wrong with the copy of the program that the hook runs.
 fn wrong_program(seen: &SeenHook<'_>) -> Option<HookProblem> {
     let state = match seen.program {
-        ProgramCopy::Same => return None,
+        PartState::Current => return None,
         // A line that somebody wrote by hand may call another copy.
-        _ if seen.plan() == HookPlan::Owner && seen.place.manager().is_none() => return None,
-        ProgramCopy::Missing => "missing",
-        ProgramCopy::NotExecutable => "not executable",
-        ProgramCopy::Differs => "a different build from the one you are running",
+        _ if seen.plan == HookPlan::Owner && seen.place.manager().is_none() => return None,
+        PartState::Missing => "missing",
+        PartState::NotExecutable => "not executable",
+        PartState::Outdated => "a different build from the one you are running",
     };
     let copy = quoted(&program::path(seen.common_dir()));
     let what = format!("the hook runs {copy}, which is {state}");
@@ -158,20 +160,25 @@ fn own_hooks_path(place: &HookPlace) -> Error {
     ))
 }
 
-/// The main worktree has the hooks directory, and this worktree does not.
-fn missing_dir(seen: &SeenHook<'_>, place: &HookPlace) -> Option<HookProblem> {
-    let in_main = shell_word(place.in_main.as_ref()?);
+/// The hooks directory is missing in this worktree, and the main worktree has it: a relative
+/// `core.hooksPath` names a different directory in each.
+fn missing_dir(seen: &SeenHook<'_>, place: &HookPlace) -> Option<Error> {
+    let main = seen.repository.main.as_ref().and_then(Place::root)?;
+    let in_main = main.join(place.hooks_dir.strip_prefix(&place.at).ok()?);
+    if place.hooks_dir.is_dir() || !in_main.is_dir() {
+        return None;
+    }
     let dir = quoted(&place.hooks_dir);
     let remedy = if place.manager() == Some(HUSKY) {
         format!("run `cd {} && npm install`", shell_word(&place.at))
     } else {
-        let here = shell_word(&seen.place.at);
+        let (here, in_main) = (shell_word(&seen.place.at), shell_word(&in_main));
         format!("run `git -C {here} config core.hooksPath {in_main}`")
     };
     let what = error!(
         "`core.hooksPath` names {dir}, which is missing, so `git worktree add` runs no hook there"
     );
-    Some(what.remedy(remedy).into())
+    Some(what.remedy(remedy))
 }
 
 /// The hook that git runs is somebody else's, or there is none.
@@ -212,11 +219,10 @@ fn noexec(common_dir: &Path) -> Error {
 /// `own` are set only there, the others for all worktrees, including `here`.
 fn disabled(at: &Path, own: &[String], here: &Path) -> Result<Vec<HookProblem>> {
     let pattern = r"^hook\.(worktree-ports|post-checkout)\.enabled$";
-    let settings = config::matching(at, Scope::EFFECTIVE, pattern)?;
-    let is_disabled = |key: &&str| {
-        let value = settings.iter().rfind(|(name, _)| name == key);
-        value.is_some_and(|(_, value)| is_false(value))
-    };
+    // The last value of a key is in force.
+    let settings: BTreeMap<String, String> = config::matching(at, Scope::EFFECTIVE, pattern)?
+        .into_iter()
+        .collect();
     let problem = |key: &str| {
         if own.iter().any(|name| name == key) {
             let (root, at) = (quoted(at), shell_word(at));
@@ -229,8 +235,8 @@ fn disabled(at: &Path, own: &[String], here: &Path) -> Result<Vec<HookProblem>> 
                 .remedy(format!("run `git -C {at} config --replace-all {key} true`"))
         }
     };
-    let keys = ENABLED.into_iter().filter(is_disabled);
-    Ok(keys.map(|key| problem(key).into()).collect())
+    let disabled = settings.iter().filter(|(_, value)| is_false(value));
+    Ok(disabled.map(|(key, _)| problem(key).into()).collect())
 }
 
 /// The keys in the config that only this worktree has.

@@ -10,17 +10,8 @@ use crate::files::dir::Dir;
 use crate::files::staged::{Access, Staged, remove_leftover, temporary};
 use crate::git::access;
 use crate::git::repository::DIRECTORY;
+use crate::install::seen::PartState;
 use crate::install::{HOOK, PROGRAM};
-
-/// The state of the copy in a clone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ProgramCopy {
-    Missing,
-    NotExecutable,
-    /// It is not the running program.
-    Differs,
-    Same,
-}
 
 /// The name of the copy in our directory.
 pub fn name() -> String {
@@ -34,15 +25,15 @@ pub fn path(common_dir: &Path) -> PathBuf {
 
 /// Compares the copy in the clone with `program` byte by byte: asking for its version would mean to run
 /// it.
-pub fn look(common_dir: &Path, program: &Path) -> Result<ProgramCopy> {
+pub fn look(common_dir: &Path, program: &Path) -> Result<PartState> {
     let copy = path(common_dir);
     match read(&copy) {
-        Err(error) if error.kind() == ErrorKind::Absent => Ok(ProgramCopy::Missing),
+        Err(error) if error.kind() == ErrorKind::Absent => Ok(PartState::Missing),
         Err(error) => Err(error),
-        Ok(_) if !access::can_run(&copy) => Ok(ProgramCopy::NotExecutable),
+        Ok(_) if !access::can_run(&copy) => Ok(PartState::NotExecutable),
         // The target of a link is not ours.
-        Ok(bytes) if !copy.is_symlink() && bytes == read(program)? => Ok(ProgramCopy::Same),
-        Ok(_) => Ok(ProgramCopy::Differs),
+        Ok(bytes) if !copy.is_symlink() && bytes == read(program)? => Ok(PartState::Current),
+        Ok(_) => Ok(PartState::Outdated),
     }
 }
 

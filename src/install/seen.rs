@@ -6,20 +6,30 @@ use crate::error::{Error, Result, error, if_there};
 use crate::files::dir::{Dir, PlainFile, is_same_directory};
 use crate::git::access;
 use crate::git::command;
-use crate::git::entries::{Place, path_from};
+use crate::git::entries::path_from;
 use crate::git::repository::{Found, Repository};
 use crate::install::HOOK;
-use crate::install::hook_config::{self, ConfigHook};
+use crate::install::hook_config;
 use crate::install::hook_file::{has_block, without_block};
 use crate::install::managers::{Manager, calls_us};
 use crate::install::plan::{HookPlan, plan};
-use crate::install::program::{self, ProgramCopy};
+use crate::install::program;
 
 /// How much of a hook or of a manager's config is read, in bytes: a branch may have put it there.
 pub const LIMIT: usize = 256 * 1024;
 
 /// The first git that runs the hooks that its config names.
 const CONFIG_HOOKS: (u32, u32) = (2, 54);
+
+/// The state of something that `--install` puts into a clone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PartState {
+    Missing,
+    NotExecutable,
+    /// It is not what this version would install.
+    Outdated,
+    Current,
+}
 
 /// The file at the path of a hook.
 #[derive(Debug, PartialEq, Eq)]
@@ -62,6 +72,16 @@ impl Hook {
         })
     }
 
+    /// The state of our hook in this file, which should be `script`.
+    pub fn state(&self, script: &[u8]) -> PartState {
+        match self.kind {
+            HookKind::File if !self.runs => PartState::NotExecutable,
+            HookKind::File if self.content == script => PartState::Current,
+            HookKind::File if has_block(&self.content) => PartState::Outdated,
+            _ => PartState::Missing,
+        }
+    }
+
     /// Whether it is a file that git runs and that has our block.
     pub fn runs_us(&self) -> bool {
         self.kind == HookKind::File && self.runs && has_block(&self.content)
@@ -76,8 +96,6 @@ pub struct HookPlace {
     pub hooks_dir: PathBuf,
     /// Whether that is `<common dir>/hooks`, which belongs only to this clone.
     pub is_own_dir: bool,
-    /// The same directory in the main worktree, if this worktree lacks it.
-    pub in_main: Option<PathBuf>,
     /// The file `post-checkout` in it.
     pub hook: Hook,
     /// Whether the hook's owner already calls us, from its config or by running a file of ours that it
@@ -101,17 +119,12 @@ impl HookPlace {
         let own = repository.common_dir.join("hooks");
         let is_link = (own.symlink_metadata()).is_ok_and(|metadata| !metadata.is_dir());
         let hook = Hook::look(&hooks_dir.join(HOOK))?;
-        // A relative `core.hooksPath` names a different directory in each worktree.
-        let main = repository.main.as_ref().and_then(Place::root);
-        let in_main = hooks_dir.strip_prefix(at).ok().zip(main);
-        let in_main = in_main.map(|(relative, main)| main.join(relative));
         let is_called_by_owner = calls_us(&without_block(&hook.content))
             || Manager::of(&hooks_dir, &hook.content)
                 .is_some_and(|manager| is_called_by(manager, at, &hooks_dir));
         Ok(HookPlace {
             at: at.to_owned(),
             is_own_dir: !is_link && (hooks_dir == own || is_same_directory(&hooks_dir, &own)),
-            in_main: in_main.filter(|in_main| in_main.is_dir() && !hooks_dir.is_dir()),
             hooks_dir,
             hook,
             is_called_by_owner,
@@ -134,10 +147,10 @@ pub struct SeenHook<'a> {
     pub repository: &'a Repository,
     /// The hook for the worktree in which the program was called.
     pub place: HookPlace,
-    /// The hook in the clone's config; `None` if the installed git runs no hooks from its config.
-    pub config: Option<ConfigHook>,
+    /// How our hook comes to run there.
+    pub plan: HookPlan,
     /// The copy of the program in the clone.
-    pub program: ProgramCopy,
+    pub program: PartState,
 }
 
 impl SeenHook<'_> {
@@ -145,15 +158,16 @@ impl SeenHook<'_> {
     pub fn look<'a>(found: &'a Found, program: &Path) -> Result<SeenHook<'a>> {
         let common_dir = &found.repository.common_dir;
         let at = (found.worktree.as_ref()).map_or(&**common_dir, |worktree| worktree.path());
-        let config = if git_version(at)? >= CONFIG_HOOKS {
-            Some(hook_config::look(common_dir)?)
+        let place = HookPlace::look(&found.repository, at)?;
+        let plan = if git_version(at)? >= CONFIG_HOOKS {
+            HookPlan::Config(hook_config::look(common_dir)?)
         } else {
-            None
+            plan(&place)
         };
         Ok(SeenHook {
             repository: &found.repository,
-            place: HookPlace::look(&found.repository, at)?,
-            config,
+            place,
+            plan,
             program: program::look(common_dir, program)?,
         })
     }
@@ -162,8 +176,9 @@ impl SeenHook<'_> {
         &self.repository.common_dir
     }
 
-    pub fn plan(&self) -> HookPlan {
-        plan(&self.place, self.config.is_some())
+    /// Whether git runs hooks from its config.
+    pub fn has_config_hooks(&self) -> bool {
+        matches!(self.plan, HookPlan::Config(_))
     }
 }
 

@@ -12,7 +12,6 @@ fn own(hook: Hook) -> HookPlace {
         at: PathBuf::from("/clone"),
         hooks_dir: PathBuf::from("/clone/.git/hooks"),
         is_own_dir: true,
-        in_main: None,
         is_called_by_owner: false,
         hook,
     }
@@ -127,7 +126,7 @@ fn the_hook_that_is_there_decides_how_ours_comes_to_run() {
         ),
     ];
     for (name, hook, expected) in cases {
-        assert_eq!(plan(&own(hook), false), expected, "{name}");
+        assert_eq!(plan(&own(hook)), expected, "{name}");
     }
 }
 
@@ -138,7 +137,7 @@ fn a_file_with_our_block_is_upgraded_even_if_its_owner_calls_us_too() {
         ..own(file(ours_of_an_older_version() + "more\n"))
     };
     let expected = HookPlan::File(format!("{HOOK_FILE}more\n").into());
-    assert_eq!(plan(&called, false), expected);
+    assert_eq!(plan(&called), expected);
 }
 
 #[test]
@@ -154,16 +153,10 @@ fn the_directory_where_git_looks_for_hooks_decides_too() {
     ];
     for (hooks_dir, hook, obstacle) in cases {
         let mut place = elsewhere(hooks_dir, hook);
-        assert_eq!(plan(&place, true), HookPlan::Config);
-        assert_eq!(
-            plan(&place, false),
-            in_the_way(obstacle),
-            "{:?}",
-            place.hook
-        );
+        assert_eq!(plan(&place), in_the_way(obstacle), "{:?}", place.hook);
         place.is_called_by_owner = true;
-        assert_eq!(plan(&place, false), HookPlan::Owner);
+        assert_eq!(plan(&place), HookPlan::Owner);
     }
     let calls_us = elsewhere("/clone/hooks", file(HOOK_FILE));
-    assert_eq!(plan(&calls_us, false), HookPlan::Owner);
+    assert_eq!(plan(&calls_us), HookPlan::Owner);
 }
