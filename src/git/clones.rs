@@ -104,15 +104,12 @@ pub fn unshare(common_dir: &Path) -> Result<bool> {
 /// Whether the user's config shares every clone: `worktreePorts.share`.
 pub fn are_all_shared(common_dir: &Path) -> Result<bool> {
     let wishes = config::matching(common_dir, Scope::GLOBAL, r"^worktreeports\.share$")?;
-    Ok(wishes
-        .last()
-        .is_some_and(|(_, value)| !config::is_false(value)))
+    Ok((wishes.last()).is_some_and(|(_, value)| !config::is_false(value)))
 }
 
 /// Whether the clone is on the list.
 pub fn is_listed(common_dir: &Path) -> Result<bool> {
-    let listed = config::values(common_dir, Scope::GLOBAL, LIST)?;
-    Ok(listed.iter().any(|clone| clone == common_dir))
+    Ok(listed(common_dir)?.contains(&common_dir.to_owned()))
 }
 
 /// The command that takes a clone off the list.

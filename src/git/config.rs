@@ -66,26 +66,14 @@ pub fn is_false(value: &str) -> bool {
 
 /// Makes `value` the only value of `key`; returns whether something changed.
 pub fn set(common_dir: &Path, scope: Scope, key: &str, value: &OsStr) -> Result<bool> {
-    let is_set = values(common_dir, scope, key)? == [value];
-    edit(
-        !is_set,
-        common_dir,
-        scope,
-        ["--replace-all".as_ref(), key.as_ref(), value],
-    )
+    let is_needed = values(common_dir, scope, key)? != [value];
+    edit(is_needed, common_dir, scope, "--replace-all", key, value)
 }
 
 /// Adds `value` to the values of `key`; returns whether it was missing.
 pub fn add(common_dir: &Path, scope: Scope, key: &str, value: &OsStr) -> Result<bool> {
-    let is_there = values(common_dir, scope, key)?
-        .iter()
-        .any(|one| one == value);
-    edit(
-        !is_there,
-        common_dir,
-        scope,
-        ["--add".as_ref(), key.as_ref(), value],
-    )
+    let is_needed = !values(common_dir, scope, key)?.contains(&value.to_owned());
+    edit(is_needed, common_dir, scope, "--add", key, value)
 }
 
 /// Removes `key`; returns whether it was there.
@@ -96,38 +84,36 @@ pub fn unset(common_dir: &Path, scope: Scope, key: &str) -> Result<bool> {
 /// Removes the values of `key` that match the extended regular expression `pattern`; returns whether
 /// there were any values.
 pub fn remove(common_dir: &Path, scope: Scope, key: &str, pattern: &OsStr) -> Result<bool> {
-    let is_there = !values(common_dir, scope, key)?.is_empty();
-    edit(
-        is_there,
-        common_dir,
-        scope,
-        ["--unset-all".as_ref(), key.as_ref(), pattern],
-    )
+    let is_needed = !values(common_dir, scope, key)?.is_empty();
+    edit(is_needed, common_dir, scope, "--unset-all", key, pattern)
 }
 
 /// Edits the config if `is_needed`; returns that.
-fn edit(is_needed: bool, common_dir: &Path, scope: Scope, change: [&OsStr; 3]) -> Result<bool> {
+fn edit(
+    is_needed: bool,
+    common_dir: &Path,
+    scope: Scope,
+    action: &str,
+    key: &str,
+    value: &OsStr,
+) -> Result<bool> {
     if !is_needed {
         return Ok(false);
     }
     // git keeps the mode of the file that it replaces, but not its owner and group.
     let file = dunce::canonicalize(common_dir.join("config")).ok();
     let before = file.as_ref().and_then(|file| file.metadata().ok());
-    let edit = [&["config".as_ref(), scope.0.as_ref()], &change[..]].concat();
-    let edited = ask(common_dir, &edit);
+    let words = ["config", scope.0, action, key].map(OsStr::new);
+    let edited = ask(common_dir, &[&words[..], &[value]].concat());
     if let Some((file, before)) = file.zip(before) {
         access::restore(&file, &before);
     }
-    edited.map(|_| true).map_err(|error| {
-        let is_locked = error.parts().0.contains("File exists");
-        let remedy =
-            "run this again; if a git that was killed has left that `.lock` file, remove it first";
-        if is_locked {
-            error.remedy(remedy)
-        } else {
-            error
-        }
-    })
+    match edited {
+        Err(error) if error.parts().0.contains("File exists") => Err(error.remedy(
+            "run this again; if a git that was killed has left that `.lock` file, remove it first",
+        )),
+        edited => edited.map(|_| true),
+    }
 }
 
 /// Bytes as a path or an argument.
