@@ -4,13 +4,13 @@ use std::path::Path;
 
 use crate::error::{quoted, shell_word};
 use crate::install::PROGRAM;
+use crate::install::hook_file::is_shell_script;
 use crate::install::managers::LINE;
-use crate::install::plan::Obstacle;
-use crate::install::seen::HookPlace;
+use crate::install::seen::{HookKind, HookPlace};
 
 /// Instructions that make the hook of `place` call us, and the text to use: lines for a config, a line or
 /// a whole file for a hook, or commands for a shell. Only the text goes to stdout.
-pub fn instructions(place: &HookPlace, obstacle: Obstacle) -> (String, String) {
+pub fn instructions(place: &HookPlace) -> (String, String) {
     let path = place.path();
     let hook = quoted(&path);
     let commit = if path.starts_with(&place.at) && !place.is_own_dir {
@@ -19,8 +19,8 @@ pub fn instructions(place: &HookPlace, obstacle: Obstacle) -> (String, String) {
         ""
     };
     let install_again = format!("{PROGRAM} -C {} --install\n", shell_word(&place.at));
-    match obstacle {
-        Obstacle::Managed(manager) => (
+    match (place.manager, place.hook.kind) {
+        (Some(manager), _) => (
             format!(
                 "the hook belongs to {}; add this to {}, then run its own install:",
                 manager.name,
@@ -28,7 +28,7 @@ pub fn instructions(place: &HookPlace, obstacle: Obstacle) -> (String, String) {
             ),
             manager.snippet.to_owned(),
         ),
-        Obstacle::NoFile if place.hooks_dir.exists() && !place.hooks_dir.is_dir() => (
+        (None, HookKind::Missing) if place.hooks_dir.exists() && !place.hooks_dir.is_dir() => (
             format!(
                 "`core.hooksPath` names {}, which is not a directory, so git runs no hooks; remove \
                  that setting from git's config, then install again:",
@@ -36,7 +36,7 @@ pub fn instructions(place: &HookPlace, obstacle: Obstacle) -> (String, String) {
             ),
             install_again,
         ),
-        Obstacle::NoFile => {
+        (None, HookKind::Missing) => {
             let make = if place.hooks_dir.exists() {
                 String::new()
             } else {
@@ -49,23 +49,25 @@ pub fn instructions(place: &HookPlace, obstacle: Obstacle) -> (String, String) {
             );
             (told, format!("#!/bin/sh\n{LINE}"))
         }
-        Obstacle::Script => (
+        // It is not in the clone's own hooks directory.
+        (None, HookKind::File) if is_shell_script(&place.hook.content) => (
             format!(
                 "{hook} is not ours to change; add this line to it, below the first line{commit}:"
             ),
             LINE.to_owned(),
         ),
-        Obstacle::NotShell => (
+        // A link that leads nowhere, or a directory.
+        (None, HookKind::Other) if !place.hook.runs => (
+            format!("git cannot run {hook}; remove it, then install again:"),
+            format!("rm -r {}\n{install_again}", shell_word(&path)),
+        ),
+        (None, HookKind::File | HookKind::Other) => (
             format!(
                 "{hook} is not a plain shell script, so no line can be added to it; git 2.54 or later \
                  needs none, and with an older git these commands put a script in its place that \
                  runs {PROGRAM}, then the hook{commit}:"
             ),
             wrap(&path),
-        ),
-        Obstacle::NotAHook => (
-            format!("git cannot run {hook}; remove it, then install again:"),
-            format!("rm -r {}\n{install_again}", shell_word(&path)),
         ),
     }
 }

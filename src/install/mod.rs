@@ -84,8 +84,8 @@ pub fn install(request: &InstallRequest<'_>, session: &Session) -> Result<Instal
     if changes.sharing == Some(true) || request.share == Some(true) {
         share::warn_about_slot_0(seen.repository, narrator)?;
     }
-    let installed = if let HookPlan::InTheWay(obstacle) = seen.plan {
-        let (told, printed) = instructions(&seen.place, obstacle);
+    let installed = if seen.plan == HookPlan::InTheWay {
+        let (told, printed) = instructions(&seen.place);
         narrator.tell(told);
         Installed::InTheWay(printed)
     } else {

@@ -17,7 +17,7 @@ pub fn look(seen: &SeenHook<'_>) -> Result<Vec<String>> {
     let mut others = vec![place.hooks_dir.join("post-checkout.legacy")];
     others.extend(
         place
-            .manager()
+            .manager
             .iter()
             .flat_map(|manager| manager.configs_in(root)),
     );

@@ -113,7 +113,7 @@ fn problem_at(seen: &SeenHook<'_>, place: &HookPlace, plan: &HookPlan) -> Option
         HookPlan::File(script) => (place.hook.state(script), place.path()),
         HookPlan::Owner => return None,
         HookPlan::NotExecutable => return Some(others_not_executable(place).into()),
-        HookPlan::InTheWay(_) => {
+        HookPlan::InTheWay => {
             return Some(HookProblem::for_install(
                 does_not_call(seen, place),
                 &place.at,
@@ -137,7 +137,7 @@ fn wrong_program(seen: &SeenHook<'_>) -> Option<HookProblem> {
     let state = match seen.program {
         PartState::Current => return None,
         // A line that somebody wrote by hand may call another copy.
-        _ if seen.plan == HookPlan::Owner && seen.place.manager().is_none() => return None,
+        _ if seen.plan == HookPlan::Owner && seen.place.manager.is_none() => return None,
         PartState::Missing => "missing",
         PartState::NotExecutable => "not executable",
         PartState::Outdated => "a different build from the one you are running",
@@ -169,7 +169,7 @@ fn missing_dir(seen: &SeenHook<'_>, place: &HookPlace) -> Option<Error> {
         return None;
     }
     let dir = quoted(&place.hooks_dir);
-    let remedy = if place.manager() == Some(HUSKY) {
+    let remedy = if place.manager == Some(HUSKY) {
         format!("run `cd {} && npm install`", shell_word(&place.at))
     } else {
         let (here, in_main) = (shell_word(&seen.place.at), shell_word(&in_main));
@@ -185,7 +185,7 @@ fn missing_dir(seen: &SeenHook<'_>, place: &HookPlace) -> Option<Error> {
 fn does_not_call(seen: &SeenHook<'_>, place: &HookPlace) -> String {
     let hidden = seen.common_dir().join("hooks").join(HOOK);
     let hook = quoted(&place.path());
-    match place.manager() {
+    match place.manager {
         Some(manager) => format!("{hook} is {}'s and does not call {PROGRAM}", manager.name),
         None if Hook::look(&hidden).is_ok_and(|hook| hook.runs_us()) => {
             format!("`core.hooksPath` hides the hook {}", quoted(&hidden))

@@ -98,6 +98,8 @@ pub struct HookPlace {
     pub is_own_dir: bool,
     /// The file `post-checkout` in it.
     pub hook: Hook,
+    /// The manager that owns the hook.
+    pub manager: Option<Manager>,
     /// Whether the hook's owner already calls us, from its config or by running a file of ours that it
     /// has moved.
     pub is_called_by_owner: bool,
@@ -108,26 +110,21 @@ impl HookPlace {
         self.hooks_dir.join(HOOK)
     }
 
-    /// The manager that owns the hook.
-    pub fn manager(&self) -> Option<Manager> {
-        Manager::of(&self.hooks_dir, &self.hook.content)
-    }
-
     /// Looks at the hook of the worktree with the root `at`, or of the repository with that common dir.
     pub fn look(repository: &Repository, at: &Path) -> Result<HookPlace> {
         let hooks_dir = hooks_dir(at)?;
         let own = repository.common_dir.join("hooks");
         let is_link = (own.symlink_metadata()).is_ok_and(|metadata| !metadata.is_dir());
         let hook = Hook::look(&hooks_dir.join(HOOK))?;
-        let is_called_by_owner = calls_us(&without_block(&hook.content))
-            || Manager::of(&hooks_dir, &hook.content)
-                .is_some_and(|manager| is_called_by(manager, at, &hooks_dir));
+        let manager = Manager::of(&hooks_dir, &hook.content);
         Ok(HookPlace {
             at: at.to_owned(),
             is_own_dir: !is_link && (hooks_dir == own || is_same_directory(&hooks_dir, &own)),
+            is_called_by_owner: calls_us(&without_block(&hook.content))
+                || manager.is_some_and(|manager| is_called_by(manager, at, &hooks_dir)),
             hooks_dir,
             hook,
-            is_called_by_owner,
+            manager,
         })
     }
 }
