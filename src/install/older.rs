@@ -83,11 +83,8 @@ fn is_write(line: &str, text: &str) -> bool {
     let assigned = assigned.trim_end_matches([' ', ':', '+']);
     let variable = assigned.rsplit(|c| !is_of_name(c)).next();
     let variable = variable.filter(|name| !name.is_empty());
-    let is_written_later = |name| {
-        let mut others = text.lines().filter(|other| *other != line);
-        others.any(|other| is_written(other, name))
-    };
-    is_written(line, port_file::NAME) || variable.is_some_and(is_written_later)
+    is_written(line, port_file::NAME)
+        || variable.is_some_and(|name| text.lines().any(|other| is_written(other, name)))
 }
 
 fn is_of_name(c: char) -> bool {
