@@ -25,12 +25,12 @@ pub fn look(common_dir: &Path) -> Result<PartState> {
     })
 }
 
-/// Makes git run our hook after each checkout in the clone.
-pub fn wire(common_dir: &Path) -> Result<()> {
+/// Makes git run our hook after each checkout in the clone; returns whether that is new.
+pub fn wire(common_dir: &Path) -> Result<bool> {
     // The command first: git fails if an event has no command.
     let command = command(&program::path(common_dir));
-    config::set(common_dir, Scope::LOCAL, COMMAND, &command)?;
-    config::set(common_dir, Scope::LOCAL, EVENT, OsStr::new(HOOK)).map(drop)
+    let is_new_command = config::set(common_dir, Scope::LOCAL, COMMAND, &command)?;
+    Ok(config::set(common_dir, Scope::LOCAL, EVENT, OsStr::new(HOOK))? || is_new_command)
 }
 
 /// Undoes that; returns whether there was anything to undo.

@@ -23,12 +23,12 @@ use crate::git::repository::{self, DIRECTORY};
 use crate::install::by_hand::instructions;
 use crate::install::edit::{HookEdit, take_out};
 use crate::install::plan::HookPlan;
-use crate::install::problems::check_can_run;
+use crate::install::problems::{check_can_run, run_install};
 use crate::install::seen::{PartState, SeenHook};
 use crate::narrator::Narrator;
 use crate::session::Session;
 
-pub use crate::install::problems::{HookProblem, problems};
+pub use crate::install::problems::problems;
 pub use crate::install::uninstall::uninstall;
 
 /// git's event, and the name of the hook file.
@@ -75,7 +75,6 @@ pub fn install(request: &InstallRequest<'_>, session: &Session) -> Result<Instal
     // Of two at once, each would write what it had read before the other wrote.
     let held = lock::acquire(&found.repository.common_dir, session)?;
     program::remove_leftovers(&found.repository.common_dir);
-    let found = repository::find(request.directory)?;
     let seen = SeenHook::look(&found, request.program)?;
     check_can_run(&seen)?;
     let changes = carry_out(&held, &seen, request, session)?;
@@ -92,12 +91,13 @@ pub fn install(request: &InstallRequest<'_>, session: &Session) -> Result<Instal
         changes.tell(&seen, narrator);
         Installed::Done
     };
+    let here = &seen.place.at;
     for problem in problems(&found, request.program)? {
-        if !problem.is_for_install {
-            narrator.warn(problem.error);
+        // Solved by now, or the reader was just told how.
+        if problem.parts().1 != Some(&run_install(here)) {
+            narrator.warn(problem);
         }
     }
-    let here = &seen.place.at;
     tell_without_ports(request.directory, here, changes.without_ports, narrator)?;
     Ok(installed)
 }
@@ -128,22 +128,20 @@ fn carry_out(
     };
     let staged = edits.iter().map(|edit| edit.stage(common_dir));
     let staged = staged.collect::<Result<Vec<_>>>()?;
-    let is_config_new =
-        seen.has_config_hooks() && seen.plan != HookPlan::Config(PartState::Current);
-    let is_hook_new = program.is_some() || !edits.is_empty() || is_config_new;
+    let has_staged = program.is_some() || !edits.is_empty();
     // A record counts as soon as it is there, whatever fails afterwards.
     let (has_recorded, without_ports) = records::write_missing(held, seen.repository, narrator)?;
     let sharing = share::share(seen.repository, request.share, narrator)?;
     let put_in_place = || {
         program.map_or(Ok(()), |program| program::place(&ours, program))?;
-        if seen.has_config_hooks() {
-            hook_config::wire(common_dir)?;
+        let is_wired = seen.has_config_hooks() && hook_config::wire(common_dir)?;
+        for (edit, staged) in edits.iter().zip(staged) {
+            edit.commit(staged, patience)?;
         }
-        let mut edits = edits.iter().zip(staged);
-        edits.try_for_each(|(edit, staged)| edit.commit(staged, patience))
+        Ok(is_wired)
     };
     // An error while this is undone would hide the one that explains it.
-    put_in_place().inspect_err(|_| {
+    let is_wired = put_in_place().inspect_err(|_| {
         let _ = sharing.map(|is_shared| share::share(seen.repository, Some(!is_shared), narrator));
         if seen.plan == HookPlan::Config(PartState::Missing) {
             let _ = hook_config::unwire(common_dir);
@@ -153,7 +151,7 @@ fn carry_out(
         }
     })?;
     Ok(Changes {
-        is_any: is_hook_new || has_recorded || sharing.is_some(),
+        is_any: has_staged || is_wired || has_recorded || sharing.is_some(),
         without_ports,
         sharing,
         edited: edits.iter().map(HookEdit::path).collect(),
@@ -226,10 +224,7 @@ fn tell_without_ports(
         1 => "1 worktree has".to_owned(),
         n => format!("{n} worktrees have"),
     };
-    let at = match superproject {
-        Some(_) => &without_ports[0],
-        None => here,
-    };
+    let at = superproject.map_or(here, |_| &without_ports[0]);
     narrator.tell(format_args!(
         "{worktrees} no ports yet; run `{PROGRAM} -C {} --all` to assign them",
         shell_word(at)

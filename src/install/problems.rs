@@ -15,41 +15,19 @@ use crate::install::seen::{Hook, HookPlace, PartState, SeenHook, hooks_dir};
 use crate::install::{HOOK, PROGRAM, older, program};
 use crate::state::port_file;
 
-/// A problem of the hook in one worktree, or in all.
-pub struct HookProblem {
-    /// What is wrong, and what to do about it.
-    pub error: Error,
-    /// Whether `--install` solves it, or prints what does.
-    pub is_for_install: bool,
-}
-
-impl HookProblem {
-    /// A problem that `--install` solves in the worktree with the root `at`.
-    fn for_install(what: String, at: &Path) -> HookProblem {
-        HookProblem {
-            error: Error::new(what).remedy(run_install(at)),
-            is_for_install: true,
-        }
-    }
-}
-
-/// A problem that a person must solve.
-impl From<Error> for HookProblem {
-    fn from(error: Error) -> HookProblem {
-        HookProblem {
-            error,
-            is_for_install: false,
-        }
-    }
-}
-
-fn run_install(at: &Path) -> String {
+/// The command that solves a problem of the hook in the worktree with the root `at`, or prints what does.
+pub fn run_install(at: &Path) -> String {
     format!("run `{PROGRAM} -C {} --install`", shell_word(at))
+}
+
+/// A problem that `--install` solves in the worktree with the root `at`.
+fn for_install(what: String, at: &Path) -> Error {
+    Error::new(what).remedy(run_install(at))
 }
 
 /// The problems of the clone's hook, in all its worktrees. Takes no lock, and asks git at least once for
 /// each worktree.
-pub fn problems(found: &Found, program: &Path) -> Result<Vec<HookProblem>> {
+pub fn problems(found: &Found, program: &Path) -> Result<Vec<Error>> {
     let seen = &SeenHook::look(found, program)?;
     let here = &seen.place.at;
     let mut problems = Vec::new();
@@ -69,7 +47,7 @@ pub fn problems(found: &Found, program: &Path) -> Result<Vec<HookProblem>> {
             let place = HookPlace::look(seen.repository, root)?;
             let is_own = own.iter().any(|key| key == "core.hookspath");
             let problem = match problem_at(seen, &place, &plan(&place)) {
-                Some(_) if is_own && !place.hook.runs_us() => Some(own_hooks_path(&place).into()),
+                Some(_) if is_own && !place.hook.runs_us() => Some(own_hooks_path(&place)),
                 problem => problem,
             };
             problems.extend(problem);
@@ -80,9 +58,9 @@ pub fn problems(found: &Found, program: &Path) -> Result<Vec<HookProblem>> {
     }
     // One command may solve a problem in several worktrees.
     let mut remedies = BTreeSet::new();
-    problems.retain(|problem| remedies.insert(problem.error.parts().1.map(str::to_owned)));
+    problems.retain(|problem| remedies.insert(problem.parts().1.map(str::to_owned)));
     let older = older::look(seen)?;
-    problems.extend(older.iter().map(|hook| older_hook(hook, here).into()));
+    problems.extend(older.iter().map(|hook| older_hook(hook, here)));
     Ok(problems)
 }
 
@@ -96,28 +74,20 @@ pub fn check_can_run(seen: &SeenHook<'_>) -> Result<()> {
 }
 
 /// Why the hook does not run in the worktree of `place`, or not as this version would install it.
-fn problem_at(seen: &SeenHook<'_>, place: &HookPlace, plan: &HookPlan) -> Option<HookProblem> {
+fn problem_at(seen: &SeenHook<'_>, place: &HookPlace, plan: &HookPlan) -> Option<Error> {
     // Whatever else keeps the hook from running, this must be solved first.
     if access::is_noexec(seen.common_dir()) {
-        return Some(noexec(seen.common_dir()).into());
-    }
-    if !seen.has_config_hooks()
-        && let Some(error) = missing_dir(seen, place)
-    {
-        return Some(error.into());
+        return Some(noexec(seen.common_dir()));
     }
     let (state, file) = match plan {
         // An older git has installed it.
         HookPlan::Config(PartState::Missing) if place.hook.runs_us() => return None,
         HookPlan::Config(state) => (*state, seen.common_dir().join("config")),
         HookPlan::File(script) => (place.hook.state(script), place.path()),
-        HookPlan::Owner => return None,
-        HookPlan::NotExecutable => return Some(others_not_executable(place).into()),
+        HookPlan::NotExecutable => return Some(others_not_executable(place)),
+        HookPlan::Owner => return missing_dir(seen, place),
         HookPlan::InTheWay => {
-            return Some(HookProblem::for_install(
-                does_not_call(seen, place),
-                &place.at,
-            ));
+            return missing_dir(seen, place).or_else(|| Some(does_not_call(seen, place)));
         }
     };
     let file = quoted(&file);
@@ -129,11 +99,11 @@ fn problem_at(seen: &SeenHook<'_>, place: &HookPlace, plan: &HookPlan) -> Option
         PartState::NotExecutable => not_executable(place),
         PartState::Missing => format!("no hook is installed in {}", quoted(seen.common_dir())),
     };
-    Some(HookProblem::for_install(what, &place.at))
+    Some(for_install(what, &place.at))
 }
 
 /// What is wrong with the copy of the program that the hook runs.
-fn wrong_program(seen: &SeenHook<'_>) -> Option<HookProblem> {
+fn wrong_program(seen: &SeenHook<'_>) -> Option<Error> {
     let state = match seen.program {
         PartState::Current => return None,
         // A line that somebody wrote by hand may call another copy.
@@ -144,7 +114,7 @@ fn wrong_program(seen: &SeenHook<'_>) -> Option<HookProblem> {
     };
     let copy = quoted(&program::path(seen.common_dir()));
     let what = format!("the hook runs {copy}, which is {state}");
-    Some(HookProblem::for_install(what, &seen.place.at))
+    Some(for_install(what, &seen.place.at))
 }
 
 fn own_hooks_path(place: &HookPlace) -> Error {
@@ -182,16 +152,17 @@ fn missing_dir(seen: &SeenHook<'_>, place: &HookPlace) -> Option<Error> {
 }
 
 /// The hook that git runs is somebody else's, or there is none.
-fn does_not_call(seen: &SeenHook<'_>, place: &HookPlace) -> String {
+fn does_not_call(seen: &SeenHook<'_>, place: &HookPlace) -> Error {
     let hidden = seen.common_dir().join("hooks").join(HOOK);
     let hook = quoted(&place.path());
-    match place.manager {
+    let what = match place.manager {
         Some(manager) => format!("{hook} is {}'s and does not call {PROGRAM}", manager.name),
         None if Hook::look(&hidden).is_ok_and(|hook| hook.runs_us()) => {
             format!("`core.hooksPath` hides the hook {}", quoted(&hidden))
         }
         None => format!("{hook} does not call {PROGRAM}"),
-    }
+    };
+    for_install(what, &place.at)
 }
 
 fn not_executable(place: &HookPlace) -> String {
@@ -217,7 +188,7 @@ fn noexec(common_dir: &Path) -> Error {
 
 /// The settings that keep git from running the hook in the worktree or common dir `at`. The keys in
 /// `own` are set only there, the others for all worktrees, including `here`.
-fn disabled(at: &Path, own: &[String], here: &Path) -> Result<Vec<HookProblem>> {
+fn disabled(at: &Path, own: &[String], here: &Path) -> Result<Vec<Error>> {
     let pattern = r"^hook\.(worktree-ports|post-checkout)\.enabled$";
     // The last value of a key is in force.
     let settings: BTreeMap<String, String> = config::matching(at, Scope::EFFECTIVE, pattern)?
@@ -236,7 +207,7 @@ fn disabled(at: &Path, own: &[String], here: &Path) -> Result<Vec<HookProblem>> 
         }
     };
     let disabled = settings.iter().filter(|(_, value)| is_false(value));
-    Ok(disabled.map(|(key, _)| problem(key).into()).collect())
+    Ok(disabled.map(|(key, _)| problem(key)).collect())
 }
 
 /// The keys in the config that only this worktree has.

@@ -24,16 +24,13 @@ pub fn uninstall(directory: &Path, session: &Session) -> Result<()> {
     // Without our directory, nobody has ever allocated here, and only the lock would be left.
     let ours = common_dir.join(DIRECTORY);
     let held = (ours.exists().then(|| lock::acquire(common_dir, session))).transpose()?;
-    let edits = take_out(common_dir, &hooks_dir, &session.patience)?;
-    let staged = edits.iter().map(|edit| edit.stage(common_dir));
-    let staged = staged.collect::<Result<Vec<_>>>()?;
     let hook_from = |file: &Path| format!("the hook from {}", quoted(file));
     let mut removed = Vec::new();
     if hook_config::unwire(common_dir)? {
         removed.push(hook_from(&common_dir.join("config")));
     }
-    for (edit, staged) in edits.iter().zip(staged) {
-        edit.commit(staged, &session.patience)?;
+    for edit in take_out(common_dir, &hooks_dir, &session.patience)? {
+        edit.commit(edit.stage(common_dir)?, &session.patience)?;
         removed.push(hook_from(&edit.path()));
     }
     let is_shared = found.repository.is_shared()?;

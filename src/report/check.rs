@@ -216,7 +216,7 @@ impl Findings<'_> {
         match &facts.hook {
             Ok(problems) => {
                 for problem in problems {
-                    self.of_repository(problem.error.clone());
+                    self.of_repository(problem.clone());
                 }
             }
             Err(error) => self.of_repository(or_ask_git(error, &facts.common_dir)),

@@ -18,7 +18,7 @@ use crate::files::dir::PlainFile;
 use crate::git::paths::IgnoreRule;
 use crate::git::repository::{Found, Repository};
 use crate::git::worktree::Worktree;
-use crate::install::{self, HookProblem};
+use crate::install;
 use crate::ports::{Port, ServiceName};
 use crate::report::place;
 use crate::reserve;
@@ -31,7 +31,7 @@ use crate::writes::files::{Files, Occasion};
 /// The facts about a repository.
 pub struct Facts {
     pub common_dir: Rc<Path>,
-    pub hook: Result<Vec<HookProblem>>,
+    pub hook: Result<Vec<Error>>,
     pub is_bare_by_accident: Result<bool>,
     pub reservations: Reservations<'static>,
     /// One for each holder of the reservations, those in other shared clones included.
