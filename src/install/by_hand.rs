@@ -11,8 +11,8 @@ use crate::install::seen::{HookKind, HookPlace};
 /// Instructions that make the hook of `place` call us, and the text to use: lines for a config, a line or
 /// a whole file for a hook, or commands for a shell. Only the text goes to stdout.
 pub fn instructions(place: &HookPlace) -> (String, String) {
-    let path = place.path();
-    let hook = quoted(&path);
+    let path = &place.hook.path;
+    let hook = quoted(path);
     let commit = if path.starts_with(&place.at) && !place.is_own_dir {
         "; then commit it, so that other worktrees have it"
     } else {
@@ -45,7 +45,7 @@ pub fn instructions(place: &HookPlace) -> (String, String) {
             let told = format!(
                 "`core.hooksPath` names a directory without a `post-checkout`; {make}write this file \
                  to {hook} and run `chmod +x {}`{commit}:",
-                shell_word(&path)
+                shell_word(path)
             );
             (told, format!("#!/bin/sh\n{LINE}"))
         }
@@ -56,18 +56,17 @@ pub fn instructions(place: &HookPlace) -> (String, String) {
             ),
             LINE.to_owned(),
         ),
-        // A link that leads nowhere, or a directory.
-        (None, HookKind::Other) if !place.hook.runs => (
+        (None, HookKind::NotAHook) => (
             format!("git cannot run {hook}; remove it, then install again:"),
-            format!("rm -r {}\n{install_again}", shell_word(&path)),
+            format!("rm -r {}\n{install_again}", shell_word(path)),
         ),
-        (None, HookKind::File | HookKind::Other) => (
+        (None, _) => (
             format!(
                 "{hook} is not a plain shell script, so no line can be added to it; git 2.54 or later \
                  needs none, and with an older git these commands put a script in its place that \
                  runs {PROGRAM}, then the hook{commit}:"
             ),
-            wrap(&path),
+            wrap(path),
         ),
     }
 }

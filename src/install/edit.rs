@@ -1,5 +1,6 @@
 //! Replacing or removing hook files, unless somebody has changed them since they were read.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
@@ -20,26 +21,23 @@ pub struct HookEdit {
 }
 
 impl HookEdit {
-    /// Opens the hook file `name`, for an edit planned when it was `hook`.
-    pub fn open(
-        dir: Dir,
-        name: &str,
-        hook: &Hook,
-        new: Option<Vec<u8>>,
-        patience: &Patience,
-    ) -> Result<HookEdit> {
-        let could_not = Error::could_not("read the hook", dir.path_of(name));
-        let original = match hook.kind {
-            HookKind::Missing => None,
-            _ => Some(Original::read(&dir, name, LIMIT, Some(patience)).map_err(could_not)?),
+    /// Opens the hook file, for an edit planned when it was `hook`.
+    pub fn open(hook: &Hook, new: Option<Vec<u8>>, patience: &Patience) -> Result<HookEdit> {
+        let open = || -> io::Result<HookEdit> {
+            let (dir, name) = Dir::of_file(&hook.path)?;
+            let original = match hook.kind {
+                HookKind::Missing => None,
+                _ => Some(Original::read(&dir, name, LIMIT, Some(patience))?),
+            };
+            let name = name.to_owned();
+            Ok(HookEdit {
+                dir,
+                name,
+                original,
+                new,
+            })
         };
-        let name = name.to_owned();
-        let edit = HookEdit {
-            dir,
-            name,
-            original,
-            new,
-        };
+        let edit = open().map_err(Error::could_not("read the hook", &hook.path))?;
         match &edit.original {
             Some(now) if now.bytes != hook.content => Err(edit.changed()),
             _ => Ok(edit),
@@ -99,11 +97,9 @@ pub fn take_out(common_dir: &Path, hooks_dir: &Path, patience: &Patience) -> Res
     let mut edits = Vec::new();
     for directory in directories {
         for name in [HOOK, "post-checkout.legacy", "post-checkout.old"] {
-            let hook = Hook::look(&directory.join(name))?;
-            if hook.kind == HookKind::File && has_block(&hook.content) {
-                let dir = Dir::open(directory).map_err(Error::could_not("open", directory))?;
-                let new = without_us(&hook.content);
-                edits.push(HookEdit::open(dir, name, &hook, new, patience)?);
+            let hook = Hook::look(directory.join(name))?;
+            if hook.kind != HookKind::Other && has_block(&hook.content) {
+                edits.push(HookEdit::open(&hook, without_us(&hook.content), patience)?);
             }
         }
     }
@@ -132,10 +128,9 @@ mod tests {
             fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         }
         let patience = Patience::default();
-        let hook = Hook::look(&path).unwrap();
-        let dir = Dir::open(clone.path()).unwrap();
+        let hook = Hook::look(path.clone()).unwrap();
         let new = Some(new.as_bytes().to_owned());
-        let edit = HookEdit::open(dir, "post-checkout", &hook, new, &patience).unwrap();
+        let edit = HookEdit::open(&hook, new, &patience).unwrap();
         let staged = edit.stage(clone.path()).unwrap();
         fs::write(&path, edited).unwrap();
         let outcome = edit.commit(staged, &patience);

@@ -17,7 +17,9 @@ mod uninstall;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Result, quoted, shell_word};
+use crate::error::{Error, Result, quoted, shell_word};
+use crate::files::dir::Dir;
+use crate::git::access;
 use crate::git::lock::{self, Held};
 use crate::git::repository::{self, DIRECTORY};
 use crate::install::by_hand::instructions;
@@ -111,7 +113,8 @@ fn carry_out(
 ) -> Result<Changes> {
     let (common_dir, place) = (seen.common_dir(), &seen.place);
     let (narrator, patience) = (&session.narrator, &session.patience);
-    let ours = program::open_dir(common_dir, DIRECTORY)?;
+    let ours = common_dir.join(DIRECTORY);
+    let ours = Dir::open(&ours).map_err(Error::could_not("open", &ours))?;
     let program = match seen.program {
         PartState::Current => None,
         _ => Some(program::stage(common_dir, &ours, request.program)?),
@@ -120,9 +123,9 @@ fn carry_out(
         // git would run both, and git-lfs refuses to install its hooks beside the file.
         HookPlan::Config(_) => take_out(common_dir, &place.hooks_dir, patience)?,
         HookPlan::File(script) if place.hook.state(script) != PartState::Current => {
-            let hooks = program::open_dir(common_dir, "hooks")?;
-            let script = Some(script.clone());
-            vec![HookEdit::open(hooks, HOOK, &place.hook, script, patience)?]
+            let could_not = Error::could_not("create", &place.hooks_dir);
+            access::create_dir(common_dir, &place.hooks_dir).map_err(could_not)?;
+            vec![HookEdit::open(&place.hook, Some(script.clone()), patience)?]
         }
         _ => Vec::new(),
     };
@@ -171,7 +174,7 @@ struct Changes {
 
 impl Changes {
     fn tell(&self, seen: &SeenHook<'_>, narrator: &Narrator) {
-        let hook = quoted(&seen.place.path());
+        let hook = quoted(&seen.place.hook.path);
         let place = match seen.plan {
             HookPlan::Config(_) => format!(
                 "{} (an older git than 2.54 does not run it: there, run `{PROGRAM}` in a new worktree)",

@@ -22,7 +22,7 @@ pub fn look(seen: &SeenHook<'_>) -> Result<Vec<String>> {
             .flat_map(|manager| manager.configs_in(root)),
     );
     let others = others.into_iter().map(|path| (small_file(&path), path));
-    let hook = (place.hook.content.clone(), place.path());
+    let hook = (place.hook.content.clone(), place.hook.path.clone());
     let mut older = Vec::new();
     for (text, path) in [hook].into_iter().chain(others) {
         let text = without_block(&text);

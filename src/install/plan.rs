@@ -20,17 +20,17 @@ pub enum HookPlan {
 
 /// Decides how our hook comes to run from the hook file.
 pub fn plan(place: &HookPlace) -> HookPlan {
-    let (hook, content) = (&place.hook, &place.hook.content);
+    let content = &place.hook.content;
     let with_our_block = || {
         let script = with_block(content).filter(|_| place.is_own_dir);
         script.map(HookPlan::File)
     };
-    match hook.kind {
+    match place.hook.kind {
         HookKind::Missing if place.is_own_dir => HookPlan::File(HOOK_FILE.into()),
-        HookKind::File if place.is_own_dir && is_ours_alone(content) => {
+        HookKind::File | HookKind::NotExecutable if place.is_own_dir && is_ours_alone(content) => {
             HookPlan::File(HOOK_FILE.into())
         }
-        HookKind::File if !hook.runs => HookPlan::NotExecutable,
+        HookKind::NotExecutable => HookPlan::NotExecutable,
         HookKind::File if has_block(content) => with_our_block().unwrap_or(HookPlan::Owner),
         _ if place.is_called_by_owner => HookPlan::Owner,
         HookKind::File if place.manager.is_none() => with_our_block().unwrap_or(HookPlan::InTheWay),

@@ -83,7 +83,7 @@ fn problem_at(seen: &SeenHook<'_>, place: &HookPlace, plan: &HookPlan) -> Option
         // An older git has installed it.
         HookPlan::Config(PartState::Missing) if place.hook.runs_us() => return None,
         HookPlan::Config(state) => (*state, seen.common_dir().join("config")),
-        HookPlan::File(script) => (place.hook.state(script), place.path()),
+        HookPlan::File(script) => (place.hook.state(script), place.hook.path.clone()),
         HookPlan::NotExecutable => return Some(others_not_executable(place)),
         HookPlan::Owner => return missing_dir(seen, place),
         HookPlan::InTheWay => {
@@ -154,10 +154,10 @@ fn missing_dir(seen: &SeenHook<'_>, place: &HookPlace) -> Option<Error> {
 /// The hook that git runs is somebody else's, or there is none.
 fn does_not_call(seen: &SeenHook<'_>, place: &HookPlace) -> Error {
     let hidden = seen.common_dir().join("hooks").join(HOOK);
-    let hook = quoted(&place.path());
+    let hook = quoted(&place.hook.path);
     let what = match place.manager {
         Some(manager) => format!("{hook} is {}'s and does not call {PROGRAM}", manager.name),
-        None if Hook::look(&hidden).is_ok_and(|hook| hook.runs_us()) => {
+        None if Hook::look(hidden.clone()).is_ok_and(|hook| hook.runs_us()) => {
             format!("`core.hooksPath` hides the hook {}", quoted(&hidden))
         }
         None => format!("{hook} does not call {PROGRAM}"),
@@ -166,13 +166,13 @@ fn does_not_call(seen: &SeenHook<'_>, place: &HookPlace) -> Error {
 }
 
 fn not_executable(place: &HookPlace) -> String {
-    let hook = quoted(&place.path());
+    let hook = quoted(&place.hook.path);
     format!("{hook} is not executable, so git does not run it")
 }
 
 /// The hook file is somebody else's and not executable.
 fn others_not_executable(place: &HookPlace) -> Error {
-    let (hook, install) = (shell_word(&place.path()), run_install(&place.at));
+    let (hook, install) = (shell_word(&place.hook.path), run_install(&place.at));
     let remedy = format!("remove it or run `chmod +x {hook}`, then {install}");
     Error::new(not_executable(place)).remedy(remedy)
 }

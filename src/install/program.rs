@@ -45,13 +45,6 @@ fn read(program: &Path) -> Result<Vec<u8>> {
     fs::read(program).map_err(Error::could_not("read the program", program))
 }
 
-/// Opens the directory `name` in the common dir, and makes it if it is missing.
-pub fn open_dir(common_dir: &Path, name: &str) -> Result<Dir> {
-    let directory = common_dir.join(name);
-    let open = || access::create_dir(common_dir, &directory).and_then(|()| Dir::open(&directory));
-    open().map_err(Error::could_not("open the directory", &directory))
-}
-
 /// Stages a copy of `program` in `dir`, our directory in the common dir, executable for whoever may enter
 /// the common dir.
 pub fn stage<'d>(common_dir: &Path, dir: &'d Dir, program: &Path) -> Result<Staged<'d>> {

@@ -31,51 +31,57 @@ pub enum PartState {
     Current,
 }
 
-/// The file at the path of a hook.
+/// What is at the path of a hook.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Hook {
+    pub path: PathBuf,
     pub kind: HookKind,
     /// Empty if it cannot be a script.
     pub content: Vec<u8>,
-    /// Whether git runs it.
-    pub runs: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HookKind {
     Missing,
-    /// A regular file.
+    /// A regular file that git runs.
     File,
-    /// A link, with the content of its target; or a file that is too large or not regular.
+    /// A regular file that git does not run.
+    NotExecutable,
+    /// Something else that git runs: a link, with the content of its target, or a file that is too large.
     Other,
+    /// Something else that git does not run, such as a link that leads nowhere or a directory.
+    NotAHook,
 }
 
 impl Hook {
     /// Looks at the path of a hook.
-    pub fn look(path: &Path) -> Result<Hook> {
-        let (kind, content) = match read(path)? {
+    pub fn look(path: PathBuf) -> Result<Hook> {
+        let runs = path.is_file() && access::can_run(&path);
+        let (kind, content) = match read(&path)? {
             PlainFile::Missing => (HookKind::Missing, Vec::new()),
             PlainFile::Unreadable(error) => {
                 return Err(Error::could_not("read the hook", path)(error));
             }
-            PlainFile::Read(bytes) => (HookKind::File, bytes),
+            PlainFile::Read(bytes) if runs => (HookKind::File, bytes),
+            PlainFile::Read(bytes) => (HookKind::NotExecutable, bytes),
+            _ if !runs => (HookKind::NotAHook, Vec::new()),
             // The target of a link shows who owns the hook; it is never written.
             PlainFile::TooLarge(_) | PlainFile::NotRegular(_) => {
-                let target = dunce::canonicalize(path).unwrap_or_default();
+                let target = dunce::canonicalize(&path).unwrap_or_default();
                 (HookKind::Other, small_file(&target))
             }
         };
         Ok(Hook {
+            path,
             kind,
             content,
-            runs: path.is_file() && access::can_run(path),
         })
     }
 
     /// The state of our hook in this file, which should be `script`.
     pub fn state(&self, script: &[u8]) -> PartState {
         match self.kind {
-            HookKind::File if !self.runs => PartState::NotExecutable,
+            HookKind::NotExecutable => PartState::NotExecutable,
             HookKind::File if self.content == script => PartState::Current,
             HookKind::File if has_block(&self.content) => PartState::Outdated,
             _ => PartState::Missing,
@@ -84,7 +90,7 @@ impl Hook {
 
     /// Whether it is a file that git runs and that has our block.
     pub fn runs_us(&self) -> bool {
-        self.kind == HookKind::File && self.runs && has_block(&self.content)
+        self.kind == HookKind::File && has_block(&self.content)
     }
 }
 
@@ -106,16 +112,12 @@ pub struct HookPlace {
 }
 
 impl HookPlace {
-    pub fn path(&self) -> PathBuf {
-        self.hooks_dir.join(HOOK)
-    }
-
     /// Looks at the hook of the worktree with the root `at`, or of the repository with that common dir.
     pub fn look(repository: &Repository, at: &Path) -> Result<HookPlace> {
         let hooks_dir = hooks_dir(at)?;
         let own = repository.common_dir.join("hooks");
         let is_link = (own.symlink_metadata()).is_ok_and(|metadata| !metadata.is_dir());
-        let hook = Hook::look(&hooks_dir.join(HOOK))?;
+        let hook = Hook::look(hooks_dir.join(HOOK))?;
         let manager = Manager::of(&hooks_dir, &hook.content);
         Ok(HookPlace {
             at: at.to_owned(),
