@@ -101,18 +101,21 @@ impl Manager {
 /// mere mention, such as `command -v worktree-ports-hook`.
 pub fn calls_us(text: &[u8]) -> bool {
     const IN_CLONE: &str = "$(git rev-parse --git-common-dir)/worktree-ports/worktree-ports-hook";
-    String::from_utf8_lossy(text).lines().any(|line| {
-        let line = line.trim_start();
-        let line = line.split_once(" #").map_or(line, |(code, _)| code);
-        if line.starts_with('#') || line.starts_with("//") {
-            return false;
-        }
+    code(&String::from_utf8_lossy(text)).any(|(_, line)| {
         let is_assigned = line.contains(&format!("={IN_CLONE}"));
         let mut words = line
             .match_indices(IN_CLONE)
             .chain(line.match_indices(PROGRAM));
         is_assigned || words.any(|(at, word)| is_call(&line[..at], &line[at + word.len()..]))
     })
+}
+
+/// The lines of a script or a config without their comments, with their numbers.
+pub fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let is_comment = |line: &str| line.starts_with('#') || line.starts_with("//");
+    let lines = text.lines().map(str::trim_start);
+    let code = lines.map(|line| line.split_once(" #").map_or(line, |(code, _)| code));
+    (1..).zip(code).filter(move |(_, line)| !is_comment(line))
 }
 
 /// Whether the program name between `before` and `after` is a command that gets the arguments of

@@ -7,6 +7,7 @@ use crate::error::{Result, quoted};
 use crate::git::config::{self, Scope};
 use crate::install::PROGRAM;
 use crate::install::hook_file::without_block;
+use crate::install::managers::code;
 use crate::install::seen::{SeenHook, small_file};
 use crate::state::port_file;
 
@@ -61,13 +62,6 @@ fn line_that_writes(text: &str, root: &Path) -> Option<usize> {
     code(text)
         .find(|(_, line)| is_write(line, text) || runs_script_that_writes(line))
         .map(|(number, _)| number)
-}
-
-/// The lines of a script that are not comments, with their numbers.
-fn code(script: &str) -> impl Iterator<Item = (usize, &str)> {
-    let is_comment = |line: &str| line.starts_with('#') || line.starts_with("//");
-    let lines = (1..).zip(script.lines());
-    lines.filter(move |(_, line)| !is_comment(line.trim_start()))
 }
 
 /// Whether a line of `text` writes the port file, by its name or through a variable that holds the name.
