@@ -88,7 +88,7 @@ pub fn share(common_dir: &Path) -> Result<bool> {
 /// that still counts the others.
 pub fn unshare(common_dir: &Path) -> Result<bool> {
     // Checked first, so that the user's config is only written if needed: it may be read-only.
-    let is_listed = is_listed(common_dir)?;
+    let is_listed = listed(common_dir)?.contains(&common_dir.to_owned());
     if is_listed {
         config::remove(common_dir, Scope::GLOBAL, LIST, &pattern(common_dir))?;
     }
@@ -101,15 +101,12 @@ pub fn unshare(common_dir: &Path) -> Result<bool> {
     }
 }
 
-/// Whether the user's config shares every clone: `worktreePorts.share`.
-pub fn are_all_shared(common_dir: &Path) -> Result<bool> {
+/// Whether the user wants the clone on the list: `worktreePorts.share` shares every clone, and a new
+/// clone at the path of a shared one is on the list already.
+pub fn is_wanted(common_dir: &Path) -> Result<bool> {
     let wishes = config::matching(common_dir, Scope::GLOBAL, r"^worktreeports\.share$")?;
-    Ok((wishes.last()).is_some_and(|(_, value)| !config::is_false(value)))
-}
-
-/// Whether the clone is on the list.
-pub fn is_listed(common_dir: &Path) -> Result<bool> {
-    Ok(listed(common_dir)?.contains(&common_dir.to_owned()))
+    let is_every_clone = (wishes.last()).is_some_and(|(_, value)| !config::is_false(value));
+    Ok(is_every_clone || listed(common_dir)?.contains(&common_dir.to_owned()))
 }
 
 /// The command that takes a clone off the list.

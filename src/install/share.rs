@@ -16,12 +16,9 @@ pub fn share(
     narrator: &Narrator,
 ) -> Result<Option<bool>> {
     let common_dir = &repository.common_dir;
-    let is_wanted = || -> Result<bool> {
-        // A new clone at the path of a shared one is on the list already.
-        Ok(clones::are_all_shared(common_dir)? || clones::is_listed(common_dir)?)
-    };
     // If the list cannot be read, the clone is shared only if that was asked for.
-    let asked = asked.or_else(|| narrator.or_warn(is_wanted()).filter(|is_wanted| *is_wanted));
+    let is_wanted = || narrator.or_warn(clones::is_wanted(common_dir));
+    let asked = asked.or_else(|| is_wanted().filter(|is_wanted| *is_wanted));
     let has_changed = match asked {
         Some(true) => clones::share(common_dir)?,
         Some(false) => clones::unshare(common_dir)?,
