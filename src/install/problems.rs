@@ -45,16 +45,15 @@ pub fn problems(found: &Found, program: &Path) -> Result<Vec<Error>> {
             problems.extend(disabled(root, &own, here)?);
         } else if root != here && hooks_dir(root)? != seen.place.hooks_dir {
             let place = HookPlace::look(seen.repository, root)?;
-            let is_own = own.iter().any(|key| key == "core.hookspath");
-            let problem = match problem_at(seen, &place, &plan(&place)) {
-                Some(_) if is_own && !place.hook.runs_us() => Some(own_hooks_path(&place)),
+            let is_own = own.contains("core.hookspath") && !place.hook.runs_us();
+            problems.extend(match problem_at(seen, &place, &plan(&place)) {
+                Some(_) if is_own => Some(own_hooks_path(&place)),
                 problem => problem,
-            };
-            problems.extend(problem);
+            });
         }
     }
     if seen.has_config_hooks() && worktrees.is_empty() {
-        problems.extend(disabled(seen.common_dir(), &[], here)?);
+        problems.extend(disabled(seen.common_dir(), &BTreeSet::new(), here)?);
     }
     // One command may solve a problem in several worktrees.
     let mut remedies = BTreeSet::new();
@@ -153,14 +152,14 @@ fn missing_dir(seen: &SeenHook<'_>, place: &HookPlace) -> Option<Error> {
 
 /// The hook that git runs is somebody else's, or there is none.
 fn does_not_call(seen: &SeenHook<'_>, place: &HookPlace) -> Error {
-    let hidden = seen.common_dir().join("hooks").join(HOOK);
+    let own = Hook::look(seen.common_dir().join("hooks").join(HOOK));
     let hook = quoted(&place.hook.path);
-    let what = match place.manager {
-        Some(manager) => format!("{hook} is {}'s and does not call {PROGRAM}", manager.name),
-        None if Hook::look(hidden.clone()).is_ok_and(|hook| hook.runs_us()) => {
-            format!("`core.hooksPath` hides the hook {}", quoted(&hidden))
+    let what = match (place.manager, own) {
+        (Some(manager), _) => format!("{hook} is {}'s and does not call {PROGRAM}", manager.name),
+        (None, Ok(hidden)) if hidden.runs_us() => {
+            format!("`core.hooksPath` hides the hook {}", quoted(&hidden.path))
         }
-        None => format!("{hook} does not call {PROGRAM}"),
+        (None, _) => format!("{hook} does not call {PROGRAM}"),
     };
     for_install(what, &place.at)
 }
@@ -188,14 +187,14 @@ fn noexec(common_dir: &Path) -> Error {
 
 /// The settings that keep git from running the hook in the worktree or common dir `at`. The keys in
 /// `own` are set only there, the others for all worktrees, including `here`.
-fn disabled(at: &Path, own: &[String], here: &Path) -> Result<Vec<Error>> {
+fn disabled(at: &Path, own: &BTreeSet<String>, here: &Path) -> Result<Vec<Error>> {
     let pattern = r"^hook\.(worktree-ports|post-checkout)\.enabled$";
     // The last value of a key is in force.
     let settings: BTreeMap<String, String> = config::matching(at, Scope::EFFECTIVE, pattern)?
         .into_iter()
         .collect();
     let problem = |key: &str| {
-        if own.iter().any(|name| name == key) {
+        if own.contains(key) {
             let (root, at) = (quoted(at), shell_word(at));
             let command = format!("git -C {at} config --worktree --replace-all {key} true");
             error!("`{key}` is false in the worktree {root}, so git does not run the hook there")
@@ -211,9 +210,9 @@ fn disabled(at: &Path, own: &[String], here: &Path) -> Result<Vec<Error>> {
 }
 
 /// The keys in the config that only this worktree has.
-fn own_settings(worktree: &Worktree) -> Result<Vec<String>> {
+fn own_settings(worktree: &Worktree) -> Result<BTreeSet<String>> {
     if !worktree.git_dir.has("config.worktree") {
-        return Ok(Vec::new());
+        return Ok(BTreeSet::new());
     }
     let settings = config::matching(worktree.path(), Scope::WORKTREE, ".")?;
     Ok(settings.into_iter().map(|(key, _)| key).collect())
