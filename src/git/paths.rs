@@ -39,10 +39,9 @@ impl Worktree {
             .collect();
         let mut tracked = BTreeSet::new();
         for &path in paths {
-            let alike = |other: &&&str| other.eq_ignore_ascii_case(path);
+            let is_alike = |other: &&str| other.eq_ignore_ascii_case(path);
             if listed.contains(&path)
-                || listed.iter().find(alike).is_some()
-                    && config::is_true(self.path(), "core.ignorecase")?
+                || listed.iter().any(is_alike) && config::is_true(self.path(), "core.ignorecase")?
             {
                 tracked.insert(path);
             }
