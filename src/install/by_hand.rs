@@ -49,7 +49,7 @@ pub fn instructions(place: &HookPlace) -> (String, String) {
             );
             (told, format!("#!/bin/sh\n{LINE}"))
         }
-        // It is not in the clone's own hooks directory.
+        // In the clone's own hooks directory, `--install` adds the line itself.
         (None, HookKind::File) if is_shell_script(&place.hook.content) => (
             format!(
                 "{hook} is not ours to change; add this line to it, below the first line{commit}:"

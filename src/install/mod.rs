@@ -189,8 +189,10 @@ impl Changes {
             "already installed"
         };
         narrator.tell(format_args!("{what} in {place}"));
-        for file in self.edited.iter().filter(|_| seen.has_config_hooks()) {
-            narrator.tell(format_args!("removed the hook from {}", quoted(file)));
+        if seen.has_config_hooks() {
+            for file in &self.edited {
+                narrator.tell(format_args!("removed the hook from {}", quoted(file)));
+            }
         }
         if let Some(is_shared) = self.sharing {
             let since_when = if is_shared { "now" } else { "no longer" };
