@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::files::dir::{Dir, is_same_directory};
-use crate::files::staged::{Access, Original, Patience, Staged};
-use crate::install::HOOK;
+use crate::files::staged::{Original, Patience, Staged};
 use crate::install::hook_file::{has_block, is_ours_alone, without_us};
 use crate::install::seen::{Hook, HookKind, LIMIT};
+use crate::install::{HOOK, program};
 
 /// A hook file to be written or removed, as it was when it was read.
 pub struct HookEdit {
@@ -51,18 +51,15 @@ impl HookEdit {
     /// Writes the new content under the temporary name. A file of only our lines is executable for
     /// whoever may enter the common dir; any other keeps its owner and its mode.
     pub fn stage(&self, common_dir: &Path) -> Result<Option<Staged<'_>>> {
-        let Some(new) = &self.new else {
-            return Ok(None);
+        let could_not = Error::could_not("write the hook", self.path());
+        let stage = |new: &Vec<u8>| match &self.original {
+            Some(original) if !is_ours_alone(new) => {
+                let staged = original.stage(&self.dir, &self.name, new);
+                staged.map_err(could_not)
+            }
+            _ => program::stage(common_dir, &self.dir, &self.name, new),
         };
-        let stage = || {
-            let access = match &self.original {
-                Some(original) if !is_ours_alone(new) => original.access(),
-                _ => Access::shared(common_dir, 0o777)?,
-            };
-            Staged::prepare(&self.dir, &self.name, new, access)
-        };
-        let staged = stage().map_err(Error::could_not("write the hook", self.path()))?;
-        Ok(Some(staged))
+        self.new.as_ref().map(stage).transpose()
     }
 
     /// Puts `staged` in the place of the file, or removes it.

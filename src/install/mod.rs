@@ -117,7 +117,7 @@ fn carry_out(
     let ours = Dir::open(&ours).map_err(Error::could_not("open", &ours))?;
     let program = match seen.program {
         PartState::Current => None,
-        _ => Some(program::stage(common_dir, &ours, request.program)?),
+        _ => Some(program::stage_copy(common_dir, &ours, request.program)?),
     };
     let edits = match &seen.plan {
         // git would run both, and git-lfs refuses to install its hooks beside the file.

@@ -45,17 +45,23 @@ fn read(program: &Path) -> Result<Vec<u8>> {
     fs::read(program).map_err(Error::could_not("read the program", program))
 }
 
-/// Stages a copy of `program` in `dir`, our directory in the common dir, executable for whoever may enter
-/// the common dir.
-pub fn stage<'d>(common_dir: &Path, dir: &'d Dir, program: &Path) -> Result<Staged<'d>> {
-    let path = dir.path_of(&name());
-    let content = read(program)?;
-    let stage = || {
-        let access = Access::shared(common_dir, 0o777)?;
-        Staged::prepare(dir, &name(), &content, access)
-    };
-    let staged = stage().map_err(Error::could_not("write", &path))?;
-    if access::can_run(&dir.path_of(&temporary(&name()))) {
+/// Stages a copy of `program` in `dir`, our directory in the common dir.
+pub fn stage_copy<'d>(common_dir: &Path, dir: &'d Dir, program: &Path) -> Result<Staged<'d>> {
+    stage(common_dir, dir, &name(), &read(program)?)
+}
+
+/// Stages a file of ours that is executable for whoever may enter the common dir.
+pub fn stage<'d>(
+    common_dir: &Path,
+    dir: &'d Dir,
+    name: &str,
+    content: &[u8],
+) -> Result<Staged<'d>> {
+    let path = dir.path_of(name);
+    let access = Access::shared(common_dir, 0o777);
+    let staged = access.and_then(|access| Staged::prepare(dir, name, content, access));
+    let staged = staged.map_err(Error::could_not("write", &path))?;
+    if access::can_run(&dir.path_of(&temporary(name))) {
         return Ok(staged);
     }
     let what = format!("could not make {} executable", quoted(&path));
