@@ -51,7 +51,7 @@ pub fn open(common_dir: &Path, own: &Path) -> Result<Repository> {
 /// # Errors
 /// The list cannot be read.
 pub fn others(common_dir: &Path, narrator: &Narrator) -> Result<Vec<PathBuf>> {
-    let is_own = |clone: &PathBuf| clone == common_dir || is_same_directory(clone, common_dir);
+    let is_own = |clone: &PathBuf| is_same_directory(clone, common_dir);
     let (own, others): (Vec<_>, Vec<_>) = listed(common_dir)?.into_iter().partition(is_own);
     if own.is_empty() {
         let why = format!(

@@ -16,12 +16,8 @@ pub fn look(seen: &SeenHook<'_>) -> Result<Vec<String>> {
     let (place, root) = (&seen.place, &seen.place.at);
     // A manager also runs the hook that it has moved.
     let mut others = vec![place.hooks_dir.join("post-checkout.legacy")];
-    others.extend(
-        place
-            .manager
-            .iter()
-            .flat_map(|manager| manager.configs_in(root)),
-    );
+    let configs = place.manager.map(|manager| manager.configs_in(root));
+    others.extend(configs.unwrap_or_default());
     let others = others.into_iter().map(|path| (small_file(&path), path));
     let hook = (place.hook.content.clone(), place.hook.path.clone());
     let mut older = Vec::new();

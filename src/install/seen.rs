@@ -121,7 +121,7 @@ impl HookPlace {
         let manager = Manager::of(&hooks_dir, &hook.content);
         Ok(HookPlace {
             at: at.to_owned(),
-            is_own_dir: !is_link && (hooks_dir == own || is_same_directory(&hooks_dir, &own)),
+            is_own_dir: !is_link && is_same_directory(&hooks_dir, &own),
             is_called_by_owner: calls_us(&without_block(&hook.content))
                 || manager.is_some_and(|manager| is_called_by(manager, at, &hooks_dir)),
             hooks_dir,
