@@ -17,16 +17,17 @@ mod uninstall;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result, quoted, shell_word};
+use crate::error::{Error, Result, error, quoted, shell_word};
 use crate::files::dir::Dir;
 use crate::git::access;
+use crate::git::command;
 use crate::git::lock::{self, Held};
-use crate::git::repository::{self, DIRECTORY};
+use crate::git::repository::{self, DIRECTORY, Found, Repository};
 use crate::install::by_hand::instructions;
 use crate::install::edit::{HookEdit, take_out};
-use crate::install::plan::HookPlan;
+use crate::install::plan::{HookPlan, plan};
 use crate::install::problems::{check_can_run, run_install};
-use crate::install::seen::{PartState, SeenHook};
+use crate::install::seen::{HookPlace, PartState};
 use crate::narrator::Narrator;
 use crate::session::Session;
 
@@ -38,6 +39,61 @@ const HOOK: &str = "post-checkout";
 
 /// The name of the program, in the common dir too.
 const PROGRAM: &str = "worktree-ports-hook";
+
+/// The first git that runs the hooks that its config names.
+const CONFIG_HOOKS: (u32, u32) = (2, 54);
+
+/// The facts that decide how the hook is installed.
+pub struct SeenHook<'a> {
+    pub repository: &'a Repository,
+    /// The hook for the worktree in which the program was called.
+    pub place: HookPlace,
+    /// How our hook comes to run there.
+    pub plan: HookPlan,
+    /// The copy of the program in the clone.
+    pub program: PartState,
+}
+
+impl SeenHook<'_> {
+    /// Looks at the clone, in which the copy of the program should be the same as `program`.
+    pub fn look<'a>(found: &'a Found, program: &Path) -> Result<SeenHook<'a>> {
+        let common_dir = &found.repository.common_dir;
+        let at = (found.worktree.as_ref()).map_or(&**common_dir, |worktree| worktree.path());
+        let place = HookPlace::look(&found.repository, at)?;
+        let plan = if git_version(at)? >= CONFIG_HOOKS {
+            HookPlan::Config(hook_config::look(common_dir)?)
+        } else {
+            plan(&place)
+        };
+        Ok(SeenHook {
+            repository: &found.repository,
+            place,
+            plan,
+            program: program::look(common_dir, program)?,
+        })
+    }
+
+    pub fn common_dir(&self) -> &Path {
+        &self.repository.common_dir
+    }
+
+    /// Whether git runs hooks from its config.
+    pub fn has_config_hooks(&self) -> bool {
+        matches!(self.plan, HookPlan::Config(_))
+    }
+}
+
+/// The version of the git on the PATH.
+fn git_version(at: &Path) -> Result<(u32, u32)> {
+    let answer = command::ask(at, &["version"])?;
+    let answer = String::from_utf8_lossy(&answer);
+    let answer = answer.trim_end();
+    let mut numbers = answer.trim_start_matches("git version ").split('.');
+    let mut number = || numbers.next()?.parse().ok();
+    number()
+        .zip(number())
+        .ok_or_else(|| error!("could not read the version of git in `{answer}`"))
+}
 
 /// A call of `--install`.
 pub struct InstallRequest<'a> {

@@ -5,10 +5,10 @@ use std::path::Path;
 
 use crate::error::{Result, quoted};
 use crate::git::config::{self, Scope};
-use crate::install::PROGRAM;
 use crate::install::hook_file::without_block;
 use crate::install::managers::code;
-use crate::install::seen::{SeenHook, small_file};
+use crate::install::seen::small_file;
+use crate::install::{PROGRAM, SeenHook};
 use crate::state::port_file;
 
 /// The hooks of the clone that write the port file, each as a message names it.

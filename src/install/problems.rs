@@ -11,8 +11,8 @@ use crate::git::repository::Found;
 use crate::git::worktree::Worktree;
 use crate::install::managers::HUSKY;
 use crate::install::plan::{HookPlan, plan};
-use crate::install::seen::{Hook, HookPlace, PartState, SeenHook, hooks_dir};
-use crate::install::{HOOK, PROGRAM, older, program};
+use crate::install::seen::{Hook, HookPlace, PartState, hooks_dir};
+use crate::install::{HOOK, PROGRAM, SeenHook, older, program};
 use crate::state::port_file;
 
 /// The command that solves a problem of the hook in the worktree with the root `at`, or prints what does.

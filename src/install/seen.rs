@@ -2,24 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result, error, if_there};
+use crate::error::{Error, Result, if_there};
 use crate::files::dir::{Dir, PlainFile, is_same_directory};
 use crate::git::access;
 use crate::git::command;
 use crate::git::entries::path_from;
-use crate::git::repository::{Found, Repository};
+use crate::git::repository::Repository;
 use crate::install::HOOK;
-use crate::install::hook_config;
 use crate::install::hook_file::{has_block, without_block};
 use crate::install::managers::{Manager, calls_us};
-use crate::install::plan::{HookPlan, plan};
-use crate::install::program;
 
 /// How much of a hook or of a manager's config is read, in bytes: a branch may have put it there.
 pub const LIMIT: usize = 256 * 1024;
-
-/// The first git that runs the hooks that its config names.
-const CONFIG_HOOKS: (u32, u32) = (2, 54);
 
 /// The state of something that `--install` puts into a clone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,46 +135,6 @@ fn is_called_by(manager: Manager, root: &Path, hooks_dir: &Path) -> bool {
         || moves_hooks && has_block(&small_file(&hooks_dir.join("post-checkout.legacy")))
 }
 
-/// The facts that decide how the hook is installed.
-pub struct SeenHook<'a> {
-    pub repository: &'a Repository,
-    /// The hook for the worktree in which the program was called.
-    pub place: HookPlace,
-    /// How our hook comes to run there.
-    pub plan: HookPlan,
-    /// The copy of the program in the clone.
-    pub program: PartState,
-}
-
-impl SeenHook<'_> {
-    /// Looks at the clone, in which the copy of the program should be the same as `program`.
-    pub fn look<'a>(found: &'a Found, program: &Path) -> Result<SeenHook<'a>> {
-        let common_dir = &found.repository.common_dir;
-        let at = (found.worktree.as_ref()).map_or(&**common_dir, |worktree| worktree.path());
-        let place = HookPlace::look(&found.repository, at)?;
-        let plan = if git_version(at)? >= CONFIG_HOOKS {
-            HookPlan::Config(hook_config::look(common_dir)?)
-        } else {
-            plan(&place)
-        };
-        Ok(SeenHook {
-            repository: &found.repository,
-            place,
-            plan,
-            program: program::look(common_dir, program)?,
-        })
-    }
-
-    pub fn common_dir(&self) -> &Path {
-        &self.repository.common_dir
-    }
-
-    /// Whether git runs hooks from its config.
-    pub fn has_config_hooks(&self) -> bool {
-        matches!(self.plan, HookPlan::Config(_))
-    }
-}
-
 /// The content of a small regular file; empty for anything else.
 pub fn small_file(path: &Path) -> Vec<u8> {
     match read(path) {
@@ -198,16 +152,4 @@ fn read(path: &Path) -> Result<PlainFile> {
 pub fn hooks_dir(at: &Path) -> Result<PathBuf> {
     let path = command::ask(at, &["rev-parse", "--git-path", "hooks"])?;
     Ok(at.join(path_from(path)))
-}
-
-/// The version of the git on the PATH.
-fn git_version(at: &Path) -> Result<(u32, u32)> {
-    let answer = command::ask(at, &["version"])?;
-    let answer = String::from_utf8_lossy(&answer);
-    let answer = answer.trim_end();
-    let mut numbers = answer.trim_start_matches("git version ").split('.');
-    let mut number = || numbers.next()?.parse().ok();
-    number()
-        .zip(number())
-        .ok_or_else(|| error!("could not read the version of git in `{answer}`"))
 }
