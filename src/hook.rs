@@ -1,19 +1,22 @@
 //! git's post-checkout hook: which checkouts it serves, and how.
 
+use std::mem;
 use std::path::Path;
 
+use crate::allocate::locked::{self, Purpose};
 use crate::allocate::plan::Request;
 use crate::config::file::{self as config_file, ConfigInForce};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::git::repository::{self, Owner, Repository};
 use crate::git::worktree::Worktree;
 use crate::ports::{Port, ServiceName};
 use crate::reserve::{self, Outcome};
 use crate::session::Session;
 use crate::state::port_file::{self, FileState};
+use crate::state::record::WrittenFiles;
 use crate::state::reservation::Reservation;
 use crate::writes::assigned::Assigned;
-use crate::writes::files::{Files, Occasion};
+use crate::writes::files::{Files, Occasion, Wanted};
 
 /// Serves the checkout of a branch or a commit in `here`, the current directory: a linked worktree
 /// without ports gets some, and a worktree that has ports is brought up to date. Otherwise, it
@@ -111,16 +114,29 @@ fn remove_stale_templates(worktree: &Worktree, session: &Session) -> Result<()> 
         return Ok(());
     }
     let repository = open(worktree)?;
-    let kept = config_file::of(worktree, &repository, None)?
-        .config
-        .templates;
-    let is_kept = |path: &String| kept.iter().any(|template| template.target == *path);
+    let config = config_file::of(worktree, &repository, None)?.config;
+    let is_kept = |path: &String| config.templates.iter().any(|it| it.target == *path);
     if written.templates.keys().all(is_kept) {
         return Ok(());
     }
-    let removed = reserve::remove_stale_templates(&repository, worktree, &kept, session)?;
-    if !removed.is_empty() {
-        let removed = removed.join(", ");
+    let held = &locked::acquire(&repository, Purpose::Write, session)?.held;
+    worktree.check_registered()?;
+    let Some(mut record) = worktree.record()?.record() else {
+        return Ok(());
+    };
+    let mut stale = WrittenFiles::default();
+    (record.written.templates, stale.templates) = mem::take(&mut record.written.templates)
+        .into_iter()
+        .partition(|(path, _)| is_kept(path));
+    let wanted = Wanted::default();
+    let files = Files::new(worktree, wanted, stale, Occasion::Update, session);
+    let planned = files.plan(held, &repository)?;
+    let done = planned.commit(planned.stage()?, &repository);
+    record.written.templates.extend(done.written.templates);
+    let write = || worktree.stage_record(held, &record)?.commit();
+    write().map_err(Error::could_not("write", worktree.record_path()))?;
+    if !done.removed.is_empty() {
+        let removed = done.removed.join(", ");
         session.narrator.tell(format_args!("removed {removed}"));
     }
     Ok(())

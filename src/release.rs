@@ -56,10 +56,11 @@ pub fn release(repository: &Repository, worktree: &Worktree, session: &Session) 
         session,
     );
     let planned = files.plan(&held, repository)?;
-    let staged = planned.stage();
-    if let Some(error) = planned.obstacle(&staged) {
-        return Err(error.within("nothing was released"));
-    }
+    let staged = planned.stage().and_then(|staged| {
+        let obstacle = planned.obstacle(&staged);
+        obstacle.map_or(Ok(staged), Err)
+    });
+    let staged = staged.map_err(|error| error.within("nothing was released"))?;
     if planned.commit(staged, repository).has_failed {
         let what = "not all files could be restored, so the ports are still reserved";
         let remedy = format!("run `{} --release` again", worktree.by_hand());
@@ -102,7 +103,9 @@ pub fn forget_all(held: &Held, repository: &Repository, session: &Session) -> Re
                 let occasion = Occasion::Release;
                 let files = Files::new(&worktree, Wanted::default(), written, occasion, session);
                 if let Some(planned) = narrator.or_warn(files.plan(held, repository)) {
-                    planned.commit(planned.stage(), repository);
+                    if let Some(staged) = narrator.or_warn(planned.stage()) {
+                        planned.commit(staged, repository);
+                    }
                     narrator.or_warn(planned.remove_leftovers(held));
                 }
             }

@@ -1,5 +1,5 @@
-//! The transaction: take the lock, look again, gather what others have, choose, write. Read this
-//! file first.
+//! The transaction that gives one worktree its ports: lock, check again, gather what others have,
+//! choose, write.
 
 use std::io;
 
@@ -8,8 +8,8 @@ use crate::allocate::choose::Choice;
 use crate::allocate::locked::{self, Locked, Purpose};
 use crate::allocate::plan::{Plan, Request, Source, plan};
 use crate::allocate::probe::Probe;
+use crate::config::Service;
 use crate::config::file as config_file;
-use crate::config::{Service, Template};
 use crate::error::{Error, ErrorKind, Result, error, quoted, shell_word};
 use crate::files::staged::{Staged, temporary};
 use crate::git::repository::Repository;
@@ -17,17 +17,17 @@ use crate::git::worktree::Worktree;
 use crate::narrator::Narrator;
 use crate::session::Session;
 use crate::state::port_file::{self, FileState};
-use crate::state::record::{Record, Recorded, WrittenFiles};
+use crate::state::record::{Record, Recorded};
 use crate::state::reservation::Reservation;
 use crate::writes::assigned::Assigned;
-use crate::writes::files::{Done, Files, Occasion, Wanted};
+use crate::writes::files::{Done, Files, Occasion};
 
 /// The result of a request.
 #[derive(Debug)]
 pub enum Outcome {
-    /// Everything was up to date, and nothing was written.
+    /// The ports are as they were. Everything was up to date, or the update failed with a warning.
     Kept(Assigned),
-    /// Files were written.
+    /// Files were written or removed.
     Written(Assigned, Summary),
     /// Nothing was written, because the port file must not be touched.
     LeftAlone(FileState),
@@ -39,13 +39,13 @@ pub struct Summary {
     before: FileState,
     pub wrote_port_file: bool,
     pub files: Done,
-    /// How many worktrees that are gone, but still registered, have a lower slot.
+    /// How many worktrees whose directory is gone hold a lower slot.
     pub gone_below: usize,
 }
 
 impl Summary {
-    /// `cloud 8100 (.worktree-ports.json, .env)`, and how many worktrees that are gone hold lower
-    /// slots.
+    /// `cloud 8100 (.worktree-ports.json, .env)`: services and their ports, the files that were
+    /// written, and how many worktrees that are gone hold lower slots.
     pub fn of_allocation(&self, assigned: &Assigned) -> String {
         let mut files = vec![port_file::NAME];
         files.extend(self.files.told.iter().map(String::as_str));
@@ -86,7 +86,7 @@ impl Summary {
     }
 }
 
-/// Why a worktree has no ports if its port file was left alone.
+/// The error for a port file in that state that was left alone.
 pub fn left_alone(worktree: &Worktree, state: &FileState) -> Error {
     let path = worktree.root.quoted(port_file::NAME);
     let (root, by_hand) = (shell_word(worktree.path()), worktree.by_hand());
@@ -98,35 +98,40 @@ pub fn left_alone(worktree: &Worktree, state: &FileState) -> Error {
         FileState::Unreadable(error) => error!("could not read {path}: {error}").remedy(format!(
             "make it readable, or run `{by_hand} --reallocate` to replace it"
         )),
+        // A file of the worktree's own is no error, and one that is missing or broken is replaced.
         _ => error!(
             "{path} belongs to another tool: it lacks `worktree`, `slot` or `ports`, or is larger than 256 KiB"
         )
         .remedy(format!(
-            "run `{by_hand} --adopt` to take its ports over, or `--reallocate` to replace it"
+            "run `{by_hand} --adopt` to take over its ports, or with `--reallocate` to replace it"
         )),
     }
 }
 
-/// Makes sure that `worktree` has a bundle, and that its files are up to date. If nothing has to
-/// change, no lock is taken.
+/// Makes sure that `worktree` has ports, and that its files are up to date. If nothing has to change,
+/// no lock is taken.
 pub fn ensure(repository: &Repository, worktree: &Worktree, session: &Session) -> Result<Outcome> {
-    let mut answer = None;
+    let mut fallback = None;
     if let FileState::Own(own) = worktree.port_file()? {
         let in_force = config_file::of(worktree, repository, Some(&own.bundle))?;
         let assigned = Assigned::of_own(worktree, in_force, &own);
         if is_up_to_date(worktree, &assigned, &own, Occasion::Assign, session)? {
             return Ok(Outcome::Kept(assigned));
         }
-        // If no service of the config has a port, there is no answer.
         let has_port = |service: &Service| own.bundle.port(&service.name).is_some();
-        answer = Some(assigned).filter(|it| it.config.services.iter().any(has_port));
+        fallback = Some(assigned).filter(|it| it.config.services.iter().any(has_port));
     }
-    request(repository, worktree, Request::Ensure, session).or_else(|error| {
-        // The ports stand, even if other files could not be brought up to date.
-        let assigned = answer.ok_or_else(|| error.clone())?;
-        session.narrator.warn(error);
-        Ok(Outcome::Kept(assigned))
-    })
+    match (
+        request(repository, worktree, Request::Ensure, session),
+        fallback,
+    ) {
+        // The ports are still valid.
+        (Err(error), Some(assigned)) => {
+            session.narrator.warn(error);
+            Ok(Outcome::Kept(assigned))
+        }
+        (outcome, _) => outcome,
+    }
 }
 
 /// Carries out a request for `worktree` under the lock.
@@ -154,12 +159,12 @@ pub fn is_up_to_date(
     occasion: Occasion,
     session: &Session,
 ) -> Result<bool> {
-    Ok(assigned.is_in(own) && is_written(worktree, assigned, occasion, session)?)
+    Ok(assigned.is_in(own) && are_files_up_to_date(worktree, assigned, occasion, session)?)
 }
 
 /// Whether the record, the env files and the files from templates are up to date, and no
 /// interrupted run has left a temporary file.
-fn is_written(
+fn are_files_up_to_date(
     worktree: &Worktree,
     assigned: &Assigned,
     occasion: Occasion,
@@ -171,19 +176,21 @@ fn is_written(
     }
     let (wanted, written) = (assigned.wanted(), recorded.written());
     let files = Files::new(worktree, wanted, written, occasion, session);
-    let files = files.look();
-    // What cannot be done is not tried again at each checkout.
-    let is_outdated = |why: Option<&Error>| why.is_none() || occasion != Occasion::Update;
-    Ok(!files.outdated().any(|(_, why)| is_outdated(why)) && !files.has_leftovers())
+    let looked = files.look();
+    // A checkout does not retry what cannot be done.
+    let is_to_do = |why: Option<&Error>| why.is_none() || occasion != Occasion::Update;
+    Ok(!looked.outdated().any(|(_, why)| is_to_do(why)) && !looked.has_leftovers())
 }
 
-/// Whether a port file in that state must not be touched.
+/// Whether a port file in this state must not be touched.
 pub fn is_to_be_left_alone(state: &FileState, request: Request) -> bool {
     match state {
         FileState::Tracked => true,
         FileState::Foreign(_) => !matches!(request, Request::Reallocate | Request::Adopt),
         FileState::Unreadable(_) => request != Request::Reallocate,
+        // Another call was faster.
         FileState::Own(_) => request == Request::Allocate,
+        // There is nothing to update.
         FileState::Missing | FileState::Copied | FileState::Damaged => request == Request::Update,
     }
 }
@@ -198,11 +205,10 @@ struct Transaction<'a> {
 }
 
 impl Transaction<'_> {
-    /// Looks, gathers, chooses and writes: nothing that was read before the lock decides.
     fn run(&self) -> Result<Outcome> {
         let (repository, worktree, request) = (self.repository, self.worktree, self.request);
         let narrator = &self.session.narrator;
-        // It may have been moved or removed in the meantime, and another may be in its place.
+        // While this waited for the lock, it may have been moved, removed or replaced.
         worktree.check_registered()?;
         let before = worktree.port_file()?;
         if is_to_be_left_alone(&before, request) {
@@ -214,9 +220,10 @@ impl Transaction<'_> {
         for doubt in reservations.doubts() {
             narrator.warn(doubt);
         }
-        let others = reservations.others_than(None);
+        let others = reservations.except(None);
         let choice = Choice::new(&in_force.config, others, worktree.is_main());
         let recorded = worktree.record()?;
+        // In a fresh worktree, nothing has been written that only the record knows of.
         if request != Request::Allocate {
             recorded.check_readable()?;
         }
@@ -231,22 +238,22 @@ impl Transaction<'_> {
         if !is_same && self.is_port_file_tracked(&before)? {
             return Ok(Outcome::LeftAlone(FileState::Tracked));
         }
-        Ok(match self.write(&assigned, &recorded, is_same)? {
-            None => Outcome::Kept(assigned),
-            Some(files) => {
-                let wrote_port_file = !is_same;
-                let summary = Summary {
-                    before,
-                    wrote_port_file,
-                    files,
-                    gone_below,
-                };
-                Outcome::Written(assigned, summary)
-            }
-        })
+        let occasion = request.occasion();
+        if is_same && are_files_up_to_date(worktree, &assigned, occasion, self.session)? {
+            return Ok(Outcome::Kept(assigned));
+        }
+        let files = self.write(&assigned, &recorded, is_same)?;
+        let wrote_port_file = !is_same;
+        let summary = Summary {
+            before,
+            wrote_port_file,
+            files,
+            gone_below,
+        };
+        Ok(Outcome::Written(assigned, summary))
     }
 
-    /// What a person should know about the ports in `plan`.
+    /// Warnings about the ports in `plan`.
     fn warnings(
         &self,
         plan: &Plan,
@@ -259,30 +266,30 @@ impl Transaction<'_> {
         let by_hand = self.worktree.by_hand();
         let mut warnings = Vec::from_iter(plan.left_out(self.worktree, choice));
         if let FileState::Own(own) = before {
-            for service in plan.joined_in_use(&own.bundle, probe)? {
+            for (service, port) in plan.joined_in_use(&own.bundle, probe)? {
                 warnings.push(error!(
-                    "something listens on the port of the new service {service}: if it is not its own server, stop it"
+                    "something listens on port {port} of the new service {service}: unless it is {service} itself, stop it"
                 ));
             }
-            // A port file without a record was put back by hand.
+            // Without a record, the ports may have been given to another worktree in the meantime.
             if recorded.record().is_none() && !choice.is_clear(&own.bundle) {
                 let slot = own.bundle.slot;
-                let warning = error!("another worktree now has slot {slot} or a port in {path}");
+                let warning = error!("another worktree has taken slot {slot} or a port in {path}");
                 warnings.push(warning.remedy(format!("run `{by_hand} --reallocate`")));
             }
         }
         if let (Source::Adopted, FileState::Foreign(bytes)) = (plan.source, before) {
             for name in adopt::other_names(bytes, choice.config()) {
                 warnings.push(error!(
-                    "`{name}` in {path} is not a service in the config, so its port is not taken over"
+                    "`{name}` in {path} is not a service in the config, so its port is ignored"
                 ));
             }
         }
         Ok(warnings)
     }
 
-    /// Whether git tracks the port file. In a fresh worktree, git is only asked if the file exists: a
-    /// tracked one would have been checked out.
+    /// Whether git tracks the port file. In a fresh worktree, git is only asked if the file or its
+    /// temporary name exists: a tracked one would have been checked out.
     ///
     /// # Errors
     /// git tracks the temporary name of the port file.
@@ -300,145 +307,106 @@ impl Transaction<'_> {
             let path = worktree.root.quoted(&temporary);
             let remedy =
                 format!("run `git -C {root} rm --cached {temporary}`, commit, and run `{by_hand}`");
-            return Err(error!(
-                "git tracks {path}, the name under which the port file is written first"
-            )
-            .remedy(remedy));
+            let problem = error!("git tracks {path}, the temporary name of the port file");
+            return Err(problem.remedy(remedy));
         }
         Ok(tracked.contains(port_file::NAME))
     }
 
-    /// Writes what has changed: the record under its temporary name, the env files and templates, the
-    /// port file, and last renames the record, so that a kill at any point leaves nothing unreserved.
-    /// `None` if nothing had to be written.
-    fn write(
-        &self,
-        assigned: &Assigned,
-        recorded: &Recorded,
-        is_same: bool,
-    ) -> Result<Option<Done>> {
-        let Transaction {
-            worktree,
-            repository,
-            session,
-            ..
-        } = *self;
-        let (held, occasion) = (&self.locked.held, self.request.occasion());
-        if is_same && is_written(worktree, assigned, occasion, session)? {
-            return Ok(None);
-        }
+    /// Writes everything, so that a kill at any point leaves no port in a file that is not reserved. What
+    /// is staged goes with an error.
+    fn write(&self, assigned: &Assigned, recorded: &Recorded, is_same: bool) -> Result<Done> {
+        let (worktree, repository) = (self.worktree, self.repository);
+        let (held, session) = (&self.locked.held, self.session);
         let (wanted, written) = (assigned.wanted(), recorded.written());
-        let files = Files::new(worktree, wanted, written, occasion, session);
+        let files = Files::new(worktree, wanted, written, self.request.occasion(), session);
         let planned = files.plan(held, repository)?;
         session.narrator.tolerate(planned.hide(held, repository))?;
-        // Until it is known which files could be written, the record names all of them.
-        let both = assigned.record(planned.expected(repository));
-        let pending = worktree.stage_record(held, &both);
-        let pending = pending
-            .map(Some)
-            .or_else(|error| self.without_record(error, is_same))?;
+        // It names all files, until it is known which of them could be written.
+        let pending = PendingRecord {
+            record: assigned.record(planned.expected(repository)),
+            before: recorded,
+        };
+        let staged_record = match worktree.stage_record(held, &pending.record) {
+            Ok(staged) => Some(staged),
+            Err(error) => {
+                self.check_may_lack_record(error, is_same)?;
+                None
+            }
+        };
         planned.remove_leftovers(held)?;
-        let port_file = || port_file::prepare(held, worktree, &assigned.reservation);
-        let port_file = (!is_same).then(port_file).transpose()?;
-        let staged = planned.stage();
-        let mut errors = staged.iter().filter_map(|staged| staged.as_ref().err());
-        if let Some(error) = errors.find(|error| error.kind() == ErrorKind::Shortage) {
-            return Err(error.clone());
-        }
+        let port_file = if is_same {
+            None
+        } else {
+            Some(port_file::prepare(held, worktree, &assigned.reservation)?)
+        };
+        let staged = planned.stage()?;
         if self.request == Request::Reallocate
             && let Some(error) = planned.obstacle(&staged)
         {
-            let what = "these ports stay: programs that read the file would keep them";
+            let what = "these ports stay, because a file that names them cannot be changed";
             return Err(error.within(what));
         }
+
         let done = planned.commit(staged, repository);
         if let Some(Err(error)) = port_file.map(Staged::commit) {
-            // The env files already name these ports.
-            if let Some(pending) = pending.filter(|_| !done.told.is_empty()) {
-                pending.leave();
+            // Env files name these ports already.
+            if let Some(staged) = staged_record.filter(|_| !done.told.is_empty()) {
+                staged.leave();
             }
             let path = worktree.root.path_of(port_file::NAME);
             return Err(Error::could_not("write", path)(error));
         }
-        if let Some(pending) = pending {
+        if let Some(staged) = staged_record {
             let could_not = Error::could_not("write", worktree.record_path());
-            settle_record(pending, assigned, &done, recorded, &both).map_err(could_not)?;
+            pending.settle(staged, &done).map_err(could_not)?;
         }
-        Ok(Some(done))
+        Ok(done)
     }
 
-    /// Goes on without a record if writing is refused there.
-    fn without_record<T>(&self, error: io::Error, is_same: bool) -> Result<Option<T>> {
+    /// Fails unless the record could not be written because that is not allowed.
+    fn check_may_lack_record(&self, error: io::Error, is_same: bool) -> Result<()> {
         let path = self.worktree.record_path();
         match ErrorKind::of(&error) {
+            // The warning came with the port file.
             ErrorKind::Refused if is_same => {}
             ErrorKind::Refused => self.session.narrator.warn(format_args!(
-                "could not write {}: these ports are reserved only as long as the port file can be seen",
+                "could not write {}: these ports are reserved only as long as the port file is there",
                 quoted(&path)
             )),
             _ => return Err(Error::could_not("write", path)(error)),
         }
-        Ok(None)
+        Ok(())
     }
 }
 
-/// Renames the record. If a file with our block still has other ports, the old record stays beside
-/// it, and both count.
-fn settle_record(
-    pending: Staged<'_>,
-    assigned: &Assigned,
-    done: &Done,
-    before: &Recorded,
-    prepared: &Record,
-) -> io::Result<()> {
-    let record = assigned.record(done.written.clone());
-    if record != *prepared {
-        // If this fails, the file under the temporary name still reserves the same ports.
-        if let Err(error) = pending.rewrite(&record.to_json()) {
-            pending.leave();
-            return Err(error);
+/// The record that is under its temporary name while files are written, and the one from before. Both
+/// reserve what they name.
+struct PendingRecord<'a> {
+    record: Record,
+    before: &'a Recorded,
+}
+
+impl PendingRecord<'_> {
+    /// Renames the record, unless a file of ours still has other ports: then the old one stays too.
+    fn settle(self, staged: Staged<'_>, done: &Done) -> io::Result<()> {
+        if self.record.written != done.written {
+            let record = Record {
+                written: done.written.clone(),
+                ..self.record.clone()
+            };
+            if let Err(error) = staged.rewrite(&record.to_json()) {
+                staged.leave();
+                return Err(error);
+            }
         }
+        let old = self.before.record().map(|old| old.reservation.bundle);
+        if done.has_failed && old.is_some_and(|old| old != self.record.reservation.bundle) {
+            staged.leave();
+            return Ok(());
+        }
+        staged.commit_or_leave()
     }
-    let old = before.record();
-    let bundle = &record.reservation.bundle;
-    if done.has_failed && old.is_some_and(|old| old.reservation.bundle != *bundle) {
-        pending.leave();
-        return Ok(());
-    }
-    pending.commit_or_leave()
-}
-
-/// Removes unchanged files made from templates that are not among `kept`, and returns their paths.
-/// Everything else stays as it is.
-pub fn remove_stale_templates(
-    repository: &Repository,
-    worktree: &Worktree,
-    kept: &[Template],
-    session: &Session,
-) -> Result<Vec<String>> {
-    let held = &locked::acquire(repository, Purpose::Write, session)?.held;
-    worktree.check_registered()?;
-    let Some(mut record) = worktree.record()?.record() else {
-        return Ok(Vec::new());
-    };
-    let mut stale = WrittenFiles::default();
-    (record.written.templates, stale.templates) = std::mem::take(&mut record.written.templates)
-        .into_iter()
-        .partition(|(path, _)| kept.iter().any(|it| it.target == *path));
-    let files = Files::new(
-        worktree,
-        Wanted::default(),
-        stale,
-        Occasion::Update,
-        session,
-    );
-    let planned = files.plan(held, repository)?;
-    let done = planned.commit(planned.stage(), repository);
-    record.written.templates.extend(done.written.templates);
-    let staged = worktree.stage_record(held, &record);
-    let written = staged.and_then(Staged::commit);
-    written.map_err(Error::could_not("write", worktree.record_path()))?;
-    Ok(done.removed)
 }
 
 #[cfg(test)]

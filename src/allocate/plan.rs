@@ -5,7 +5,7 @@ use crate::allocate::choose::Choice;
 use crate::allocate::probe::Probe;
 use crate::error::{Error, Result, error, quoted};
 use crate::git::worktree::Worktree;
-use crate::ports::{Bundle, ServiceName};
+use crate::ports::{Bundle, Port, ServiceName};
 use crate::state::port_file::FileState;
 use crate::state::record::Recorded;
 use crate::writes::files::Occasion;
@@ -126,12 +126,17 @@ impl Plan {
         is_missing.then(|| cannot_join(worktree, &self.bundle, choice))
     }
 
-    /// The services that have joined although something listens on their port already.
-    pub fn joined_in_use(&self, before: &Bundle, probe: &Probe<'_>) -> Result<Vec<&ServiceName>> {
+    /// The services that have joined although something listens on their port, which is named too.
+    pub fn joined_in_use(
+        &self,
+        before: &Bundle,
+        probe: &Probe<'_>,
+    ) -> Result<Vec<&(ServiceName, Port)>> {
         let mut in_use = Vec::new();
-        for (service, port) in &self.bundle.ports {
+        for joined in &self.bundle.ports {
+            let (service, port) = joined;
             if before.port(service).is_none() && !probe.is_free(*port)? {
-                in_use.push(service);
+                in_use.push(joined);
             }
         }
         Ok(in_use)

@@ -216,7 +216,7 @@ impl<'held> Reservations<'held> {
 
     /// What is reserved for others than the worktree at that index of [`Reservations::holders`];
     /// `None` is the worktree that was left out when gathering.
-    pub fn others_than(&self, own: Option<usize>) -> Others<'_> {
+    pub fn except(&self, own: Option<usize>) -> Others<'_> {
         Others { all: self, own }
     }
 }

@@ -470,7 +470,7 @@ fn or_ask_git(error: &Error, directory: &Path) -> Error {
 
 /// What others share with `bundle`: the index of each, and the port or slot in words.
 fn shared_with(facts: &Facts, index: usize, bundle: &Bundle) -> Vec<(usize, String)> {
-    let others = facts.reservations.others_than(Some(index));
+    let others = facts.reservations.except(Some(index));
     let name = |other: usize| facts.reservations.holders()[other].name();
     let mut shared = Vec::new();
     for (service, port) in &bundle.ports {

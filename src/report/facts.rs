@@ -197,7 +197,7 @@ impl Look<'_> {
         let FileState::Own(own) = &facts.port_file else {
             return Ok(());
         };
-        let others = self.reservations.others_than(Some(index));
+        let others = self.reservations.except(Some(index));
         let is_shared = |(_, port): &(ServiceName, Port)| others.has_port(*port);
         if others.has_slot(own.bundle.slot) || own.bundle.ports.iter().any(is_shared) {
             facts.is_listening = !self.probe.are_free(&own.bundle)?;
@@ -216,7 +216,7 @@ impl Look<'_> {
     ) {
         let (before, own) = (&facts.port_file, facts.port_file.own());
         let config = in_force.config.clone();
-        let others = self.reservations.others_than(Some(index));
+        let others = self.reservations.except(Some(index));
         let choice = Choice::new(&config, others, worktree.is_main());
         if let FileState::Foreign(bytes) = before {
             let adopted = adopt::bundle(worktree, bytes, &choice, &self.probe);

@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::config::file::ConfigInForce;
 use crate::git::fixture::{self, Fixture};
 use crate::ports::fixture::bundle;
+use crate::state::record::WrittenFiles;
 use crate::state::reservation::Reservation;
 
 const REQUESTS: [Request; 5] = [

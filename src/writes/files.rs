@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use crate::config::{EnvFile, Template, substitute};
-use crate::error::{Error, Result, quoted, shell_word};
+use crate::error::{Error, ErrorKind, Result, quoted, shell_word};
 use crate::files::dir::{Dir, Kind};
 use crate::files::staged::{Access, Original, Patience, Staged, remove_leftover, temporary};
 use crate::git::lock::Held;
@@ -542,8 +542,17 @@ impl<'a> PlannedFiles<'a> {
     }
 
     /// Writes every file under its temporary name.
-    pub fn stage(&self) -> StagedFiles<'_> {
-        self.planned.iter().map(Planned::stage).collect()
+    ///
+    /// # Errors
+    /// A shortage of descriptors or memory. Any other error is one of the staged files', and
+    /// [`PlannedFiles::commit`] reports it.
+    pub fn stage(&self) -> Result<StagedFiles<'_>> {
+        let staged: StagedFiles<'_> = self.planned.iter().map(Planned::stage).collect();
+        let mut errors = staged.iter().filter_map(|staged| staged.as_ref().err());
+        match errors.find(|error| error.kind() == ErrorKind::Shortage) {
+            Some(shortage) => Err(shortage.clone()),
+            None => Ok(staged),
+        }
     }
 
     /// Renames and removes the files. If one fails, there is a warning, and the others are done.

@@ -131,7 +131,10 @@ fn a_warning_says_that_a_released_port_file_has_come_back() {
     sandbox.run("b", &[]).exits(0);
     sandbox.git("a", &["stash", "pop", "--quiet"]);
     let run = sandbox.run("a", &[]).exits(0);
-    run.tells(&["warning: another worktree now has slot 1", "--reallocate`"]);
+    run.tells(&[
+        "warning: another worktree has taken slot 1",
+        "--reallocate`",
+    ]);
     assert_eq!(sandbox.port_file("a"), file);
     sandbox.run("a", &["--reallocate"]).exits(0);
     assert_ne!(sandbox.ports("a"), sandbox.ports("b"));

@@ -103,7 +103,7 @@ fn only_reallocate_moves_a_bundle() {
         sandbox.with_ports(r#"{"worktree": "b", "slot": 7, "ports": {"cloud": @7}}"#),
     );
     sandbox.run_hook("a").exits(0).tells_nothing();
-    let told = "another worktree now has slot 7";
+    let told = "another worktree has taken slot 7";
     sandbox
         .run("a", &[])
         .exits(0)

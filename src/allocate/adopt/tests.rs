@@ -106,7 +106,7 @@ fn adopt_by(
     if is_main {
         worktree.id = None;
     }
-    let choice = Choice::new(config, others.others_than(None), is_main);
+    let choice = Choice::new(config, others.except(None), is_main);
     let session = fixture::session();
     let probe = Probe::new(&session.narrator);
     bundle(&worktree, text.as_bytes(), &choice, &probe)

@@ -35,7 +35,7 @@ fn candidates(choice: &Choice<'_>) -> impl Iterator<Item = Slot> {
 }
 
 fn slots_beside(config: &Config, reservations: &Reservations<'_>, is_main: bool) -> Vec<u32> {
-    let choice = Choice::new(config, reservations.others_than(None), is_main);
+    let choice = Choice::new(config, reservations.except(None), is_main);
     candidates(&choice).map(|slot| slot.0).collect()
 }
 
@@ -90,7 +90,7 @@ fn every_port_that_browsers_block_is_skipped_but_as_a_base_port() {
 fn a_slot_with_an_unusable_port_is_passed_over() {
     let config = config(&[("a", 5900)], 100);
     let reserved = reserving(&[5900, 6100, 6050]);
-    let choice = Choice::new(&config, reserved.others_than(None), false);
+    let choice = Choice::new(&config, reserved.except(None), false);
     assert_eq!(candidates(&choice).next(), Some(Slot(3)));
     let slots: Vec<u32> = choice.slots().map(|(slot, _)| slot.0).collect();
     assert_eq!((&slots[..3], slots.len()), (&[0, 2, 3][..], 268));
@@ -128,7 +128,7 @@ fn a_bundle_follows_the_config_and_no_port_of_it_moves() {
     for (own, services, reserved, expected) in table {
         let config = config(services, 100);
         let reserved = reserving(reserved);
-        let choice = Choice::new(&config, reserved.others_than(None), false);
+        let choice = Choice::new(&config, reserved.except(None), false);
         assert_eq!(choice.update(&own), expected, "{own:?} {services:?}");
     }
 }
@@ -156,7 +156,7 @@ fn only_slot_0_of_the_main_worktree_is_its_own_by_right_and_not_probed() {
     let config = config(&[("a", 8000)], 100);
     let none = reserving(&[]);
     for is_main in [true, false] {
-        let choice = Choice::new(&config, none.others_than(None), is_main);
+        let choice = Choice::new(&config, none.except(None), is_main);
         for (slot, expected) in [(0, is_main), (1, false)] {
             assert_eq!(choice.is_by_right(Slot(slot)), expected, "{is_main} {slot}");
         }
@@ -203,7 +203,7 @@ fn a_record_is_restored_only_if_its_slot_and_all_its_ports_are_clear() {
         ("main", None, &[7000], true),
         ("x", Some(1), &[5000], false),
     ]);
-    let choice = Choice::new(&config, others.others_than(None), false);
+    let choice = Choice::new(&config, others.except(None), false);
     let table: [Row<'_>; 8] = [
         (2, &[("a", 8200), ("b", 9200)], true),
         // The slot of another.
@@ -230,7 +230,7 @@ fn a_record_is_restored_only_if_its_slot_and_all_its_ports_are_clear() {
 fn a_service_joins_no_port_of_slot_0_of_the_main_worktree() {
     let config = config(&[("a", 8000), ("b", 8100), ("c", 9000)], 100);
     let main = Reservations::of(&[("main", None, &[9300], true)]);
-    let choice = Choice::new(&config, main.others_than(None), false);
+    let choice = Choice::new(&config, main.except(None), false);
     let update = |slot, ports: &[(&str, u16)]| choice.update(&bundle(slot, ports));
     // In slot 1, `a` would have the port that `b` has in slot 0.
     assert_eq!(
@@ -286,7 +286,7 @@ proptest! {
         let ports: Vec<(&str, u16)> = names.iter().map(String::as_str).zip(ports).collect();
         let own = bundle(slot, &ports);
         let nothing = reserving(&[]);
-        let choice = Choice::new(&config, nothing.others_than(None), false);
+        let choice = Choice::new(&config, nothing.except(None), false);
         let updated = choice.update(&own);
         for service in &config.services {
             if let Some(port) = own.port(&service.name) {
@@ -321,7 +321,7 @@ proptest! {
                 })
                 .collect();
             let others = Reservations::of(&others);
-            let choice = Choice::new(config, others.others_than(None), is_main);
+            let choice = Choice::new(config, others.except(None), is_main);
             let slot = candidates(&choice).next();
             let Some(bundle) = slot.and_then(|slot| config.bundle(slot)) else { continue };
             prop_assert!(!(has_main && !is_main && bundle.slot == Slot::MAIN));

@@ -31,7 +31,7 @@ fn plan_beside(
         ("main", None, &[1024], true),
         ("b", other.0, other.1, false),
     ]);
-    let choice = Choice::new(&config, others.others_than(None), false);
+    let choice = Choice::new(&config, others.except(None), false);
     let session: Session = fixture::session();
     let probe = Probe::new(&session.narrator);
     let plan = plan(&worktree, before, &recorded, &choice, &probe, request)?;

@@ -105,7 +105,7 @@ fn ours(id: &str, slot: u32, port: u16) -> String {
 }
 
 fn has(reservations: &Reservations<'_>, ports: [u16; 3]) -> [bool; 3] {
-    ports.map(|number| reservations.others_than(None).has_port(port(number)))
+    ports.map(|number| reservations.except(None).has_port(port(number)))
 }
 
 #[test]
@@ -164,7 +164,7 @@ fn a_record_and_its_temporary_file_count_beside_whatever_is_there() {
             expected,
             "{content:?}"
         );
-        let others = reservations.others_than(None);
+        let others = reservations.except(None);
         let slots = [2, 3].map(|slot| others.has_slot(Slot(slot)));
         assert_eq!(slots, [expected[1], expected[2]], "{content:?}");
     }
@@ -188,7 +188,7 @@ fn a_record_counts_beside_a_link_a_directory_and_an_unknown_root() {
         registered.record("a", &ours("a", 2, 5002));
         let reservations = registered.gather(None, &[]);
         assert_eq!(has(&reservations, [5001, 5002, 5003]), [false, true, false]);
-        assert!(reservations.others_than(None).has_slot(Slot(2)));
+        assert!(reservations.except(None).has_slot(Slot(2)));
     }
 }
 
@@ -202,7 +202,7 @@ fn what_a_worktree_has_itself_is_not_among_what_others_have() {
     assert_eq!(has(&without, [5001, 5002, 5003]), [false, true, false]);
     let all = registered.gather(None, &[]);
     let index = all.holders().iter().position(|holder| holder.name() == "a");
-    let others = all.others_than(index);
+    let others = all.except(index);
     assert!(!others.has_port(port(5001)) && !others.has_slot(Slot(1)));
     assert!(others.has_port(port(5002)) && others.has_slot(Slot(2)));
 }
@@ -213,14 +213,9 @@ fn slot_0_is_the_main_worktrees_by_its_own_config() {
     registered.put_main("{\"services\": {\"a\": 5001, \"b\": 5002}}");
     let reservations = registered.gather(None, &[]);
     assert_eq!(has(&reservations, [5001, 5002, 5003]), [true, true, false]);
-    let others = reservations.others_than(None);
+    let others = reservations.except(None);
     assert!(others.has_slot(Slot::MAIN) && others.has_main());
-    assert!(
-        !Registered::bare()
-            .gather(None, &[])
-            .others_than(None)
-            .has_main()
-    );
+    assert!(!Registered::bare().gather(None, &[]).except(None).has_main());
 }
 
 #[test]
@@ -231,7 +226,7 @@ fn of_other_clones_the_ports_count_and_not_the_slots() {
     other.put_main("{\"services\": {\"a\": 5003}}");
     let reservations = one.gather(None, &[other.repository()]);
     assert_eq!(has(&reservations, [5001, 5002, 5003]), [true, true, true]);
-    let others = reservations.others_than(None);
+    let others = reservations.except(None);
     let slots = [0, 1, 2].map(|slot| others.has_slot(Slot(slot)));
     assert_eq!(slots, [false, true, false]);
     // Both main worktrees have their slot 0 by right, and no linked one is in the way.
@@ -296,7 +291,7 @@ fn worktrees_that_are_gone_and_have_a_lower_slot_are_counted_once() {
     registered.pending_record("a", &ours("a", 0, 5009));
     registered.add("d", Some(&ours("d", 4, 5004)));
     let reservations = registered.gather(None, &[]);
-    let others = reservations.others_than(None);
+    let others = reservations.except(None);
     let counts = [0, 1, 2, 3, 4, 5].map(|slot| others.gone_below(Slot(slot)));
     assert_eq!(counts, [0, 1, 1, 2, 3, 3]);
 }
@@ -313,7 +308,7 @@ fn a_worktree_whose_file_names_more_than_100_ports_is_crowded() {
     registered.add("b", Some(&numbers(101)));
     let reservations = registered.gather(None, &[]);
     let crowded: Vec<(String, usize)> = reservations
-        .others_than(None)
+        .except(None)
         .crowded()
         .map(|(holder, ports)| (holder.name(), ports))
         .collect();
@@ -333,7 +328,7 @@ proptest! {
             .map(|(name, (slot, ports))| (name.as_str(), *slot, ports.as_slice(), false))
             .collect();
         let reservations = Reservations::of(&all);
-        let others = reservations.others_than(own);
+        let others = reservations.except(own);
         let theirs: Vec<usize> = (0..rows.len()).filter(|index| Some(*index) != own).collect();
         for number in 1024..1034 {
             let expected: BTreeSet<usize> =

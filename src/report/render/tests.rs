@@ -204,7 +204,7 @@ proptest! {
             return Ok(());
         };
         let nothing = Reservations::of(&[]);
-        let choice = Choice::new(&config, nothing.others_than(None), false);
+        let choice = Choice::new(&config, nothing.except(None), false);
         let bundle = choice.update(&own.bundle);
         let directory = tempfile::tempdir().unwrap();
         let worktree = fixture::linked(directory.path(), "a");

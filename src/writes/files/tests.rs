@@ -49,7 +49,7 @@ fn write(
     let session = &fixture.session;
     let files = Files::new(worktree, wanted, written, Occasion::Assign, session);
     let planned = files.plan(&held, &repository).unwrap();
-    let staged = planned.stage();
+    let staged = planned.stage().unwrap();
     meanwhile();
     let done = planned.commit(staged, &repository);
     assert!(!planned.has_leftovers());
@@ -181,7 +181,7 @@ fn one_file_that_cannot_be_written_leaves_the_others_written() {
     let session = &fixture.session;
     let files = Files::new(&worktree, wanted, written, Occasion::Assign, session);
     let planned = files.plan(&held, &repository).unwrap();
-    let staged = planned.stage();
+    let staged = planned.stage().unwrap();
     // The one that may have ports of ours in it.
     let obstacle = planned.obstacle(&staged).unwrap().to_string();
     assert!(obstacle.contains("half.env"), "{obstacle}");
