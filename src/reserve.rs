@@ -159,7 +159,7 @@ pub fn is_up_to_date(
     occasion: Occasion,
     session: &Session,
 ) -> Result<bool> {
-    Ok(assigned.is_in(own) && are_files_up_to_date(worktree, assigned, occasion, session)?)
+    Ok(assigned.matches(own) && are_files_up_to_date(worktree, assigned, occasion, session)?)
 }
 
 /// Whether the record, the env files and the files from templates are up to date, and no

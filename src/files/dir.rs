@@ -163,6 +163,15 @@ impl Dir {
         Ok(file)
     }
 
+    /// Removes `name` if it is an empty directory: container engines make one when the file to be
+    /// mounted is missing. Fails if the directory is not empty.
+    pub fn remove_empty_dir(&self, name: &str) -> io::Result<()> {
+        match self.look(name)? {
+            Some(stat) if stat.kind == Kind::Directory => self.remove_dir(name),
+            _ => Ok(()),
+        }
+    }
+
     /// Removes the file or link `name`; returns whether there was one.
     pub fn remove(&self, name: &str) -> io::Result<bool> {
         match self.unlink(name) {

@@ -161,19 +161,10 @@ pub fn remove_leftover(dir: &Dir, name: &str) -> io::Result<bool> {
     Ok(clear(dir, &self::temporary(&temporary))? | clear(dir, &temporary)?)
 }
 
-/// Removes `name` if it is an empty directory: container engines make one when the file to be
-/// mounted is missing. Fails if the directory is not empty.
-pub fn remove_empty_dir(dir: &Dir, name: &str) -> io::Result<()> {
-    match dir.look(name)? {
-        Some(stat) if stat.kind == Kind::Directory => dir.remove_dir(name),
-        _ => Ok(()),
-    }
-}
-
 /// Removes the file `name`, or an empty directory in its place, and what a kill has left of it.
 pub fn remove(dir: &Dir, name: &str) -> io::Result<()> {
     remove_leftover(dir, name)?;
-    remove_empty_dir(dir, name)?;
+    dir.remove_empty_dir(name)?;
     dir.remove(name).map(drop)
 }
 

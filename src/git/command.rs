@@ -56,3 +56,15 @@ pub fn ask<S: AsRef<OsStr>>(directory: &Path, arguments: &[S]) -> Result<Vec<u8>
         }
     }
 }
+
+/// The version of the git on the PATH.
+pub fn version(directory: &Path) -> Result<(u32, u32)> {
+    let answer = ask(directory, &["version"])?;
+    let answer = String::from_utf8_lossy(&answer);
+    let answer = answer.trim_end();
+    let mut numbers = answer.trim_start_matches("git version ").split('.');
+    let mut number = || numbers.next()?.parse().ok();
+    number()
+        .zip(number())
+        .ok_or_else(|| error!("could not read the version of git in `{answer}`"))
+}

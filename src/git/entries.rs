@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use crate::error::{Error, Result, if_there};
 use crate::files::dir::{Dir, PlainFile};
+use crate::git::command::ask;
 use crate::git::config::os_string;
 
 /// How much of a file that contains one path is read, in bytes: twice the longest path on Linux.
@@ -93,6 +94,35 @@ impl Entry {
     pub fn name(&self) -> &str {
         self.id.as_deref().unwrap_or(MAIN)
     }
+
+    /// The branch that is checked out; `None` if HEAD is detached or cannot be read.
+    pub fn branch(&self) -> Result<Option<String>> {
+        let Ok(git_dir) = Dir::open(&self.git_dir) else {
+            return Ok(None);
+        };
+        let head = head_of(&git_dir)?.unwrap_or_default();
+        Ok(match head.strip_prefix("ref: refs/heads/") {
+            // What git writes there if the real HEAD is in a reftable, which libgit2 cannot read.
+            Some(".invalid") => self.root().and_then(branch_by_git),
+            branch => branch.map(str::to_owned),
+        })
+    }
+}
+
+/// The branch of the worktree at `root`, by git itself.
+fn branch_by_git(root: &Path) -> Option<String> {
+    let branch = ask(root, &["symbolic-ref", "--quiet", "--short", "HEAD"]).ok()?;
+    let branch = String::from_utf8_lossy(&branch).trim_end().to_owned();
+    (!branch.is_empty()).then_some(branch)
+}
+
+/// What HEAD is in that git directory: `ref: ` and the name of a reference, or an object id; `None` if
+/// it cannot be read.
+pub fn head_of(git_dir: &Dir) -> Result<Option<String>> {
+    Ok(match git_dir.read_of_git("HEAD", PATH_LIMIT)? {
+        PlainFile::Read(head) => Some(String::from_utf8_lossy(&head).trim_end().to_owned()),
+        _ => None,
+    })
 }
 
 /// The entries of the linked worktrees, in no order.

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use crate::error::{Error, ErrorKind, Result, error, if_there, quoted, shell_word};
-use crate::files::dir::{Dir, Kind, PlainFile, identity_at, is_same_directory};
+use crate::files::dir::{Dir, Kind, identity_at, is_same_directory};
 use crate::git::entries::{self, Entry, Place};
 
 /// A worktree with its root opened. Files in it are written through this handle, which stays with the
@@ -120,8 +120,8 @@ impl Worktree {
 
     /// Whether a commit is checked out rather than a branch, as in a rebase or a bisect.
     pub fn is_detached(&self) -> Result<bool> {
-        let head = self.git_dir.read_of_git("HEAD", 8 * 1024)?;
-        Ok(matches!(head, PlainFile::Read(bytes) if !bytes.starts_with(b"ref:")))
+        let head = entries::head_of(&self.git_dir)?;
+        Ok(head.is_some_and(|head| !head.starts_with("ref:")))
     }
 }
 

@@ -17,7 +17,7 @@ mod uninstall;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result, error, quoted, shell_word};
+use crate::error::{Error, Result, quoted, shell_word};
 use crate::files::dir::Dir;
 use crate::git::access;
 use crate::git::command;
@@ -60,7 +60,7 @@ impl SeenHook<'_> {
         let common_dir = &found.repository.common_dir;
         let at = (found.worktree.as_ref()).map_or(&**common_dir, |worktree| worktree.path());
         let place = HookPlace::look(&found.repository, at)?;
-        let plan = if git_version(at)? >= CONFIG_HOOKS {
+        let plan = if command::version(at)? >= CONFIG_HOOKS {
             HookPlan::Config(hook_config::look(common_dir)?)
         } else {
             plan(&place)
@@ -81,18 +81,6 @@ impl SeenHook<'_> {
     pub fn has_config_hooks(&self) -> bool {
         matches!(self.plan, HookPlan::Config(_))
     }
-}
-
-/// The version of the git on the PATH.
-fn git_version(at: &Path) -> Result<(u32, u32)> {
-    let answer = command::ask(at, &["version"])?;
-    let answer = String::from_utf8_lossy(&answer);
-    let answer = answer.trim_end();
-    let mut numbers = answer.trim_start_matches("git version ").split('.');
-    let mut number = || numbers.next()?.parse().ok();
-    number()
-        .zip(number())
-        .ok_or_else(|| error!("could not read the version of git in `{answer}`"))
 }
 
 /// A call of `--install`.

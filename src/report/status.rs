@@ -6,9 +6,8 @@ use std::path::Path;
 use crate::allocate::probe::Probe;
 use crate::config::file as config_file;
 use crate::error::{ErrorKind, Result};
-use crate::files::dir::{Dir, PlainFile, is_same_directory};
+use crate::files::dir::is_same_directory;
 use crate::git::clones;
-use crate::git::command::ask;
 use crate::git::entries::{Entry, Place};
 use crate::git::repository::Repository;
 use crate::git::worktree::Worktree;
@@ -132,7 +131,7 @@ fn look(
         }
     }
     Ok(Status {
-        branch: branch_of(&entry)?,
+        branch: entry.branch()?,
         entry,
         state,
         is_own,
@@ -167,28 +166,4 @@ fn state(
         Err(_) => true,
     };
     Ok((if is_current { word } else { "outdated" }, Some(own)))
-}
-
-/// The branch that HEAD names.
-fn branch_of(entry: &Entry) -> Result<Option<String>> {
-    const LIMIT: usize = 8 * 1024;
-    let Ok(git_dir) = Dir::open(&entry.git_dir) else {
-        return Ok(None);
-    };
-    let PlainFile::Read(head) = git_dir.read("HEAD", LIMIT)? else {
-        return Ok(None);
-    };
-    let head = String::from_utf8_lossy(&head);
-    Ok(match head.trim_end().strip_prefix("ref: refs/heads/") {
-        // What git writes there if the real HEAD is in a reftable.
-        Some(".invalid") => entry.root().and_then(branch_by_git),
-        branch => branch.map(str::to_owned),
-    })
-}
-
-/// The branch of the worktree at `root`, by git itself: libgit2 cannot read a reftable.
-fn branch_by_git(root: &Path) -> Option<String> {
-    let branch = ask(root, &["symbolic-ref", "--quiet", "--short", "HEAD"]).ok()?;
-    let branch = String::from_utf8_lossy(&branch).trim_end().to_owned();
-    (!branch.is_empty()).then_some(branch)
 }

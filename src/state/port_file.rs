@@ -103,7 +103,7 @@ pub fn prepare<'w>(
     let root = &worktree.root;
     let could_not = || Error::could_not("write", root.path_of(NAME));
     let by_hand = worktree.by_hand();
-    staged::remove_empty_dir(root, NAME).map_err(|error| {
+    root.remove_empty_dir(NAME).map_err(|error| {
         could_not()(error).remedy(format!("move that directory away and run `{by_hand}`"))
     })?;
     Staged::prepare(root, NAME, &reservation.to_json(), Access::New).map_err(could_not())

@@ -227,7 +227,7 @@ impl Worktree {
         if self.is_main() {
             access::create_dir(&self.common_dir, &self.common_dir.join(DIRECTORY))?;
         }
-        staged::remove_empty_dir(&self.git_dir, name)?;
+        self.git_dir.remove_empty_dir(name)?;
         let access = Access::shared(&self.common_dir, 0o666)?;
         Staged::prepare(&self.git_dir, name, &record.to_json(), access)
     }

@@ -64,7 +64,7 @@ impl Assigned {
     }
 
     /// Whether the port file `own` is what the config says, with all services.
-    pub fn is_in(&self, own: &Reservation) -> bool {
+    pub fn matches(&self, own: &Reservation) -> bool {
         *own == self.reservation && self.config.has_services_of(&own.bundle)
     }
 

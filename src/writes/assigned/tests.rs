@@ -33,6 +33,6 @@ fn a_port_file_is_current_if_it_is_what_the_config_would_have_written() {
         };
         let in_force = ConfigInForce::own(config.clone());
         let assigned = Assigned::new(&worktree, in_force, own.bundle.clone(), Some(&own));
-        assert_eq!(assigned.is_in(&own), expected, "{own:?}");
+        assert_eq!(assigned.matches(&own), expected, "{own:?}");
     }
 }
