@@ -12,6 +12,8 @@ impl Port {
     /// The lowest port that needs no privilege to bind.
     pub const MIN: u16 = 1024;
 
+    pub const MAX: Port = Port(u16::MAX);
+
     pub fn new(number: u64) -> Option<Port> {
         u16::try_from(number)
             .ok()

@@ -1,27 +1,26 @@
 //! The nearest value that is allowed, for the message about one that is not.
 
 use crate::config::nearest::nearest;
-use crate::config::value::{Form, Setting, schemes};
-use crate::config::{Service, placeholder};
+use crate::config::placeholder::Values;
+use crate::config::value::{Form, Setting, parts_of_url, schemes};
+use crate::ports::ServiceName;
 
 /// The value that `text` most likely means and that the variable `name` may have.
 pub fn nearest_value(
     text: &str,
     name: &str,
     forms: &[Form],
-    services: &[Service],
+    sample: &Values<'_>,
 ) -> Option<String> {
-    let is_allowed = |text: &String| {
-        placeholder::check(text, services).is_ok() && Setting::new(text, forms).is_ok()
-    };
     let upper = name.to_ascii_uppercase();
-    let named = |service: &&Service| {
-        let variable = service.name.variable();
+    let named = |service: &&ServiceName| {
+        let variable = service.variable();
         upper
             .split('_')
             .any(|word| word == variable.trim_end_matches("_PORT"))
     };
-    let service = services.iter().find(named).or(services.first())?;
+    let mut services = sample.bundle.ports.iter().map(|(service, _)| service);
+    let service = services.clone().find(named).or(services.next())?;
     let examples = forms.iter().map(|form| form.example(name, service));
     let is_name = |form: &Form| matches!(form, Form::Name | Form::Suffix | Form::Digits);
     let corrected = if forms.iter().all(is_name) {
@@ -30,7 +29,8 @@ pub fn nearest_value(
     } else {
         corrected(text, forms.first() == Some(&Form::Url))
     };
-    corrected.into_iter().chain(examples).find(is_allowed)
+    let mut candidates = corrected.into_iter().chain(examples);
+    candidates.find(|text| Setting::new(text, forms, sample).is_ok())
 }
 
 /// `text`, meant as a port, a host, an address or a URL, after each of the usual corrections, the most
@@ -68,12 +68,6 @@ fn dashed(text: &str) -> String {
 
 /// `[user@]host[:port][/path]` with `localhost` for the host.
 fn with_local_host(address: &str) -> String {
-    let end = address.find(['/', '?', ',']).unwrap_or(address.len());
-    let (authority, resource) = address.split_at(end);
-    let (user, host) = authority.split_at(authority.rfind('@').map_or(0, |at| at + 1));
-    let after_brackets = host.rsplit(']').next().unwrap_or_default();
-    let port = after_brackets
-        .find(':')
-        .map_or("", |colon| &after_brackets[colon..]);
+    let [user, _, port, resource] = parts_of_url(address);
     format!("{user}localhost{port}{resource}")
 }

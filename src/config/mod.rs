@@ -205,16 +205,14 @@ impl Config {
     }
 
     /// The variables of `env` and `env_files` that name something that only this worktree has, such as a
-    /// compose project or a database, and their values. A number is the slot, and not a name.
+    /// compose project or a database, and their values.
     pub fn stack_names(&self, values: &Values<'_>) -> BTreeSet<(String, String)> {
         self.env_files
             .iter()
             .map(|(_, variables)| variables)
             .chain([&self.env])
             .flatten()
-            .filter(|(_, setting)| setting.is_own_name())
-            .filter_map(|(name, setting)| Some((name.clone(), setting.render(values)?)))
-            .filter(|(_, value)| value.bytes().any(|byte| !byte.is_ascii_digit()))
+            .filter_map(|(name, setting)| Some((name.clone(), setting.own_name(values)?)))
             .collect()
     }
 

@@ -5,11 +5,11 @@ use serde_json::error::Category;
 use crate::config::hint::nearest_value;
 use crate::config::nearest::{cut, suggestion};
 use crate::config::paths::{self, nearest_path};
-use crate::config::placeholder::{self, is_of_worktree};
+use crate::config::placeholder::{Values, is_of_worktree, render};
 use crate::config::value::{Form, Setting, has};
 use crate::config::{Config, Service, Settings, Template, file, names};
 use crate::files::json_object::JsonObject;
-use crate::ports::{Port, ServiceName};
+use crate::ports::{Bundle, Port, ServiceName, Slot};
 
 /// The longest name of a service or a URL, in bytes.
 const NAME_LIMIT: usize = 32;
@@ -48,16 +48,28 @@ impl Config {
             "`services` is missing; write `\"services\": {\"web\": 3000}` with your own names and ports",
         )?;
         let services = parse_services(services)?;
+        let bundle = Bundle {
+            slot: Slot(u32::MAX),
+            ports: services
+                .iter()
+                .map(|service| (service.name.clone(), Port::MAX))
+                .collect(),
+        };
+        let sample = Values {
+            bundle: &bundle,
+            label: "a-0",
+            is_main: false,
+        };
         let member = |key| members.get(key).unwrap_or("{}");
         let config = Config {
             step: members.get("step").map_or(Ok(100), parse_step)?,
-            urls: parse_settings(member("urls"), "urls", &services, forms_of_url)?,
-            env: parse_settings(member("env"), "env", &services, names::forms_of)?,
+            urls: parse_settings(member("urls"), "urls", &sample, forms_of_url)?,
+            env: parse_settings(member("env"), "env", &sample, names::forms_of)?,
             env_files: parse_files(
                 member("env_files"),
                 "env_files",
                 paths::check_env_file,
-                |place, json| parse_settings(json, place, &services, names::forms_of),
+                |place, json| parse_settings(json, place, &sample, names::forms_of),
             )?,
             templates: parse_templates(member("templates"))?,
             services,
@@ -161,13 +173,13 @@ fn parse_step(json: &str) -> Result<u32, String> {
 fn parse_settings(
     json: &str,
     place: &str,
-    services: &[Service],
+    sample: &Values<'_>,
     forms_of: fn(&str) -> Result<Vec<Form>, String>,
 ) -> Result<Settings, String> {
     let mut settings = Settings::new();
     for (name, value) in object(json, &format!("`{place}`"))?.0 {
         let forms = forms_of(&name).map_err(|why| format!("`{place}.{}`: {why}", cut(&name)))?;
-        let setting = parse_setting(&name, value.get(), &forms, services)
+        let setting = parse_setting(&name, value.get(), &forms, sample)
             .map_err(|why| wrong(&format!("{place}.{name}"), value.get(), &why))?;
         settings.push((name.into_owned(), setting));
     }
@@ -178,15 +190,16 @@ fn parse_setting(
     name: &str,
     json: &str,
     forms: &[Form],
-    services: &[Service],
+    sample: &Values<'_>,
 ) -> Result<Setting, String> {
-    let nearest = |text: &str| nearest_value(text, name, forms, services);
+    let nearest = |text: &str| nearest_value(text, name, forms, sample);
     let Some(text) = string(json) else {
         let hint = nearest(json).map(|hint| format!("\"{hint}\""));
         return Err(with_hint("it must be a string".to_owned(), hint));
     };
-    placeholder::check(&text, services)?;
-    Setting::new(&text, forms).map_err(|why| with_hint(why, nearest(&text)))
+    // An error about a placeholder names the nearest one itself.
+    render(&text, sample)?;
+    Setting::new(&text, forms, sample).map_err(|why| with_hint(why, nearest(&text)))
 }
 
 /// What is wrong, and what to write instead.

@@ -1,6 +1,6 @@
 //! Which files a config may name: those inside the worktree that do not belong to git.
 
-use crate::config::value::not_allowed;
+use crate::config::value::check_characters;
 use crate::files::staged::SUFFIX;
 
 /// The longest path, in bytes.
@@ -14,10 +14,7 @@ pub fn check(path: &str) -> Result<(), String> {
     if path.len() > LONGEST {
         return Err(format!("it is longer than {LONGEST} bytes"));
     }
-    let is_allowed = |c: char| c.is_ascii_alphanumeric() || "_.@+-/".contains(c);
-    if let Some(c) = path.chars().find(|&c| !is_allowed(c)) {
-        return Err(not_allowed(c));
-    }
+    check_characters(path, "_.@+-/", "")?;
     for component in path.split('/') {
         let lower = component.to_ascii_lowercase();
         let problem = match &*lower {

@@ -312,7 +312,7 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     (
         r#"{"services": {"web": 8000}, "env_files": {".env": {"PORT": "{slot}"}}}"#,
-        "`env_files[\".env\"].PORT` is `\"{slot}\"`: `{slot}` is not a port: a port is `{service}` or a number from 1 to 65535; write `{web}`",
+        "`env_files[\".env\"].PORT` is `\"{slot}\"`: a port is `{service}` or a number from 1 to 65535; write `{web}`",
     ),
     (
         r#"{"services": {"web": 8000}, "env_files": {".env": []}}"#,
@@ -388,7 +388,7 @@ const HINTS: &[(&str, &str, &str)] = &[
     (
         "APP_NAME",
         "shop {slot}",
-        "a space is not allowed; write `shop-{slot}`",
+        "a space is not allowed in a name; write `shop-{slot}`",
     ),
     (
         "APP_NAME",
@@ -417,13 +417,13 @@ const HINTS: &[(&str, &str, &str)] = &[
         "`{-slot-}` has more than one separator; one may stand before or after `slot`",
     ),
     ("APP_NAME", "x{", "`{` has no `}`"),
-    ("APP_SLOT", "x", "`x` is not a number; write `{slot}`"),
+    ("APP_SLOT", "x", "it is not a number; write `{slot}`"),
     ("API_PORT", "80800", "write `{api}`"),
     ("PORTS", "{web}, {api}", "write `{web},{api}`"),
     (
         "API_URL",
         "{api}",
-        "has no scheme such as `http://`; write `http://localhost:{api}`",
+        "it has no scheme such as `http://`; write `http://localhost:{api}`",
     ),
     (
         "API_URL",
@@ -450,12 +450,12 @@ const HINTS: &[(&str, &str, &str)] = &[
     (
         "API_HOST",
         "0.0.0.0",
-        "`0.0.0.0` listens on all interfaces, which each user chooses in a line of their own; write `localhost`",
+        "a server there listens on all interfaces, which each user chooses in a line of their own; write `localhost`",
     ),
     (
         "PGHOST",
         "{worktree}.localhost",
-        "databases may ask the DNS for it; write `localhost`",
+        "`*.localhost` is for browsers; databases may ask the DNS for it; write `localhost`",
     ),
     (
         "DATABASE_URL",
@@ -470,7 +470,7 @@ const HINTS: &[(&str, &str, &str)] = &[
     (
         "DATABASE_URL",
         "postgres://localhost/a?sslkey=k",
-        "`sslkey` is not allowed as a key of the query; write `postgres://localhost/a`",
+        "pool_size, pgbouncer, charset, encoding, serverVersion, replicaSet, directConnection, authSource, retryWrites, w, heartbeat, db, prefix, allowPublicKeyRetrieval, useSSL; write `postgres://localhost/a`",
     ),
     (
         "MONGO_URL",
@@ -480,7 +480,7 @@ const HINTS: &[(&str, &str, &str)] = &[
     (
         "API_URL",
         "http://a{worktree.}localhost",
-        "in the main worktree it is `http://alocalhost`: `alocalhost` is not a host of this machine: \
+        "in the main worktree, where placeholders with a separator are empty, the host is not this machine: \
          `localhost`, `*.localhost`, `127.0.0.1` and `[::1]` are; write `http://localhost`",
     ),
     ("API_PROT", "{api}", "did you mean `PORT`?"),

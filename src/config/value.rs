@@ -1,10 +1,11 @@
 //! What a value may be: ports, local hosts, addresses and URLs, or a plain name. A [`Setting`] always has
 //! one of these forms, whatever a branch's config says.
 
-use crate::config::Service;
-use crate::config::nearest::cut;
-use crate::config::placeholder::{Values, render, split, with_braces};
+use std::num::NonZeroU16;
+
+use crate::config::placeholder::{Values, render};
 use crate::error::printable;
+use crate::ports::ServiceName;
 
 /// What the name of a variable allows its value to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,19 +24,9 @@ pub enum Form {
 
 /// A text with placeholders whose value has an allowed form in every worktree.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Setting {
-    text: String,
-    /// The form that it has in linked worktrees.
-    form: Form,
-}
+pub struct Setting(String);
 
-/// The punctuation that some form of value allows.
-const PUNCTUATION: &str = "_.:/@%?=&+[],-";
-
-const HOSTS: [&str; 4] = ["localhost", "127.0.0.1", "[::1]", BARE_IPV6];
-
-/// An address that needs brackets in a URL.
-const BARE_IPV6: &str = "::1";
+const HOSTS: [&str; 4] = ["localhost", "127.0.0.1", "[::1]", "::1"];
 
 const WEB_SCHEMES: &str = "http https ws wss";
 
@@ -65,72 +56,81 @@ pub fn schemes() -> impl Iterator<Item = &'static str> {
 }
 
 impl Setting {
-    /// Checks `text`, in which all placeholders are known, and takes the first of the `forms` that fits. In
-    /// the main worktree, a name may be empty.
+    /// Checks what `text` renders to from `sample`, and in the main worktree, where a name may be empty.
+    ///
+    /// What the sample has must stand for what any worktree has: a port of five digits, so that no other
+    /// digit can precede or follow it, a slot that is not a port, and a label with `-`.
     ///
     /// # Errors
-    /// What is wrong with it, judged by the form that it resembles most.
-    pub fn new(text: &str, forms: &[Form]) -> Result<Setting, String> {
-        let form_of = |text: &str| {
-            let form = forms.iter().find(|form| form.check(text).is_ok());
-            form.copied().ok_or_else(|| problem(text, forms))
+    /// Which placeholder is wrong, or what is wrong with the value.
+    pub fn new(text: &str, forms: &[Form], sample: &Values<'_>) -> Result<Setting, String> {
+        check(&render(text, sample)?, forms)?;
+        let in_main = Values {
+            is_main: true,
+            ..*sample
         };
-        let form = form_of(&with_braces(text, false))?;
-        let in_main = with_braces(text, true);
-        let may_be_empty = forms.contains(&Form::Name) || forms.contains(&Form::Suffix);
-        if !in_main.is_empty() || !may_be_empty {
-            form_of(&in_main)
-                .map_err(|why| format!("in the main worktree it is `{}`: {why}", cut(&in_main)))?;
+        let in_main = render(text, &in_main)?;
+        // Only names can consist of nothing but placeholders with separators.
+        if !in_main.is_empty() {
+            check(&in_main, forms).map_err(|why| {
+                format!(
+                    "in the main worktree, where placeholders with a separator are empty, {why}"
+                )
+            })?;
         }
-        let text = text.to_owned();
-        Ok(Setting { text, form })
+        Ok(Setting(text.to_owned()))
     }
 
     /// The value in one worktree; `None` if its bundle lacks a service.
     pub fn render(&self, values: &Values<'_>) -> Option<String> {
-        render(&self.text, values)
+        render(&self.0, values).ok()
     }
 
-    /// Whether it is a name that differs from worktree to worktree, such as that of a compose project.
-    pub fn is_own_name(&self) -> bool {
-        matches!(self.form, Form::Name | Form::Suffix | Form::Digits) && self.text.contains('{')
+    /// The value if it is a name that other worktrees do not have, such as that of a compose project. A
+    /// number is a slot or a port, and not a name.
+    pub fn own_name(&self, values: &Values<'_>) -> Option<String> {
+        let value = self.render(values)?;
+        let is_name = check_characters(&value, "_-", "").is_ok() && !is_number(&value);
+        (is_name && self.0.contains('{')).then_some(value)
     }
 }
 
-/// What is wrong with a value that has none of these `forms`.
-fn problem(text: &str, forms: &[Form]) -> String {
-    if let Err(why) = check_characters(text, PUNCTUATION, "") {
-        return why;
-    }
+/// Checks that a value has one of the `forms`.
+///
+/// # Errors
+/// What is wrong with it, judged by the form that it resembles most.
+fn check(value: &str, forms: &[Form]) -> Result<(), String> {
+    let has_scheme = value.contains("://");
     let resembles = |form: &&Form| match form {
-        Form::Url => text.contains("://"),
-        Form::Address => text.contains(':') && !text.contains("://"),
+        Form::Url => has_scheme,
+        Form::Address => !has_scheme && value.contains(':'),
         _ => false,
     };
+    if forms.iter().any(|form| form.check(value).is_ok()) {
+        return Ok(());
+    }
     let form = forms.iter().find(resembles).unwrap_or(&forms[0]);
-    form.check(text)
-        .expect_err("no form fits, this one included")
+    form.check(value)
 }
 
-// The checks get texts in which the names of placeholders stand in braces.
 impl Form {
-    fn check(self, text: &str) -> Result<(), String> {
+    fn check(self, value: &str) -> Result<(), String> {
+        let mut items = value.split(',');
         match self {
-            Form::Port => check_each(text, check_port),
-            Form::Url => check_urls(text),
-            Form::Address => check_each(text, check_address),
-            Form::Host => check_each(text, check_host),
-            Form::ResolvableHost => check_each(text, check_resolvable_host),
-            Form::Name => check_name(text),
-            Form::Suffix => check_name(text.strip_prefix('-').unwrap_or(text)),
-            Form::Digits => check_digits(text),
+            Form::Port => items.try_for_each(check_port),
+            Form::Url => items.try_for_each(|url| check_url(url, value.contains(','))),
+            Form::Address => items.try_for_each(check_address),
+            Form::Host => items.try_for_each(check_host),
+            Form::ResolvableHost => items.try_for_each(check_resolvable_host),
+            Form::Name => check_name(value),
+            Form::Suffix => check_name(value.strip_prefix('-').unwrap_or(value)),
+            Form::Digits => require(is_number(value), "it is not a number"),
         }
     }
 
     /// A value of this form for the variable `name`, which names `service` or a worktree.
-    pub fn example(self, name: &str, service: &Service) -> String {
+    pub fn example(self, name: &str, service: &ServiceName) -> String {
         let name = name.to_ascii_lowercase();
-        let service = &service.name;
         match self {
             Form::Port => format!("{{{service}}}"),
             Form::Url if name.contains("database") || name.starts_with("db_") => {
@@ -150,216 +150,158 @@ impl Form {
     }
 }
 
-/// Checks each item of a list with commas.
-fn check_each(text: &str, check: fn(&str) -> Result<(), String>) -> Result<(), String> {
-    text.split(',').try_for_each(check)
+fn require(is_right: bool, otherwise: &str) -> Result<(), String> {
+    is_right.then_some(()).ok_or_else(|| otherwise.to_owned())
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn check_port(text: &str) -> Result<(), String> {
-    let is_number = text.len() <= 5 && text.bytes().all(|byte| byte.is_ascii_digit());
-    let is_port = is_number && text.parse().is_ok_and(|port: u16| port > 0);
-    let is_placeholder = text.rfind('{') == Some(0) && text.find('}') == Some(text.len() - 1);
-    if is_port || is_placeholder && !["{slot}", "{worktree}"].contains(&text) {
-        return Ok(());
-    }
-    let what = quoted(text);
-    Err(format!(
-        "{what} is not a port: a port is `{{service}}` or a number from 1 to 65535"
-    ))
+    let is_port = is_number(text) && text.len() <= 5 && text.parse::<NonZeroU16>().is_ok();
+    require(is_port, "a port is `{service}` or a number from 1 to 65535")
 }
 
-fn check_host(text: &str) -> Result<(), String> {
+fn check_host(host: &str) -> Result<(), String> {
     let is_label = |label: &str| {
         !label.is_empty() && !label.starts_with('-') && check_characters(label, "-", "").is_ok()
     };
     // Browsers and curl take names below `localhost` for this machine (RFC 6761).
-    let labels = text.strip_suffix(".localhost");
-    if HOSTS.contains(&text) || labels.is_some_and(|labels| labels.split('.').all(is_label)) {
-        return Ok(());
-    }
-    let why = match text {
-        "0.0.0.0" | "::" | "[::]" => {
-            "listens on all interfaces, which each user chooses in a line of their own"
-        }
-        _ => {
-            "is not a host of this machine: `localhost`, `*.localhost`, `127.0.0.1` and `[::1]` are"
-        }
-    };
-    Err(format!("{} {why}", quoted(text)))
+    let labels = host.strip_suffix(".localhost");
+    let is_below = labels.is_some_and(|labels| labels.split('.').all(is_label));
+    let is_any = ["0.0.0.0", "::", "[::]"].contains(&host);
+    require(
+        !is_any,
+        "a server there listens on all interfaces, which each user chooses in a line of their own",
+    )?;
+    require(
+        HOSTS.contains(&host) || is_below,
+        "the host is not this machine: `localhost`, `*.localhost`, `127.0.0.1` and `[::1]` are",
+    )
 }
 
-fn check_resolvable_host(text: &str) -> Result<(), String> {
-    match check_host(text) {
-        Ok(()) if !HOSTS.contains(&text) => Err(format!(
-            "{} is for browsers; databases may ask the DNS for it",
-            quoted(text)
-        )),
-        checked => checked,
-    }
+fn check_resolvable_host(host: &str) -> Result<(), String> {
+    check_host(host)?;
+    let why = "`*.localhost` is for browsers; databases may ask the DNS for it";
+    require(HOSTS.contains(&host), why)
 }
 
-fn check_address(text: &str) -> Result<(), String> {
-    let (host, port) = text
-        .rsplit_once(':')
-        .ok_or_else(|| format!("{} has no `:` before a port", quoted(text)))?;
+fn check_address(address: &str) -> Result<(), String> {
+    let parts = address.rsplit_once(':');
+    let (host, port) = parts.ok_or("it has no `:` before a port")?;
     check_host(host)?;
     check_port(port)
 }
 
-fn check_name(text: &str) -> Result<(), String> {
-    check_characters(text, "_-", " in a name")?;
-    match text.chars().next() {
-        None => Err("it is empty".to_owned()),
-        Some('-') => Err("it may not start with `-`".to_owned()),
-        Some(_) => Ok(()),
-    }
+fn check_name(name: &str) -> Result<(), String> {
+    check_characters(name, "_-", " in a name")?;
+    require(!name.is_empty(), "it is empty")?;
+    require(!name.starts_with('-'), "it may not start with `-`")
 }
 
-fn check_digits(text: &str) -> Result<(), String> {
-    let are_digits = literals(text).all(|part| part.bytes().all(|byte| byte.is_ascii_digit()));
-    if !are_digits || text.is_empty() || text.contains("{worktree}") {
-        return Err(format!("{} is not a number", quoted(text)));
-    }
-    Ok(())
-}
-
-/// Checks web URLs separated by commas, or one URL of a database.
-fn check_urls(text: &str) -> Result<(), String> {
-    let is_list = text.contains(',');
-    text.split(',').try_for_each(|url| check_url(url, is_list))
-}
-
+/// Checks a URL of the web, or of a database if it is not in a list.
 fn check_url(url: &str, is_in_list: bool) -> Result<(), String> {
-    let (scheme, rest) = url
-        .split_once("://")
-        .ok_or_else(|| format!("{} has no scheme such as `http://`", quoted(url)))?;
-    let is_web = has(WEB_SCHEMES, scheme);
-    if is_in_list && !is_web {
-        let url = quoted(url);
-        return Err(format!(
-            "{url} is not a web URL; only web URLs may be in a list"
-        ));
-    }
-    let kind = if is_web {
-        scheme
-    } else {
-        database_scheme(scheme)?
-    };
-    let (authority, resource) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-    let (user, address) = authority.rsplit_once('@').unwrap_or(("", authority));
-    let (host, port) = match address.rsplit_once(':') {
-        Some((host, port)) if !address.ends_with(']') => (host, Some(port)),
-        _ => (address, None),
-    };
-    let (path, query) = split_first(resource, '?');
-    let name = path.strip_prefix('/').unwrap_or(path);
-    check_user(user)?;
-    match host {
-        "" if port.is_none() && kind.starts_with("postgres") && !name.is_empty() => {}
-        "" => return Err("it has no host".to_owned()),
-        BARE_IPV6 => {
-            return Err(format!(
-                "`{BARE_IPV6}` needs brackets in a URL: `[{BARE_IPV6}]`"
-            ));
-        }
-        _ if is_web => check_host(host)?,
-        _ => check_resolvable_host(host)?,
-    }
-    port.map_or(Ok(()), check_port)?;
-    if is_web {
+    let parts = url.split_once("://");
+    let (scheme, rest) = parts.ok_or("it has no scheme such as `http://`")?;
+    let [user, host, port, resource] = parts_of_url(rest);
+    let user = user.strip_suffix('@').unwrap_or_default();
+    require(!user.starts_with('-'), "the user may not start with `-`")?;
+    check_characters(
+        &user.replacen(':', "", 1),
+        "_.%+-",
+        " in a user or a password",
+    )?;
+    port.strip_prefix(':').map_or(Ok(()), check_port)?;
+    require(
+        !host.starts_with(':'),
+        "`::1` needs brackets in a URL: `[::1]`",
+    )?;
+    if has(WEB_SCHEMES, scheme) {
+        check_host(host)?;
         return check_characters(resource, "_.:/@%=&+-", " in a web URL");
     }
-    if !(kind.starts_with("amqp") && path == "/%2F") {
-        let place = " in the path of a database, which is one name";
-        check_characters(name, "_-", place)?;
+    require(!is_in_list, "only web URLs may be in a list")?;
+    let kind = database_scheme(scheme)?;
+    let mut queries = resource.splitn(2, '?');
+    let path = queries.next().unwrap_or_default();
+    let database = path.strip_prefix('/').unwrap_or(path);
+    let is_by_socket = [host, port] == ["", ""] && kind.starts_with("postgres");
+    if !is_by_socket || database.is_empty() {
+        check_resolvable_host(host)?;
     }
-    let mut parameters = query.iter().flat_map(|query| query.split('&'));
-    parameters.try_for_each(check_parameter)
+    if !kind.starts_with("amqp") || path != "/%2F" {
+        check_characters(
+            database,
+            "_-",
+            " in the path of a database, which is one name",
+        )?;
+    }
+    queries
+        .flat_map(|query| query.split('&'))
+        .try_for_each(check_parameter)
+}
+
+/// The user with `@`, the host, the port with `:`, and what follows them in a URL after its scheme.
+pub fn parts_of_url(rest: &str) -> [&str; 4] {
+    let end = rest.find(['/', '?', ',']).unwrap_or(rest.len());
+    let (authority, resource) = rest.split_at(end);
+    let (user, address) = authority.split_at(authority.rfind('@').map_or(0, |at| at + 1));
+    let after_brackets = address.rfind(']').unwrap_or(0);
+    let colon = address[after_brackets..].rfind(':');
+    let (host, port) =
+        address.split_at(colon.map_or(address.len(), |colon| after_brackets + colon));
+    [user, host, port, resource]
 }
 
 /// The scheme without `jdbc:` and driver, if it is one of [`DATABASE_SCHEMES`].
 fn database_scheme(scheme: &str) -> Result<&str, String> {
+    require(
+        !scheme.ends_with("+srv"),
+        "`+srv` asks the DNS for the host",
+    )?;
     let bare = scheme.strip_prefix("jdbc:").unwrap_or(scheme);
-    let (kind, driver) = split_first(bare, '+');
-    let is_word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let (kind, driver) = match bare.split_once('+') {
+        Some((kind, driver)) => (kind, Some(driver)),
+        None => (bare, None),
+    };
+    let is_lower = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let may_follow =
-        |driver: &str| has(WITH_DRIVER, kind) && !driver.is_empty() && driver.bytes().all(is_word);
-    if driver == Some("srv") {
-        return Err("`+srv` asks the DNS for the host".to_owned());
-    }
-    if !has(DATABASE_SCHEMES, kind) {
-        let (scheme, known) = (cut(scheme), schemes().collect::<Vec<_>>().join(", "));
+        |driver: &str| has(WITH_DRIVER, kind) && !driver.is_empty() && driver.bytes().all(is_lower);
+    let is_allowed = has(DATABASE_SCHEMES, kind)
+        && (bare == scheme || has(WITH_JDBC, kind))
+        && driver.is_none_or(may_follow);
+    if !is_allowed {
+        let known = schemes().collect::<Vec<_>>().join(", ");
         return Err(format!(
-            "the scheme `{scheme}` is not allowed; allowed are {known}"
+            "the scheme is not allowed; allowed are {known}, a `+driver` after SQL, and `jdbc:` before {}",
+            WITH_JDBC.replace(' ', ", ")
         ));
     }
-    if bare != scheme && !has(WITH_JDBC, kind) {
-        return Err(format!("`jdbc:` is not allowed before `{kind}`"));
-    }
-    match driver {
-        Some(driver) if !may_follow(driver) => {
-            let driver = cut(driver);
-            Err(format!("`+{driver}` is not allowed after `{kind}`"))
-        }
-        _ => Ok(kind),
-    }
+    Ok(kind)
 }
 
 fn check_parameter(parameter: &str) -> Result<(), String> {
-    let (key, value) = parameter
+    let parts = parameter
         .split_once('=')
-        .ok_or_else(|| format!("{} in the query is not `key=value`", quoted(parameter)))?;
-    if !has(QUERY_KEYS, key) {
-        let key = quoted(key);
-        return Err(format!("{key} is not allowed as a key of the query"));
-    }
+        .filter(|(key, _)| has(QUERY_KEYS, key));
+    let (_, value) = parts.ok_or_else(|| {
+        let keys = QUERY_KEYS.replace(' ', ", ");
+        format!("a query consists of `key=value` with the keys {keys}")
+    })?;
     check_characters(value, "_.-", " in a value of the query")
 }
 
-/// The text before the first `separator`, and the text after it.
-fn split_first(text: &str, separator: char) -> (&str, Option<&str>) {
-    match text.split_once(separator) {
-        Some((before, after)) => (before, Some(after)),
-        None => (text, None),
-    }
-}
-
-fn check_user(user: &str) -> Result<(), String> {
-    if user.starts_with('-') {
-        return Err("the user may not start with `-`".to_owned());
-    }
-    let (user, password) = split_first(user, ':');
-    check_characters(user, "_.%+-", " in a user")?;
-    check_characters(password.unwrap_or_default(), "_.%+-", " in a password")
-}
-
-/// Checks that `text` has only letters, digits and `punctuation`. Placeholders render to letters and
-/// digits, and `{worktree}` also to `-`, which all callers allow.
-fn check_characters(text: &str, punctuation: &str, place: &str) -> Result<(), String> {
+/// Checks that `text` has only letters, digits and `punctuation`.
+pub fn check_characters(text: &str, punctuation: &str, place: &str) -> Result<(), String> {
     let is_refused = |c: &char| !c.is_ascii_alphanumeric() && !punctuation.contains(*c);
-    match literals(text).flat_map(str::chars).find(is_refused) {
+    match text.chars().find(is_refused) {
         None => Ok(()),
-        Some(c) => Err(not_allowed(c) + place),
-    }
-}
-
-/// Says that a value or a path cannot have this character.
-pub fn not_allowed(c: char) -> String {
-    match c {
-        ' ' => "a space is not allowed".to_owned(),
-        c => format!("`{}` is not allowed", printable(&c.to_string())),
-    }
-}
-
-/// The text around and between placeholders.
-fn literals(text: &str) -> impl Iterator<Item = &str> {
-    split(text).map(|(_, literal)| literal)
-}
-
-fn quoted(text: &str) -> String {
-    match text {
-        "" => "nothing".to_owned(),
-        text => format!("`{}`", printable(&cut(text))),
+        Some(' ') => Err(format!("a space is not allowed{place}")),
+        Some(c) => Err(format!(
+            "`{}` is not allowed{place}",
+            printable(&c.to_string())
+        )),
     }
 }
 
