@@ -28,30 +28,13 @@ const LAST_WORDS: [(&[Form], &str); 7] = [
 ];
 
 /// The words that also count as the first of a name.
-const FIRST_WORDS: [&str; 3] = ["PORT", "URL", "ADDRESS"];
-
-/// Last words that stand for a name only after one of these words.
-const NAMES_AFTER: [(&str, &str); 4] = [
-    ("PROJECT", "COMPOSE"),
-    ("USER", DATABASES),
-    ("USERNAME", DATABASES),
-    ("PREFIX", "TABLE KEY CACHE DB REDIS QUEUE VOLUME CONTAINER"),
-];
-
-const DATABASES: &str = "DB DATABASE POSTGRES PG MYSQL MARIADB MONGO REDIS";
+const FIRST_WORDS: &str = "PORT URL ADDRESS";
 
 /// Words at the end of a name that say nothing about its value.
-const TAILS: [&str; 7] = ["TEST", "HTTP", "HTTPS", "S3", "UI", "DEV", "LOCAL"];
+const TAILS: &str = "TEST HTTP HTTPS S3 UI DEV LOCAL";
 
 /// The prefixes of variables that bundlers hand to browsers, where no program acts on them.
-const FOR_BROWSERS: [&str; 6] = [
-    "VITE_",
-    "NEXT_PUBLIC_",
-    "NUXT_PUBLIC_",
-    "REACT_APP_",
-    "EXPO_PUBLIC_",
-    "PUBLIC_",
-];
+const FOR_BROWSERS: &str = "VITE_ NEXT_PUBLIC_ NUXT_PUBLIC_ REACT_APP_ EXPO_PUBLIC_ PUBLIC_";
 
 /// The forms that the value of the variable `name` may have, at least one.
 ///
@@ -68,11 +51,26 @@ pub fn forms_of(name: &str) -> Result<Vec<Form>, String> {
     }
     let name = name.to_ascii_uppercase();
     let words = words(&name);
-    let mut forms = forms_of_words(&words);
+    let last = *words.last().unwrap_or(&&*name);
+    let first = words.first().filter(|first| has(FIRST_WORDS, first));
+    let mut forms = Vec::new();
+    for (allowed, list) in LAST_WORDS {
+        if has(list, last) || first.is_some_and(|first| has(list, first)) {
+            forms.extend(allowed);
+        }
+    }
+    if let (Some(list), Some(before)) = (names_after(last), words.iter().rev().nth(1))
+        && has(list, before)
+    {
+        forms.push(Form::Name);
+    }
     if name.ends_with("RESULT_BACKEND") || name.starts_with("AWS_ENDPOINT_URL_") {
         forms.push(Form::Url);
     }
-    if FOR_BROWSERS.iter().any(|prefix| name.starts_with(prefix)) {
+    if FOR_BROWSERS
+        .split(' ')
+        .any(|prefix| name.starts_with(prefix))
+    {
         forms.extend([Form::Url, Form::Address, Form::Host, Form::Port]);
     }
     if name.starts_with("GIT_") {
@@ -82,7 +80,7 @@ pub fn forms_of(name: &str) -> Result<Vec<Form>, String> {
         }
     }
     if forms.is_empty() {
-        return Err(unknown_word(words.last().unwrap_or(&&*name)));
+        return Err(unknown_word(last));
     }
     Ok(forms)
 }
@@ -94,35 +92,24 @@ fn words(name: &str) -> Vec<&str> {
         _ => word.trim_end_matches(|c: char| c.is_ascii_digit()),
     });
     let mut words: Vec<&str> = without_digits.filter(|word| !word.is_empty()).collect();
-    while words.len() > 1 && words.last().is_some_and(|last| TAILS.contains(last)) {
-        words.pop();
-    }
+    let last = words.iter().rposition(|word| !has(TAILS, word));
+    words.truncate(last.unwrap_or(0) + 1);
     words
 }
 
-fn forms_of_words(words: &[&str]) -> Vec<Form> {
-    let (Some(first), Some(last)) = (words.first(), words.last()) else {
-        return Vec::new();
-    };
-    let mut forms = Vec::new();
-    for (allowed, list) in LAST_WORDS {
-        if has(list, last) || FIRST_WORDS.contains(first) && has(list, first) {
-            forms.extend(allowed);
-        }
+/// The words after which `word` stands for a name; `None` if there are none.
+fn names_after(word: &str) -> Option<&'static str> {
+    match word {
+        "PROJECT" => Some("COMPOSE"),
+        "USER" | "USERNAME" => Some("DB DATABASE POSTGRES PG MYSQL MARIADB MONGO REDIS"),
+        "PREFIX" => Some("TABLE KEY CACHE DB REDIS QUEUE VOLUME CONTAINER"),
+        _ => None,
     }
-    if let [.., before, last] = words
-        && NAMES_AFTER
-            .iter()
-            .any(|(word, list)| word == last && has(list, before))
-    {
-        forms.push(Form::Name);
-    }
-    forms
 }
 
 /// Why no variable can end in `word`.
 fn unknown_word(word: &str) -> String {
-    if let Some((_, list)) = NAMES_AFTER.iter().find(|(other, _)| *other == word) {
+    if let Some(list) = names_after(word) {
         let list = list.replace(' ', ", ");
         return format!("`{word}` is allowed only after {list}");
     }
