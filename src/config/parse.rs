@@ -1,5 +1,7 @@
 //! The text of a config, checked key by key.
 
+use std::ops::RangeInclusive;
+
 use serde_json::error::Category;
 
 use crate::config::hint::nearest_value;
@@ -13,9 +15,6 @@ use crate::ports::{Bundle, Port, ServiceName, Slot};
 
 /// The longest name of a service or a URL, in bytes.
 const NAME_LIMIT: usize = 32;
-
-/// How many env files there may be, and how many templates.
-const FILES_LIMIT: usize = 16;
 
 /// The longest hint in a message, in bytes.
 const LONGEST_HINT: usize = 200;
@@ -39,21 +38,17 @@ impl Config {
             let suggestion = suggestion(key, KEYS.split(' '), |key| format!("`{key}`"));
             return Err(format!("unknown key {suggestion}"));
         }
-        if let Some(schema) = members.get("$schema")
-            && string(schema).is_none()
-        {
-            return Err(wrong("$schema", schema, "it must be a string"));
+        if let Some(schema) = members.get("$schema") {
+            string(schema).map_err(|why| wrong("$schema", schema, &why))?;
         }
         let services = members.get("services").ok_or(
             "`services` is missing; write `\"services\": {\"web\": 3000}` with your own names and ports",
         )?;
         let services = parse_services(services)?;
+        let names = services.iter().map(|service| service.name.clone());
         let bundle = Bundle {
             slot: Slot(u32::MAX),
-            ports: services
-                .iter()
-                .map(|service| (service.name.clone(), Port::MAX))
-                .collect(),
+            ports: names.map(|name| (name, Port::MAX)).collect(),
         };
         let sample = Values {
             bundle: &bundle,
@@ -83,18 +78,14 @@ impl Config {
 
     /// Checks that no template replaces a file that this program writes or reads itself.
     fn check_targets(&self) -> Result<(), String> {
-        let env_files = self.env_files.iter().map(|(path, _)| path.as_str());
-        let ours: Vec<&str> = env_files.chain([PORT_FILE, file::NAME]).collect();
-        for Template { target, .. } in &self.templates {
-            let is_target = |path: &str| path.eq_ignore_ascii_case(target);
-            if let Some(own) = ours.iter().find(|path| is_target(path)) {
+        let env_files = self.env_files.iter().map(|(path, _)| path);
+        let sources = self.templates.iter().map(|template| &template.source);
+        let named = env_files.chain(sources).map(String::as_str);
+        for own in named.chain([PORT_FILE, file::NAME]) {
+            let mut targets = self.templates.iter().map(|template| &template.target);
+            if let Some(target) = targets.find(|target| target.eq_ignore_ascii_case(own)) {
                 return Err(format!(
                     "`templates[\"{target}\"]`: `{own}` cannot be made from a template, because worktree-ports-hook writes or reads it itself"
-                ));
-            }
-            if self.templates.iter().any(|other| is_target(&other.source)) {
-                return Err(format!(
-                    "`templates[\"{target}\"]`: `{target}` is itself a template in `templates`"
                 ));
             }
         }
@@ -117,35 +108,17 @@ impl Config {
 }
 
 fn parse_services(json: &str) -> Result<Vec<Service>, String> {
-    let members = object(json, "`services`")?;
-    let count = members.0.len();
-    if !(1..=64).contains(&count) {
-        return Err(format!(
-            "`services` has {count} members; 1 to 64 are allowed"
-        ));
-    }
-    let mut services: Vec<Service> = Vec::with_capacity(count);
-    for (name, base) in members.0 {
-        if !is_name(&name, "_-") {
-            let name = cut(&name);
+    let mut services: Vec<Service> = Vec::new();
+    for (name, base) in members(json, "services", 1..=64)?.0 {
+        let place = format!("services.{}", cut(&name));
+        if !is_name(&name, "_-") || is_of_worktree(&name) {
             return Err(format!(
-                "`services.{name}`: the name of a service is a lower-case letter, then up to 31 of a-z, 0-9, `_` and `-`"
+                "`{place}`: the name of a service is a lower-case letter, then up to 31 of a-z, 0-9, `_` and `-`, and is not `slot` or `worktree`, which are other placeholders"
             ));
         }
-        if is_of_worktree(&name) {
-            return Err(format!(
-                "`services.{name}`: no service can be called `{name}`, because `{{{name}}}` is another placeholder"
-            ));
-        }
-        let json = base.get();
-        let base = serde_json::from_str(json).ok().and_then(Port::new);
-        let base = base.ok_or_else(|| {
-            let why = match json.strip_prefix('"') {
-                None => "a base port is a whole number from 1024 to 65535",
-                Some(_) => "a base port is a whole number from 1024 to 65535, without quotes",
-            };
-            wrong(&format!("services.{name}"), json, why)
-        })?;
+        let why = "a base port is a whole number from 1024 to 65535, without quotes";
+        let base_port = serde_json::from_str(base.get()).ok().and_then(Port::new);
+        let base = base_port.ok_or_else(|| wrong(&place, base.get(), why))?;
         let name = ServiceName::new(name);
         for other in &services {
             let what = if other.base == base {
@@ -193,10 +166,10 @@ fn parse_setting(
     sample: &Values<'_>,
 ) -> Result<Setting, String> {
     let nearest = |text: &str| nearest_value(text, name, forms, sample);
-    let Some(text) = string(json) else {
+    let text = string(json).map_err(|why| {
         let hint = nearest(json).map(|hint| format!("\"{hint}\""));
-        return Err(with_hint("it must be a string".to_owned(), hint));
-    };
+        with_hint(why, hint)
+    })?;
     // An error about a placeholder names the nearest one itself.
     render(&text, sample)?;
     Setting::new(&text, forms, sample).map_err(|why| with_hint(why, nearest(&text)))
@@ -220,10 +193,10 @@ fn forms_of_url(name: &str) -> Result<Vec<Form>, String> {
 
 fn parse_templates(json: &str) -> Result<Vec<Template>, String> {
     let files = parse_files(json, "templates", paths::check, |place, json| {
-        let source = match string(json) {
-            Some(source) => check_path(&source, paths::check).map(|()| source),
-            None => Err("it must be the path of the template, a string".to_owned()),
-        };
+        let source = string(json).and_then(|source| {
+            check_path(&source, paths::check)?;
+            Ok(source)
+        });
         source.map_err(|why| wrong(place, json, &why))
     })?;
     let template = |(target, source)| Template { target, source };
@@ -237,15 +210,8 @@ fn parse_files<T>(
     check: fn(&str) -> Result<(), String>,
     parse: impl Fn(&str, &str) -> Result<T, String>,
 ) -> Result<Vec<(String, T)>, String> {
-    let members = object(json, &format!("`{key}`"))?;
-    let count = members.0.len();
-    if count > FILES_LIMIT {
-        return Err(format!(
-            "`{key}` has {count} members; at most {FILES_LIMIT} are allowed"
-        ));
-    }
-    let mut files = Vec::with_capacity(count);
-    for (path, value) in members.0 {
+    let mut files = Vec::new();
+    for (path, value) in members(json, key, 0..=16)?.0 {
         let place = format!("{key}[\"{}\"]", cut(&path));
         check_path(&path, check).map_err(|why| format!("`{place}`: {why}"))?;
         files.push((path.into_owned(), parse(&place, value.get())?));
@@ -260,6 +226,22 @@ fn parse_files<T>(
 
 fn check_path(path: &str, check: fn(&str) -> Result<(), String>) -> Result<(), String> {
     check(path).map_err(|why| with_hint(why, nearest_path(path, check)))
+}
+
+/// The members of the object `key`, if it has as many as are `allowed`.
+fn members<'a>(
+    json: &'a str,
+    key: &str,
+    allowed: RangeInclusive<usize>,
+) -> Result<JsonObject<'a>, String> {
+    let members = object(json, &format!("`{key}`"))?;
+    let (count, least, most) = (members.0.len(), allowed.start(), allowed.end());
+    if !allowed.contains(&count) {
+        return Err(format!(
+            "`{key}` has {count} members; {least} to {most} are allowed"
+        ));
+    }
+    Ok(members)
 }
 
 fn object<'a>(json: &'a str, what: &str) -> Result<JsonObject<'a>, String> {
@@ -285,18 +267,17 @@ fn not_json(text: &str, error: serde_json::Error) -> String {
         .unwrap_or(error);
     let (line, column) = (error.line(), error.column());
     let place = format!("at line {line} column {column}");
-    let line = text.lines().nth(line.saturating_sub(1));
-    let rest = line.and_then(|line| line.get(column.saturating_sub(1)..));
-    match rest.and_then(|rest| rest.chars().next()) {
+    let line = text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
+    match line.as_bytes().get(column.saturating_sub(1)) {
         _ if error.is_eof() => format!("it is not JSON: it ends too early, {place}"),
-        Some('/' | '#') => format!("comments are not JSON; remove the one {place}"),
-        Some('\'') => format!("it is not JSON: single quotes {place}; use double quotes"),
+        Some(b'/' | b'#') => format!("comments are not JSON; remove the one {place}"),
+        Some(b'\'') => format!("it is not JSON: single quotes {place}; use double quotes"),
         _ => format!("it is not JSON: {error}"),
     }
 }
 
-fn string(json: &str) -> Option<String> {
-    serde_json::from_str(json).ok()
+fn string(json: &str) -> Result<String, String> {
+    serde_json::from_str(json).map_err(|_| "it must be a string".to_owned())
 }
 
 fn is_name(name: &str, punctuation: &str) -> bool {

@@ -264,15 +264,15 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     (
         r#"{"services": {"Web": 8000}}"#,
-        "`services.Web`: the name of a service is a lower-case letter, then up to 31 of a-z, 0-9, `_` and `-`",
+        "`services.Web`: the name of a service is a lower-case letter, then up to 31 of a-z, 0-9, `_` and `-`, and is not `slot` or `worktree`, which are other placeholders",
     ),
     (
         r#"{"services": {"slot": 8000}}"#,
-        "`services.slot`: no service can be called `slot`, because `{slot}` is another placeholder",
+        "`services.slot`: the name of a service is a lower-case letter, then up to 31 of a-z, 0-9, `_` and `-`, and is not `slot` or `worktree`, which are other placeholders",
     ),
     (
         r#"{"services": {"worktree": 8000}}"#,
-        "`services.worktree`: no service can be called `worktree`, because `{worktree}` is another placeholder",
+        "`services.worktree`: the name of a service is a lower-case letter, then up to 31 of a-z, 0-9, `_` and `-`, and is not `slot` or `worktree`, which are other placeholders",
     ),
     (
         r#"{"services": {"a": 8000, "b": 8000}}"#,
@@ -332,7 +332,7 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     (
         r#"{"services": {"slot-": 8000}}"#,
-        "`services.slot-`: no service can be called `slot-`, because `{slot-}` is another placeholder",
+        "`services.slot-`: the name of a service is a lower-case letter, then up to 31 of a-z, 0-9, `_` and `-`, and is not `slot` or `worktree`, which are other placeholders",
     ),
     (
         r#"{"services": {"web": 8000}, "urls": {"git_url": "http://localhost:{web}"}}"#,
@@ -344,7 +344,7 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     (
         r#"{"services": {"web": 8000}, "templates": {"a": 5}}"#,
-        "`templates[\"a\"]` is `5`: it must be the path of the template, a string",
+        "`templates[\"a\"]` is `5`: it must be a string",
     ),
     (
         r#"{"services": {"web": 8000}, "templates": {"/a": "b"}}"#,
@@ -360,7 +360,7 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     (
         r#"{"services": {"web": 8000}, "templates": {"a": "b", "B": "c"}}"#,
-        "`templates[\"B\"]`: `B` is itself a template in `templates`",
+        "`templates[\"B\"]`: `b` cannot be made from a template, because worktree-ports-hook writes or reads it itself",
     ),
     (
         r#"{"services": {"web": 8000}, "templates": {".Worktree-Ports.json": "b"}}"#,
@@ -517,7 +517,7 @@ fn at_most_16_env_files_and_templates_are_allowed() {
         assert_eq!(config.env_files.len() + config.templates.len(), 16);
         assert_eq!(
             with_files(17).unwrap_err(),
-            format!("`{key}` has 17 members; at most 16 are allowed")
+            format!("`{key}` has 17 members; 0 to 16 are allowed")
         );
     }
 }
