@@ -164,9 +164,7 @@ fn check_port(text: &str) -> Result<(), String> {
 }
 
 fn check_host(host: &str) -> Result<(), String> {
-    let is_label = |label: &str| {
-        !label.is_empty() && !label.starts_with('-') && check_characters(label, "-", "").is_ok()
-    };
+    let is_label = |label: &str| check_name(label).is_ok() && !label.contains('_');
     // Browsers and curl take names below `localhost` for this machine (RFC 6761).
     let labels = host.strip_suffix(".localhost");
     let is_below = labels.is_some_and(|labels| labels.split('.').all(is_label));
@@ -207,16 +205,9 @@ fn check_url(url: &str, is_in_list: bool) -> Result<(), String> {
     let [user, host, port, resource] = parts_of_url(rest);
     let user = user.strip_suffix('@').unwrap_or_default();
     require(!user.starts_with('-'), "the user may not start with `-`")?;
-    check_characters(
-        &user.replacen(':', "", 1),
-        "_.%+-",
-        " in a user or a password",
-    )?;
+    check_characters(&user.replacen(':', "", 1), "_.%+-", " before the `@`")?;
     port.strip_prefix(':').map_or(Ok(()), check_port)?;
-    require(
-        !host.starts_with(':'),
-        "`::1` needs brackets in a URL: `[::1]`",
-    )?;
+    require(!host.starts_with(':'), "`::1` needs brackets: `[::1]`")?;
     if has(WEB_SCHEMES, scheme) {
         check_host(host)?;
         return check_characters(resource, "_.:/@%=&+-", " in a web URL");
@@ -231,11 +222,7 @@ fn check_url(url: &str, is_in_list: bool) -> Result<(), String> {
         check_resolvable_host(host)?;
     }
     if !kind.starts_with("amqp") || path != "/%2F" {
-        check_characters(
-            database,
-            "_-",
-            " in the path of a database, which is one name",
-        )?;
+        check_characters(database, "_-", " in the name of a database")?;
     }
     queries
         .flat_map(|query| query.split('&'))
@@ -261,16 +248,13 @@ fn database_scheme(scheme: &str) -> Result<&str, String> {
         "`+srv` asks the DNS for the host",
     )?;
     let bare = scheme.strip_prefix("jdbc:").unwrap_or(scheme);
-    let (kind, driver) = match bare.split_once('+') {
-        Some((kind, driver)) => (kind, Some(driver)),
-        None => (bare, None),
-    };
+    let mut parts = bare.splitn(2, '+');
+    let kind = parts.next().unwrap_or_default();
     let is_lower = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    let may_follow =
-        |driver: &str| has(WITH_DRIVER, kind) && !driver.is_empty() && driver.bytes().all(is_lower);
+    let is_word = |driver: &str| !driver.is_empty() && driver.bytes().all(is_lower);
     let is_allowed = has(DATABASE_SCHEMES, kind)
         && (bare == scheme || has(WITH_JDBC, kind))
-        && driver.is_none_or(may_follow);
+        && parts.all(|driver| has(WITH_DRIVER, kind) && is_word(driver));
     if !is_allowed {
         let known = schemes().collect::<Vec<_>>().join(", ");
         return Err(format!(
@@ -285,11 +269,13 @@ fn check_parameter(parameter: &str) -> Result<(), String> {
     let parts = parameter
         .split_once('=')
         .filter(|(key, _)| has(QUERY_KEYS, key));
-    let (_, value) = parts.ok_or_else(|| {
-        let keys = QUERY_KEYS.replace(' ', ", ");
-        format!("a query consists of `key=value` with the keys {keys}")
-    })?;
-    check_characters(value, "_.-", " in a value of the query")
+    match parts {
+        Some((_, value)) => check_characters(value, "_.-", " in a value of the query"),
+        None => Err(format!(
+            "a query consists of `key=value` with the keys {}",
+            QUERY_KEYS.replace(' ', ", ")
+        )),
+    }
 }
 
 /// Checks that `text` has only letters, digits and `punctuation`.
