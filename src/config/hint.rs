@@ -1,5 +1,6 @@
 //! The nearest value that is allowed, for the message about one that is not.
 
+use crate::config::label::dashed;
 use crate::config::nearest::nearest;
 use crate::config::placeholder::Values;
 use crate::config::value::{Form, Setting, parts_of_url, schemes};
@@ -24,7 +25,7 @@ pub fn nearest_value(
     let examples = forms.iter().map(|form| form.example(name, service));
     let is_name = |form: &Form| matches!(form, Form::Name | Form::Suffix | Form::Digits);
     let corrected = if forms.iter().all(is_name) {
-        let name = dashed(text);
+        let name = dashed(text, |c| c.is_ascii_alphanumeric() || "_-{}".contains(c));
         vec![name.clone(), name.trim_start_matches('-').to_owned()]
     } else {
         corrected(text, forms.first() == Some(&Form::Url))
@@ -56,14 +57,6 @@ fn corrected(text: &str, is_url: bool) -> Vec<String> {
         with_local_host(&text),
         port.to_owned(),
     ]
-}
-
-/// `text` with one `-` for each run of characters that a name cannot have.
-fn dashed(text: &str) -> String {
-    let is_in_name = |c: char| c.is_ascii_alphanumeric() || "_-{}".contains(c);
-    let words = text.split(|c| !is_in_name(c));
-    let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
-    words.join("-")
 }
 
 /// `[user@]host[:port][/path]` with `localhost` for the host.

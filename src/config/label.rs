@@ -14,7 +14,8 @@ pub fn label(id: Option<&[u8]>) -> String {
     let Some(id) = id else {
         return MAIN.to_owned();
     };
-    let plain = plain(id);
+    let lower = String::from_utf8_lossy(id).to_ascii_lowercase();
+    let plain = dashed(&lower, |c| c.is_ascii_alphanumeric());
     let is_taken = plain == MAIN || has_hash(&plain);
     if plain.as_bytes() == id && plain.len() <= LONGEST && !plain.is_empty() && !is_taken {
         return plain;
@@ -34,19 +35,11 @@ fn has_hash(label: &str) -> bool {
     end.len() == 6 && end.bytes().all(is_digit)
 }
 
-/// The letters and digits of `id` in lower case, with one `-` for each run of other characters between
-/// them.
-fn plain(id: &[u8]) -> String {
-    let mut plain = String::with_capacity(id.len());
-    for byte in id {
-        if byte.is_ascii_alphanumeric() {
-            plain.push(char::from(byte.to_ascii_lowercase()));
-        } else if !plain.is_empty() && !plain.ends_with('-') {
-            plain.push('-');
-        }
-    }
-    plain.truncate(plain.trim_end_matches('-').len());
-    plain
+/// `text` with one `-` for each run of characters that are not kept, and none for those at its ends.
+pub fn dashed(text: &str, is_kept: impl Fn(char) -> bool) -> String {
+    let words = text.split(|c| !is_kept(c));
+    let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+    words.join("-")
 }
 
 /// 24 bits of FNV-1a. std's hasher may change, and the next version of this program must find the volumes
