@@ -1,19 +1,14 @@
 //! Which files a config may name: those inside the worktree that do not belong to git.
 
-use crate::config::value::check_characters;
+use crate::config::value::{check_characters, require};
 use crate::files::staged::SUFFIX;
-
-/// The longest path, in bytes.
-const LONGEST: usize = 200;
 
 /// Checks a path relative to the worktree's root.
 ///
 /// # Errors
 /// What is wrong with it.
 pub fn check(path: &str) -> Result<(), String> {
-    if path.len() > LONGEST {
-        return Err(format!("it is longer than {LONGEST} bytes"));
-    }
+    require(path.len() <= 200, "it is longer than 200 bytes")?;
     check_characters(path, "_.@+-/", "")?;
     for component in path.split('/') {
         let lower = component.to_ascii_lowercase();
@@ -46,13 +41,10 @@ pub fn check_env_file(path: &str) -> Result<(), String> {
     let is_env_file = [".dev.vars", ".flaskenv"].contains(&name)
         || starts.iter().any(|start| name.starts_with(start))
         || name.rsplit_once('.').is_some_and(|(_, end)| end == "env");
-    match name {
-        _ if is_env_file => Ok(()),
-        ".envrc" => Err("direnv would run it as a script".to_owned()),
-        _ => Err(format!(
-            "`{name}` is not the name of an env file: `.env`, `.env.*`, `*.env`, `.dev.vars`, `.dev.vars.*` and `.flaskenv` are"
-        )),
-    }
+    require(
+        is_env_file,
+        "an env file is called `.env`, `.env.*`, `*.env`, `.dev.vars`, `.dev.vars.*` or `.flaskenv`",
+    )
 }
 
 /// The path that `path` most likely means and that `check` allows.
@@ -61,12 +53,11 @@ pub fn nearest_path(path: &str, check: impl Fn(&str) -> Result<(), String>) -> O
     let is_kept = |component: &&str| !["", ".", ".."].contains(component);
     let components: Vec<&str> = forward.split('/').filter(is_kept).collect();
     let relative = components.join("/");
-    let beside = components.split_last().map(|(_, directories)| {
-        let components = directories.iter().copied().chain([".env"]);
-        components.collect::<Vec<_>>().join("/")
-    });
-    let mut candidates = [relative].into_iter().chain(beside);
-    candidates.find(|path| check(path).is_ok())
+    let directory = relative.rsplit_once('/').map(|(directory, _)| directory);
+    let beside = directory.map_or(".env".to_owned(), |directory| format!("{directory}/.env"));
+    [relative, beside]
+        .into_iter()
+        .find(|path| check(path).is_ok())
 }
 
 #[cfg(test)]

@@ -150,7 +150,7 @@ impl Form {
     }
 }
 
-fn require(is_right: bool, otherwise: &str) -> Result<(), String> {
+pub fn require(is_right: bool, otherwise: &str) -> Result<(), String> {
     is_right.then_some(()).ok_or_else(|| otherwise.to_owned())
 }
 
