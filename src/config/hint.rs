@@ -2,7 +2,7 @@
 
 use crate::config::label::dashed;
 use crate::config::nearest::nearest;
-use crate::config::placeholder::Values;
+use crate::config::placeholder::{Values, render};
 use crate::config::value::{Form, Setting, parts_of_url, schemes};
 use crate::ports::ServiceName;
 
@@ -13,6 +13,8 @@ pub fn nearest_value(
     forms: &[Form],
     sample: &Values<'_>,
 ) -> Option<String> {
+    // The message about a wrong placeholder has a suggestion already.
+    render(text, sample).ok()?;
     let upper = name.to_ascii_uppercase();
     let named = |service: &&ServiceName| {
         let variable = service.variable();

@@ -7,7 +7,7 @@ use serde_json::error::Category;
 use crate::config::hint::nearest_value;
 use crate::config::nearest::{cut, suggestion};
 use crate::config::paths::{self, nearest_path};
-use crate::config::placeholder::{Values, is_of_worktree, render};
+use crate::config::placeholder::{Values, is_of_worktree};
 use crate::config::value::{Form, Setting, has};
 use crate::config::{Config, Service, Settings, Template, file, names};
 use crate::files::json_object::JsonObject;
@@ -170,8 +170,6 @@ fn parse_setting(
         let hint = nearest(json).map(|hint| format!("\"{hint}\""));
         with_hint(why, hint)
     })?;
-    // An error about a placeholder names the nearest one itself.
-    render(&text, sample)?;
     Setting::new(&text, forms, sample).map_err(|why| with_hint(why, nearest(&text)))
 }
 

@@ -64,14 +64,15 @@ impl Setting {
     /// # Errors
     /// Which placeholder is wrong, or what is wrong with the value.
     pub fn new(text: &str, forms: &[Form], sample: &Values<'_>) -> Result<Setting, String> {
-        check(&render(text, sample)?, forms)?;
+        let linked = render(text, sample)?;
+        check(&linked, forms)?;
         let in_main = Values {
             is_main: true,
             ..*sample
         };
         let in_main = render(text, &in_main)?;
         // Only names can consist of nothing but placeholders with separators.
-        if !in_main.is_empty() {
+        if in_main != linked && !in_main.is_empty() {
             check(&in_main, forms).map_err(|why| {
                 format!(
                     "in the main worktree, where placeholders with a separator are empty, {why}"
