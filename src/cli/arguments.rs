@@ -62,14 +62,7 @@ struct Arguments {
     ///
     /// Everything after --exec belongs to the command. The exit status is the
     /// command's own.
-    #[arg(
-        long,
-        verbatim_doc_comment,
-        value_name = "COMMAND [ARGUMENT]...",
-        num_args = 0,
-        group = "mode",
-        help_heading = THIS_WORKTREE
-    )]
+    #[arg(long, verbatim_doc_comment, group = "mode", help_heading = THIS_WORKTREE)]
     exec: bool,
 
     /// Print the port file; with --all or --list, an array
@@ -287,13 +280,11 @@ fn split_at_exec(mut arguments: Vec<OsString>) -> (Vec<OsString>, Vec<OsString>)
 
 /// Adds the option that a word without a dash most likely means, because there are no subcommands.
 fn with_the_option_meant(error: clap::Error) -> clap::Error {
+    let is_unknown = error.kind() == ErrorKind::UnknownArgument;
     let word = match error.get(ContextKind::InvalidArg) {
-        Some(ContextValue::String(word)) if !word.starts_with('-') => word,
+        Some(ContextValue::String(word)) if is_unknown && !word.starts_with('-') => word,
         _ => return error,
     };
-    if error.kind() != ErrorKind::UnknownArgument {
-        return error;
-    }
     let mut command = Arguments::command();
     let option = match word.as_str() {
         "ls" | "status" => Some("list"),
