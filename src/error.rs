@@ -101,9 +101,9 @@ impl Error {
 
     /// Puts a text in front: `<what>: <this error>`.
     #[must_use]
-    pub fn within(mut self, what: &str) -> Self {
-        self.text = format!("{what}: {}", self.text);
-        self
+    pub fn within(self, what: &str) -> Self {
+        let text = format!("{what}: {}", self.text);
+        Error { text, ..self }
     }
 
     /// Adds what the reader can run or do.
@@ -116,10 +116,8 @@ impl Error {
     /// Adds a remedy if there is none yet.
     #[must_use]
     pub fn remedy_or(self, remedy: &str) -> Self {
-        match self.remedy {
-            Some(_) => self,
-            None => self.remedy(remedy),
-        }
+        let remedy = self.remedy.or_else(|| Some(remedy.to_owned()));
+        Error { remedy, ..self }
     }
 
     /// Ends the remedy with running `command`, unless it names one of our commands already.
