@@ -6,6 +6,9 @@ use crate::config::placeholder::{Values, render};
 use crate::config::value::{Form, Setting, parts_of_url, schemes};
 use crate::ports::ServiceName;
 
+/// The longest value that is worth a place in a message, in bytes.
+const LONGEST: usize = 200;
+
 /// The value that `text` most likely means and that the variable `name` may have.
 pub fn nearest_value(
     text: &str,
@@ -15,25 +18,20 @@ pub fn nearest_value(
 ) -> Option<String> {
     // The message about a wrong placeholder has a suggestion already.
     render(text, sample).ok()?;
-    let upper = name.to_ascii_uppercase();
-    let named = |service: &&ServiceName| {
-        let variable = service.variable();
-        upper
-            .split('_')
-            .any(|word| word == variable.trim_end_matches("_PORT"))
-    };
+    let name = name.to_ascii_lowercase();
+    let named = |service: &&ServiceName| name.split('_').any(|word| word == service.as_str());
     let mut services = sample.bundle.ports.iter().map(|(service, _)| service);
     let service = services.clone().find(named).or(services.next())?;
-    let examples = forms.iter().map(|form| form.example(name, service));
+    let examples = forms.iter().map(|form| form.example(&name, service));
     let is_name = |form: &Form| matches!(form, Form::Name | Form::Suffix | Form::Digits);
     let corrected = if forms.iter().all(is_name) {
-        let name = dashed(text, |c| c.is_ascii_alphanumeric() || "_-{}".contains(c));
-        vec![name.clone(), name.trim_start_matches('-').to_owned()]
+        let dashed = dashed(text, |c| c.is_ascii_alphanumeric() || "_-{}".contains(c));
+        vec![dashed.clone(), dashed.trim_start_matches('-').to_owned()]
     } else {
         corrected(text, forms.first() == Some(&Form::Url))
     };
     let mut candidates = corrected.into_iter().chain(examples);
-    candidates.find(|text| Setting::new(text, forms, sample).is_ok())
+    candidates.find(|text| text.len() <= LONGEST && Setting::new(text, forms, sample).is_ok())
 }
 
 /// `text`, meant as a port, a host, an address or a URL, after each of the usual corrections, the most

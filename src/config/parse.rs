@@ -13,12 +13,6 @@ use crate::config::{Config, Service, Settings, Template, file, names};
 use crate::files::json_object::JsonObject;
 use crate::ports::{Bundle, Port, ServiceName, Slot};
 
-/// The longest name of a service or a URL, in bytes.
-const NAME_LIMIT: usize = 32;
-
-/// The longest hint in a message, in bytes.
-const LONGEST_HINT: usize = 200;
-
 /// The keys of a config.
 pub const KEYS: &str = "services step urls env env_files templates $schema";
 
@@ -175,7 +169,7 @@ fn parse_setting(
 
 /// What is wrong, and what to write instead.
 fn with_hint(why: String, hint: Option<String>) -> String {
-    match hint.filter(|hint| hint.len() <= LONGEST_HINT) {
+    match hint {
         Some(hint) => format!("{why}; write `{hint}`"),
         None => why,
     }
@@ -279,7 +273,7 @@ fn string(json: &str) -> Result<String, String> {
 }
 
 fn is_name(name: &str, punctuation: &str) -> bool {
-    name.len() <= NAME_LIMIT
+    name.len() <= 32
         && name.starts_with(|c: char| c.is_ascii_lowercase())
         && name
             .chars()

@@ -129,9 +129,8 @@ impl Form {
         }
     }
 
-    /// A value of this form for the variable `name`, which names `service` or a worktree.
+    /// A value of this form for a variable, whose `name` is in lower case, that names `service` or a worktree.
     pub fn example(self, name: &str, service: &ServiceName) -> String {
-        let name = name.to_ascii_lowercase();
         match self {
             Form::Port => format!("{{{service}}}"),
             Form::Url if name.contains("database") || name.starts_with("db_") => {
