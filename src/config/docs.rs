@@ -26,7 +26,6 @@ fn env_file(config: &Config, is_main: bool) -> Vec<String> {
     let values = Values {
         bundle: &bundle,
         label,
-        is_main,
     };
     let file = config.env_files(&values).swap_remove(0);
     let lines = file.lines.iter();

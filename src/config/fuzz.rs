@@ -74,7 +74,6 @@ fn check(text: &str) {
     let values = Values {
         bundle: &bundle,
         label: "fix-favicon",
-        is_main: false,
     };
     let files = config.env_files(&values).into_iter().map(|file| file.lines);
     for (name, value) in files.flatten().chain(config.variables(&values)) {

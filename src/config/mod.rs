@@ -185,7 +185,6 @@ impl Config {
         let values = Values {
             bundle: &bundle,
             label: label::MAIN,
-            is_main: true,
         };
         listed(self, &values)
     }

@@ -47,7 +47,6 @@ impl Config {
         let sample = Values {
             bundle: &bundle,
             label: "a-0",
-            is_main: false,
         };
         let member = |key| members.get(key).unwrap_or("{}");
         let config = Config {

@@ -1,5 +1,6 @@
 //! `shop{-worktree}`: a text with placeholders, as it reads in the main worktree and in the others.
 
+use crate::config::label::MAIN;
 use crate::config::nearest::{cut, suggestion};
 use crate::ports::Bundle;
 
@@ -8,10 +9,9 @@ use crate::ports::Bundle;
 pub struct Values<'a> {
     /// The ports for `{service}` and the slot for `{slot}`.
     pub bundle: &'a Bundle,
-    /// The DNS label for `{worktree}`, made by [`label`](crate::config::label::label).
+    /// The DNS label for `{worktree}`, made by [`label`](crate::config::label::label). Only the main
+    /// worktree has [`MAIN`], and in it a placeholder with a separator is empty.
     pub label: &'a str,
-    /// Whether the worktree is the main one, where a placeholder with a separator is empty.
-    pub is_main: bool,
 }
 
 const SEPARATORS: [char; 3] = ['-', '_', '.'];
@@ -48,7 +48,7 @@ fn value_of(name: &str, values: &Values<'_>) -> Result<String, String> {
     };
     match name.len() - bare.len() {
         0 => Ok(value),
-        1 if values.is_main => Ok(String::new()),
+        1 if values.label == MAIN => Ok(String::new()),
         1 if name.contains('_') => Ok(name.replace(bare, &value.replace('-', "_"))),
         1 => Ok(name.replace(bare, &value)),
         _ => Err(format!(

@@ -71,7 +71,6 @@ fn written(line: &Line) -> Result<String, String> {
     let values = Values {
         bundle: &bundle,
         label: "fix-cart",
-        is_main: false,
     };
     Ok(config.env_files(&values)[0].lines[0].1.clone())
 }

@@ -93,7 +93,6 @@ fn renderings(setting: &str) -> Option<Vec<(String, bool)>> {
         let values = Values {
             bundle: &bundle,
             label,
-            is_main,
         };
         texts.push((placeholder::render(setting, &values).ok()?, is_main));
     }

@@ -17,7 +17,6 @@ fn values(bundle: &Bundle) -> Values<'_> {
     Values {
         bundle,
         label: "fix-favicon",
-        is_main: false,
     }
 }
 

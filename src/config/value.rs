@@ -3,6 +3,7 @@
 
 use std::num::NonZeroU16;
 
+use crate::config::label::MAIN;
 use crate::config::placeholder::{Values, render};
 use crate::error::printable;
 use crate::ports::ServiceName;
@@ -67,7 +68,7 @@ impl Setting {
         let linked = render(text, sample)?;
         check(&linked, forms)?;
         let in_main = Values {
-            is_main: true,
+            label: MAIN,
             ..*sample
         };
         let in_main = render(text, &in_main)?;

@@ -59,7 +59,6 @@ impl Assigned {
         Values {
             bundle: &self.reservation.bundle,
             label: &self.label,
-            is_main: self.reservation.worktree.is_none(),
         }
     }
 

@@ -11,17 +11,16 @@ fn rendered(name: &str, text: &str) -> Result<[String; 2], String> {
         "env_files": {".env": {name: text}},
     });
     let config = Config::parse(&config.to_string())?;
-    let value = |slot, label, is_main| {
+    let value = |slot, label| {
         let bundle = config.bundle(Slot(slot)).unwrap();
         let values = Values {
             bundle: &bundle,
             label,
-            is_main,
         };
         let files = config.env_files(&values);
         files[0].lines[0].1.clone()
     };
-    Ok([value(0, "main", true), value(1, "fix-cart", false)])
+    Ok([value(0, "main"), value(1, "fix-cart")])
 }
 
 #[test]
