@@ -197,10 +197,9 @@ impl Config {
 
     /// The value that `--get` has for `name`; `None` if the bundle lacks it.
     pub fn value(&self, name: &str, values: &Values<'_>) -> Option<String> {
-        let mut named = self.named_values(values).into_iter();
-        named
-            .find(|(known, _)| known == name)
-            .map(|(_, value)| value)
+        self.named_values(values)
+            .into_iter()
+            .find_map(|(known, value)| (known == name).then_some(value))
     }
 
     /// The variables of `env` and `env_files` that name something that only this worktree has, such as a

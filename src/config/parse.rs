@@ -75,8 +75,8 @@ impl Config {
         let sources = self.templates.iter().map(|template| &template.source);
         let named = env_files.chain(sources).map(String::as_str);
         for own in named.chain([PORT_FILE, file::NAME]) {
-            let mut targets = self.templates.iter().map(|template| &template.target);
-            if let Some(target) = targets.find(|target| target.eq_ignore_ascii_case(own)) {
+            let replaces_it = |template: &&Template| template.target.eq_ignore_ascii_case(own);
+            if let Some(Template { target, .. }) = self.templates.iter().find(replaces_it) {
                 return Err(format!(
                     "`templates[\"{target}\"]`: `{own}` cannot be made from a template, because worktree-ports-hook writes or reads it itself"
                 ));

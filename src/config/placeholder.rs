@@ -59,9 +59,11 @@ fn value_of(name: &str, values: &Values<'_>) -> Result<String, String> {
 }
 
 fn port_of(name: &str, bundle: &Bundle) -> Result<String, String> {
-    let mut ports = bundle.ports.iter();
-    let port = ports.find(|(service, _)| service.as_str() == name);
-    port.map(|(_, port)| port.to_string()).ok_or_else(|| {
+    let found = bundle
+        .ports
+        .iter()
+        .find(|(service, _)| service.as_str() == name);
+    found.map(|(_, port)| port.to_string()).ok_or_else(|| {
         let services = bundle.ports.iter().map(|(service, _)| service.as_str());
         let known = services.chain(OF_WORKTREE);
         let suggestion = suggestion(name, known, |name| format!("`{{{name}}}`"));

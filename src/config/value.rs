@@ -187,8 +187,9 @@ fn check_resolvable_host(host: &str) -> Result<(), String> {
 }
 
 fn check_address(address: &str) -> Result<(), String> {
-    let parts = address.rsplit_once(':');
-    let (host, port) = parts.ok_or("it has no `:` before a port")?;
+    let (host, port) = address
+        .rsplit_once(':')
+        .ok_or("it has no `:` before a port")?;
     check_host(host)?;
     check_port(port)
 }
@@ -201,8 +202,9 @@ fn check_name(name: &str) -> Result<(), String> {
 
 /// Checks a URL of the web, or of a database if it is not in a list.
 fn check_url(url: &str, is_in_list: bool) -> Result<(), String> {
-    let parts = url.split_once("://");
-    let (scheme, rest) = parts.ok_or("it has no scheme such as `http://`")?;
+    let (scheme, rest) = url
+        .split_once("://")
+        .ok_or("it has no scheme such as `http://`")?;
     let [user, host, port, resource] = parts_of_url(rest);
     let user = user.strip_suffix('@').unwrap_or_default();
     require(!user.starts_with('-'), "the user may not start with `-`")?;
@@ -267,12 +269,11 @@ fn database_scheme(scheme: &str) -> Result<&str, String> {
 }
 
 fn check_parameter(parameter: &str) -> Result<(), String> {
-    let parts = parameter
-        .split_once('=')
-        .filter(|(key, _)| has(QUERY_KEYS, key));
-    match parts {
-        Some((_, value)) => check_characters(value, "_.-", " in a value of the query"),
-        None => Err(format!(
+    match parameter.split_once('=') {
+        Some((key, value)) if has(QUERY_KEYS, key) => {
+            check_characters(value, "_.-", " in a value of the query")
+        }
+        _ => Err(format!(
             "a query consists of `key=value` with the keys {}",
             QUERY_KEYS.replace(' ', ", ")
         )),
