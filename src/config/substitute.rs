@@ -15,19 +15,16 @@ pub fn assignment(name: &str, value: &str) -> String {
 
 /// `template` with the value for each `${NAME}` that is a variable; everything else stays as it is.
 pub fn substitute(template: &str, variables: &[(String, String)]) -> String {
-    let mut text = String::with_capacity(template.len());
-    let mut rest = template;
-    while let Some((before, behind)) = rest.split_once("${") {
-        text.push_str(before);
+    let mut parts = template.split("${");
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
         let known = variables.iter().find_map(|(name, value)| {
-            let behind = behind.strip_prefix(&**name)?.strip_prefix('}')?;
-            Some((&**value, behind))
+            let rest = part.strip_prefix(&**name)?.strip_prefix('}')?;
+            Some([&**value, rest])
         });
-        let (value, behind) = known.unwrap_or(("${", behind));
-        text.push_str(value);
-        rest = behind;
+        text.extend(known.unwrap_or(["${", part]));
     }
-    text + rest
+    text
 }
 
 #[cfg(test)]
