@@ -51,12 +51,8 @@ fn corrected(text: &str, is_url: bool) -> Vec<String> {
         return vec![format!("http://{text}"), format!("http://localhost:{port}")];
     }
     let address = format!("localhost:{port}");
-    vec![
-        text.clone(),
-        address,
-        with_local_host(&text),
-        port.to_owned(),
-    ]
+    let local = with_local_host(&text);
+    vec![text.clone(), address, local, port.to_owned()]
 }
 
 /// `[user@]host[:port][/path]` with `localhost` for the host.
