@@ -595,7 +595,8 @@ fn only_names_of_the_worktrees_own_are_names_of_stacks() {
     let config = with(
         r#""env": {
             "COMPOSE_PROJECT_NAME": "shop{-worktree}", "POSTGRES_USER": "postgres", "A_DB": "{slot}",
-            "WEB_PORT": "{web}", "A_SLOT": "1{slot}"
+            "WEB_PORT": "{web}", "A_SLOT": "1{slot}",
+            "A_NAME": "{slot_}"
         },
         "env_files": {".env": {"PGDATABASE": "shop{_worktree}", "A_URL": "http://localhost:{web}"}}"#,
     )
@@ -603,9 +604,19 @@ fn only_names_of_the_worktrees_own_are_names_of_stacks() {
     let bundle = config.bundle(Slot(1)).unwrap();
     let names: Vec<(String, String)> = config.stack_names(&values(&bundle)).into_iter().collect();
     let expected = lines(&[
+        ("A_NAME", "1_"),
         ("COMPOSE_PROJECT_NAME", "shop-fix-favicon"),
         ("PGDATABASE", "shop_fix_favicon"),
     ]);
+    assert_eq!(names, expected);
+
+    let bundle = config.bundle(Slot::MAIN).unwrap();
+    let in_main = Values {
+        bundle: &bundle,
+        label: label::MAIN,
+    };
+    let names: Vec<(String, String)> = config.stack_names(&in_main).into_iter().collect();
+    let expected = lines(&[("COMPOSE_PROJECT_NAME", "shop"), ("PGDATABASE", "shop")]);
     assert_eq!(names, expected);
 }
 
