@@ -4,21 +4,15 @@ use std::fmt;
 
 use serde::Serialize;
 
-/// A TCP port that can be reserved: 1024 to 65535.
+/// A TCP port that can be reserved: from 1024, the lowest one that needs no privilege to bind, to 65535.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Port(u16);
 
 impl Port {
-    /// The lowest port that needs no privilege to bind.
-    pub const MIN: u16 = 1024;
-
     pub const MAX: Port = Port(u16::MAX);
 
     pub fn new(number: u64) -> Option<Port> {
-        u16::try_from(number)
-            .ok()
-            .filter(|&n| n >= Port::MIN)
-            .map(Port)
+        u16::try_from(number).ok().filter(|&n| n >= 1024).map(Port)
     }
 
     pub fn number(self) -> u16 {
