@@ -88,15 +88,11 @@ impl Config {
     /// Checks that no two variables of one environment or file differ only in case: on Windows they
     /// are one variable.
     fn check_case_of_variables(&self) -> Result<(), String> {
-        let variables = self.in_main(Config::variables);
-        let mut files = self.env_files.iter();
-        let found = files.find_map(|(_, settings)| differing_in_case(settings));
-        match found.or(differing_in_case(&variables)) {
-            Some((one, other)) => Err(format!(
-                "`{one}` and `{other}` are the same variable on Windows"
-            )),
-            None => Ok(()),
+        const ARE_ONE: &str = "are the same variable on Windows";
+        for (_, variables) in &self.env_files {
+            check_case(variables, ARE_ONE)?;
         }
+        check_case(&self.in_main(Config::variables), ARE_ONE)
     }
 }
 
@@ -207,12 +203,9 @@ fn parse_files<T>(
         check_path(&path, check).map_err(|why| format!("`{place}`: {why}"))?;
         files.push((path.into_owned(), parse(&place, value.get())?));
     }
-    match differing_in_case(&files) {
-        Some((one, other)) => Err(format!(
-            "`{key}` has both `{one}` and `{other}`, which are the same file on macOS and Windows"
-        )),
-        None => Ok(files),
-    }
+    let are_one = format!("in `{key}` are the same file on macOS and Windows");
+    check_case(&files, &are_one)?;
+    Ok(files)
 }
 
 fn check_path(path: &str, check: fn(&str) -> Result<(), String>) -> Result<(), String> {
@@ -284,13 +277,15 @@ fn wrong(place: &str, json: &str, why: &str) -> String {
     format!("`{place}` is `{}`: {why}", cut(json))
 }
 
-/// Two of these names that differ only in case.
-fn differing_in_case<T>(named: &[(String, T)]) -> Option<(&str, &str)> {
-    named.iter().enumerate().find_map(|(i, (name, _))| {
-        let mut earlier = named[..i].iter().map(|(other, _)| other);
-        let other = earlier.find(|other| other.eq_ignore_ascii_case(name) && *other != name)?;
-        Some((&**other, &**name))
-    })
+/// Checks that no two names differ only in case, because then they `are_one`.
+fn check_case<T>(named: &[(String, T)], are_one: &str) -> Result<(), String> {
+    for (i, (name, _)) in named.iter().enumerate() {
+        let is_name = |other: &str| other.eq_ignore_ascii_case(name) && other != name;
+        if let Some((other, _)) = named[..i].iter().find(|(other, _)| is_name(other)) {
+            return Err(format!("`{other}` and `{name}` {are_one}"));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

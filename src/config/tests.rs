@@ -327,7 +327,7 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     (
         r#"{"services": {"web": 8000}, "env_files": {"a/.env": {}, "A/.env": {}}}"#,
-        "`env_files` has both `a/.env` and `A/.env`, which are the same file on macOS and Windows",
+        "`a/.env` and `A/.env` in `env_files` are the same file on macOS and Windows",
     ),
     (
         r#"{"services": {"slot-": 8000}}"#,
@@ -355,7 +355,7 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     (
         r#"{"services": {"web": 8000}, "templates": {"a": "b", "A": "c"}}"#,
-        "`templates` has both `a` and `A`, which are the same file on macOS and Windows",
+        "`a` and `A` in `templates` are the same file on macOS and Windows",
     ),
     (
         r#"{"services": {"web": 8000}, "templates": {"a": "b", "B": "c"}}"#,
