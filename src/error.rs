@@ -149,6 +149,14 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+/// The outcome, as something to look at; a shortage stays an error.
+pub fn unless_shortage<T>(outcome: Result<T>) -> Result<Result<T>> {
+    match outcome {
+        Err(error) if error.kind() == ErrorKind::Shortage => Err(error),
+        outcome => Ok(outcome),
+    }
+}
+
 /// What was found; `None` if nothing is there.
 pub fn if_there<T>(found: io::Result<T>) -> io::Result<Option<T>> {
     match found {

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::allocate::locked::{self, Purpose};
 use crate::allocate::plan::Request;
 use crate::config::file::{self as config_file, ConfigInForce};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::git::repository::{self, Owner, Repository};
 use crate::git::worktree::Worktree;
 use crate::ports::{Port, ServiceName};
@@ -121,7 +121,9 @@ fn remove_stale_templates(worktree: &Worktree, session: &Session) -> Result<()> 
     }
     let held = &locked::acquire(&repository, Purpose::Write, session)?.held;
     worktree.check_registered()?;
-    let Some(mut record) = worktree.record()?.record() else {
+    let recorded = worktree.record()?;
+    let Some(mut record) = recorded.record().filter(|_| !recorded.is_pending()) else {
+        // If an earlier call was interrupted, both records count until a later one completes it.
         return Ok(());
     };
     let mut stale = WrittenFiles::default();
@@ -133,8 +135,7 @@ fn remove_stale_templates(worktree: &Worktree, session: &Session) -> Result<()> 
     let planned = files.plan(held, &repository)?;
     let done = planned.commit(planned.stage()?, &repository);
     record.written.templates.extend(done.written.templates);
-    let write = || worktree.stage_record(held, &record)?.commit();
-    write().map_err(Error::could_not("write", worktree.record_path()))?;
+    worktree.write_record(held, &record)?;
     if !done.removed.is_empty() {
         let removed = done.removed.join(", ");
         session.narrator.tell(format_args!("removed {removed}"));

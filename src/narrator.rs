@@ -8,7 +8,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-use crate::error::{Error, ErrorKind, printable, shell_word};
+use crate::error::{Error, printable, shell_word, unless_shortage};
 
 /// How long something may take before a message says so.
 pub const SILENCE: Duration = Duration::from_secs(1);
@@ -56,10 +56,7 @@ impl Narrator {
 
     /// The value, or a warning instead; a shortage stays an error.
     pub fn tolerate<T>(&self, outcome: Result<T, Error>) -> Result<Option<T>, Error> {
-        match outcome {
-            Err(error) if error.kind() == ErrorKind::Shortage => Err(error),
-            outcome => Ok(self.or_warn(outcome)),
-        }
+        Ok(self.or_warn(unless_shortage(outcome)?))
     }
 
     /// The value, or a warning instead.

@@ -13,7 +13,7 @@ use crate::git::worktree::Worktree;
 use crate::reserve;
 use crate::session::Session;
 use crate::state::port_file::{self, FileState};
-use crate::state::record::{self, Recorded, WrittenFiles};
+use crate::state::record::{self, Recorded};
 use crate::writes::exclude;
 use crate::writes::files::{Files, Occasion, Wanted};
 
@@ -47,14 +47,7 @@ pub fn release(repository: &Repository, worktree: &Worktree, session: &Session) 
         is_removable.map_err(|error| error.within("nothing was released"))?;
     }
 
-    let written = all_written(worktree, repository, &recorded);
-    let files = Files::new(
-        worktree,
-        Wanted::default(),
-        written,
-        Occasion::Release,
-        session,
-    );
+    let files = files_to_clear(worktree, repository, &recorded, session);
     let planned = files.plan(&held, repository)?;
     let staged = planned.stage().and_then(|staged| {
         let obstacle = planned.obstacle(&staged);
@@ -75,16 +68,27 @@ pub fn release(repository: &Repository, worktree: &Worktree, session: &Session) 
     })
 }
 
-/// All files that may contain our block, and all that may have been made from templates. The config
-/// counts too, because the record may be missing where it could not be written.
-fn all_written(worktree: &Worktree, repository: &Repository, recorded: &Recorded) -> WrittenFiles {
+/// All files that may contain our block or that were made from templates, to be cleared. The config counts
+/// too for blocks, because the record may be missing where it could not be written.
+fn files_to_clear<'a>(
+    worktree: &'a Worktree,
+    repository: &Repository,
+    recorded: &Recorded,
+    session: &'a Session,
+) -> Files<'a> {
     let mut written = recorded.written();
     if let Ok(in_force) = config_file::of(worktree, repository, None) {
         for (path, _) in in_force.config.env_files {
             written.env_files.entry(path).or_default();
         }
     }
-    written
+    Files::new(
+        worktree,
+        Wanted::default(),
+        written,
+        Occasion::Release,
+        session,
+    )
 }
 
 /// Removes our blocks, the files made from templates, and the record of every worktree, so that only
@@ -96,12 +100,9 @@ pub fn forget_all(held: &Held, repository: &Repository, session: &Session) -> Re
     let entries = repository.worktrees()?;
     for entry in &entries {
         let recorded = Recorded::of(entry)?;
-        let opened = narrator.or_warn(Worktree::of(entry)).flatten();
-        match opened.filter(|worktree| worktree.is_in_place().unwrap_or(false)) {
+        match narrator.tolerate(Worktree::in_place(entry))?.flatten() {
             Some(worktree) => {
-                let written = all_written(&worktree, repository, &recorded);
-                let occasion = Occasion::Release;
-                let files = Files::new(&worktree, Wanted::default(), written, occasion, session);
+                let files = files_to_clear(&worktree, repository, &recorded, session);
                 if let Some(planned) = narrator.or_warn(files.plan(held, repository)) {
                     if let Some(staged) = narrator.or_warn(planned.stage()) {
                         planned.commit(staged, repository);

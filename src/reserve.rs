@@ -11,7 +11,7 @@ use crate::allocate::probe::Probe;
 use crate::config::Service;
 use crate::config::file as config_file;
 use crate::error::{Error, ErrorKind, Result, error, quoted, shell_word};
-use crate::files::staged::{Staged, temporary};
+use crate::files::staged::temporary;
 use crate::git::repository::Repository;
 use crate::git::worktree::Worktree;
 use crate::narrator::Narrator;
@@ -179,7 +179,11 @@ fn are_files_up_to_date(
     let looked = files.look();
     // A checkout does not retry what cannot be done.
     let is_to_do = |why: Option<&Error>| why.is_none() || occasion != Occasion::Update;
-    Ok(!looked.outdated().any(|(_, why)| is_to_do(why)) && !looked.has_leftovers())
+    let has_to_do = looked
+        .outdated()
+        .iter()
+        .any(|(_, why)| is_to_do(why.as_ref()));
+    Ok(!has_to_do && !looked.has_leftovers())
 }
 
 /// Whether a port file in this state must not be touched.
@@ -196,6 +200,7 @@ pub fn is_to_be_left_alone(state: &FileState, request: Request) -> bool {
 }
 
 /// A request for one worktree, under the lock.
+#[derive(Clone, Copy)]
 struct Transaction<'a> {
     locked: &'a Locked,
     repository: &'a Repository,
@@ -210,6 +215,14 @@ impl Transaction<'_> {
         let narrator = &self.session.narrator;
         // While this waited for the lock, it may have been moved, removed or replaced.
         worktree.check_registered()?;
+        // After a kill, files may have ports that only the record under the temporary name reserves.
+        if request == Request::Reallocate && worktree.record()?.is_pending() {
+            let finish = Transaction {
+                request: Request::Ensure,
+                ..*self
+            };
+            finish.run()?;
+        }
         let before = worktree.port_file()?;
         if is_to_be_left_alone(&before, request) {
             return Ok(Outcome::LeftAlone(before));
@@ -313,8 +326,7 @@ impl Transaction<'_> {
         Ok(tracked.contains(port_file::NAME))
     }
 
-    /// Writes everything, so that a kill at any point leaves no port in a file that is not reserved. What
-    /// is staged goes with an error.
+    /// Writes everything, so that a kill at any point leaves no port in a file that is not reserved.
     fn write(&self, assigned: &Assigned, recorded: &Recorded, is_same: bool) -> Result<Done> {
         let (worktree, repository) = (self.worktree, self.repository);
         let (held, session) = (&self.locked.held, self.session);
@@ -322,24 +334,10 @@ impl Transaction<'_> {
         let files = Files::new(worktree, wanted, written, self.request.occasion(), session);
         let planned = files.plan(held, repository)?;
         session.narrator.tolerate(planned.hide(held, repository))?;
-        // It names all files, until it is known which of them could be written.
-        let pending = PendingRecord {
-            record: assigned.record(planned.expected(repository)),
-            before: recorded,
-        };
-        let staged_record = match worktree.stage_record(held, &pending.record) {
-            Ok(staged) => Some(staged),
-            Err(error) => {
-                self.check_may_lack_record(error, is_same)?;
-                None
-            }
-        };
         planned.remove_leftovers(held)?;
-        let port_file = if is_same {
-            None
-        } else {
-            Some(port_file::prepare(held, worktree, &assigned.reservation)?)
-        };
+        // On an error, everything staged is removed.
+        let port_file = || port_file::prepare(held, worktree, &assigned.reservation);
+        let port_file = (!is_same).then(port_file).transpose()?;
         let staged = planned.stage()?;
         if self.request == Request::Reallocate
             && let Some(error) = planned.obstacle(&staged)
@@ -348,64 +346,59 @@ impl Transaction<'_> {
             return Err(error.within(what));
         }
 
+        // From here on, the ports are reserved, whatever fails. Until it is known which files could be
+        // written, the record names all of them.
+        let record = assigned.record(planned.expected(repository));
+        let is_recorded = self.write_pending(&record, is_same)?;
         let done = planned.commit(staged, repository);
-        if let Some(Err(error)) = port_file.map(Staged::commit) {
-            // Env files name these ports already.
-            if let Some(staged) = staged_record.filter(|_| !done.told.is_empty()) {
-                staged.leave();
-            }
+        if let Some(port_file) = port_file {
             let path = worktree.root.path_of(port_file::NAME);
-            return Err(Error::could_not("write", path)(error));
+            port_file
+                .commit()
+                .map_err(Error::could_not("write", path))?;
         }
-        if let Some(staged) = staged_record {
+        if is_recorded {
             let could_not = Error::could_not("write", worktree.record_path());
-            pending.settle(staged, &done).map_err(could_not)?;
+            self.settle(record, recorded, &done).map_err(could_not)?;
         }
         Ok(done)
     }
 
-    /// Fails unless the record could not be written because that is not allowed.
-    fn check_may_lack_record(&self, error: io::Error, is_same: bool) -> Result<()> {
+    /// Writes the record under its temporary name; `false` if that is not allowed.
+    fn write_pending(&self, record: &Record, is_same: bool) -> Result<bool> {
         let path = self.worktree.record_path();
-        match ErrorKind::of(&error) {
-            // The warning came with the port file.
-            ErrorKind::Refused if is_same => {}
-            ErrorKind::Refused => self.session.narrator.warn(format_args!(
-                "could not write {}: these ports are reserved only as long as the port file is there",
-                quoted(&path)
-            )),
-            _ => return Err(Error::could_not("write", path)(error)),
-        }
-        Ok(())
-    }
-}
-
-/// The record that is under its temporary name while files are written, and the one from before. Both
-/// reserve what they name.
-struct PendingRecord<'a> {
-    record: Record,
-    before: &'a Recorded,
-}
-
-impl PendingRecord<'_> {
-    /// Renames the record, unless a file of ours still has other ports: then the old one stays too.
-    fn settle(self, staged: Staged<'_>, done: &Done) -> io::Result<()> {
-        if self.record.written != done.written {
-            let record = Record {
-                written: done.written.clone(),
-                ..self.record.clone()
-            };
-            if let Err(error) = staged.rewrite(&record.to_json()) {
-                staged.leave();
-                return Err(error);
+        match self
+            .worktree
+            .write_pending_record(&self.locked.held, record)
+        {
+            Err(error) if ErrorKind::of(&error) == ErrorKind::Refused => {
+                // There was a warning when the port file was written.
+                if !is_same {
+                    self.session.narrator.warn(format_args!(
+                        "could not write {}: these ports are reserved only as long as the port file is there",
+                        quoted(&path)
+                    ));
+                }
+                Ok(false)
             }
+            written => written
+                .map(|()| true)
+                .map_err(Error::could_not("write", path)),
         }
-        let old = self.before.record().map(|old| old.reservation.bundle);
-        if done.has_failed && old.is_some_and(|old| old != self.record.reservation.bundle) {
-            staged.leave();
+    }
+
+    /// Renames the record, unless a file of ours still has other ports: then the old one stays too.
+    fn settle(&self, mut record: Record, before: &Recorded, done: &Done) -> io::Result<()> {
+        let held = &self.locked.held;
+        if record.written != done.written {
+            record.written = done.written.clone();
+            self.worktree.write_pending_record(held, &record)?;
+        }
+        let old = before.record().map(|old| old.reservation.bundle);
+        if done.has_failed && old.is_some_and(|old| old != record.reservation.bundle) {
             return Ok(());
         }
-        staged.commit_or_leave()
+        self.worktree.settle_record(held)
     }
 }
 

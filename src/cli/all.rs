@@ -7,7 +7,7 @@ use crate::allocate::adopt;
 use crate::allocate::plan::Request;
 use crate::cli::{Exit, answer};
 use crate::config::file as config_file;
-use crate::error::{Error, Result, printable};
+use crate::error::{Error, ErrorKind, Result, printable};
 use crate::git::repository::Repository;
 use crate::git::worktree::Worktree;
 use crate::report::render;
@@ -36,8 +36,15 @@ pub fn serve(repository: &Repository, json: bool, adopt: bool, session: &Session
     let (mut reservations, mut text) = (Vec::new(), String::new());
     // There may be more worktrees than descriptors, so only one is open at a time.
     for (_, root) in &turns {
-        let Some(worktree) = Worktree::at(root)? else {
-            continue;
+        let worktree = match Worktree::at(root) {
+            Ok(Some(worktree)) => worktree,
+            // It was removed in the meantime.
+            Ok(None) => continue,
+            Err(error) if error.kind() == ErrorKind::Absent => continue,
+            Err(error) => {
+                fail(error);
+                continue;
+            }
         };
         let outcome = if adopt {
             reserve::request(repository, &worktree, Request::Adopt, session)

@@ -220,11 +220,14 @@ fn check_names(names: &[String], repository: &Repository, worktree: &Worktree) -
 /// The value of each name on a line.
 fn get(names: &[String], assigned: &Assigned, worktree: &Worktree) -> Result<String> {
     let line = |name: &String| {
-        let value = assigned.value(name).ok_or_else(|| {
-            let by_hand = worktree.by_hand();
-            let remedy = format!("run `{by_hand} --reallocate` to choose all its ports anew");
-            error!("`{name}` has no value in this worktree").remedy(remedy)
-        })?;
+        let value = assigned
+            .config
+            .value(name, &assigned.values())
+            .ok_or_else(|| {
+                let by_hand = worktree.by_hand();
+                let remedy = format!("run `{by_hand} --reallocate` to choose all its ports anew");
+                error!("`{name}` has no value in this worktree").remedy(remedy)
+            })?;
         Ok(value + "\n")
     };
     names.iter().map(line).collect()

@@ -28,7 +28,6 @@ pub enum Access<'a> {
 pub struct Staged<'a> {
     dir: &'a Dir,
     name: String,
-    access: Access<'a>,
     is_settled: bool,
 }
 
@@ -52,7 +51,7 @@ impl<'a> Staged<'a> {
         dir: &'a Dir,
         name: &str,
         content: &[u8],
-        access: Access<'a>,
+        access: Access<'_>,
     ) -> io::Result<Staged<'a>> {
         let temporary = temporary(name);
         remove_leftover(dir, name)?;
@@ -65,7 +64,6 @@ impl<'a> Staged<'a> {
         let staged = Staged {
             dir,
             name: name.to_owned(),
-            access,
             is_settled: false,
         };
         file.write_all(content)?;
@@ -75,11 +73,6 @@ impl<'a> Staged<'a> {
             Access::Shared(common, mode) => dir::share(&file, &common, mode),
         }
         Ok(staged)
-    }
-
-    /// Replaces the content, also by a rename.
-    pub fn rewrite(&self, content: &[u8]) -> io::Result<()> {
-        Staged::prepare(self.dir, &temporary(&self.name), content, self.access)?.commit()
     }
 
     /// Renames it, replacing the file that is there.
@@ -93,7 +86,7 @@ impl<'a> Staged<'a> {
     ///
     /// The two files are swapped. The old one keeps the temporary name until it is known that nobody had
     /// just opened it for writing; otherwise, they are swapped back.
-    pub fn commit_over(self, original: &Original, patience: &Patience) -> io::Result<bool> {
+    pub fn commit_over(mut self, original: &Original, patience: &Patience) -> io::Result<bool> {
         let (dir, name, temporary) = (self.dir, self.name.clone(), temporary(&self.name));
         if !original.is_unchanged(dir, &name, patience) {
             return Ok(false);
@@ -110,7 +103,7 @@ impl<'a> Staged<'a> {
         if !is_unchanged {
             let swapped_back = dir.exchange(&temporary, &name);
             if let Err(error) = swapped_back.or_else(|_| dir.rename(&temporary, &name)) {
-                self.leave();
+                self.is_settled = true;
                 return Err(error);
             }
         }
@@ -127,17 +120,6 @@ impl<'a> Staged<'a> {
                 Ok(true)
             }
         }
-    }
-
-    /// Renames it, or leaves it under its temporary name if that fails.
-    pub fn commit_or_leave(mut self) -> io::Result<()> {
-        self.is_settled = true;
-        self.dir.rename(&temporary(&self.name), &self.name)
-    }
-
-    /// Leaves it under its temporary name.
-    pub fn leave(mut self) {
-        self.is_settled = true;
     }
 }
 

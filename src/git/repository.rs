@@ -144,23 +144,19 @@ impl Repository {
         })
     }
 
-    /// The registered worktrees: the main one first, if there is one, the others in no order.
+    /// The registered worktrees: the main one first, if there is one, then the others by their ids.
     pub fn worktrees(&self) -> Result<Vec<Entry>> {
         let mut worktrees = entries::linked(&self.common_dir)?;
-        worktrees.splice(0..0, self.main_entry());
+        worktrees.extend(self.main_entry());
+        worktrees.sort_by(|one, other| one.id.cmp(&other.id));
         Ok(worktrees)
     }
 
-    /// The worktrees that exist and lead back to their entries, opened one after the other: the
-    /// main one first, the others by their ids.
+    /// The worktrees that exist and lead back to their entries, in that order, opened one after the
+    /// other.
     pub fn live_worktrees(&self) -> Result<impl Iterator<Item = Result<Worktree>>> {
-        let mut entries = self.worktrees()?;
-        entries.sort_by(|one, other| one.id.cmp(&other.id));
-        Ok(entries.into_iter().filter_map(|entry| {
-            let worktree = Worktree::of(&entry).transpose()?;
-            let in_place = worktree.and_then(|it| Ok(it.is_in_place()?.then_some(it)));
-            in_place.transpose()
-        }))
+        let entries = self.worktrees()?.into_iter();
+        Ok(entries.filter_map(|entry| Worktree::in_place(&entry).transpose()))
     }
 
     /// git's id for a file with that content.

@@ -43,6 +43,14 @@ impl Worktree {
             }))
     }
 
+    /// The worktree of `entry`, if it exists and leads back to the entry.
+    pub fn in_place(entry: &Entry) -> Result<Option<Worktree>> {
+        match Worktree::of(entry)? {
+            Some(worktree) if worktree.is_in_place()? => Ok(Some(worktree)),
+            _ => Ok(None),
+        }
+    }
+
     /// The worktree at `root`, found by two small files and without libgit2; `None` if there is none.
     pub fn at(root: &Path) -> Result<Option<Worktree>> {
         let opened = Dir::open(root).map_err(Error::could_not("open", root))?;

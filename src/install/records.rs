@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::git::lock::Held;
 use crate::git::repository::Repository;
 use crate::narrator::Narrator;
@@ -29,8 +29,7 @@ pub fn write_missing(
                     reservation,
                     written,
                 };
-                let write = || worktree.stage_record(held, &record)?.commit();
-                write().map_err(Error::could_not("write", worktree.record_path()))?;
+                worktree.write_record(held, &record)?;
                 has_written = true;
             }
             _ => {}

@@ -71,7 +71,7 @@ pub fn problems(facts: &Facts) -> Vec<Error> {
     let found = findings.found;
     let is_effect = |effect: &&Finding| found.iter().any(|cause| cause.hides(effect, facts));
     let mut causes: Vec<&Finding> = found.iter().filter(|it| !is_effect(it)).collect();
-    causes.sort_by_key(|finding| finding.worktree.map(|index| facts.rank(index)));
+    causes.sort_by_key(|finding| finding.worktree);
     causes
         .iter()
         .map(|finding| finding.problem.clone())
@@ -109,14 +109,8 @@ impl Facts {
     /// The worktrees of this repository, with their indices: the main one, then the others by their
     /// ids.
     fn own(&self) -> impl Iterator<Item = (usize, &WorktreeFacts)> {
-        let mut own: Vec<_> = self
-            .worktrees
-            .iter()
-            .enumerate()
-            .filter(|(index, _)| self.clone_of(*index).is_none())
-            .collect();
-        own.sort_by_key(|(index, _)| self.rank(*index));
-        own.into_iter()
+        let all = self.worktrees.iter().enumerate();
+        all.filter(|(index, _)| self.clone_of(*index).is_none())
     }
 
     /// The common dir of a worktree's repository, if that is another clone.
@@ -213,13 +207,8 @@ impl Findings<'_> {
             }
             Err(error) => self.of_repository(or_ask_git(error, &facts.common_dir)),
         }
-        match &facts.hook {
-            Ok(problems) => {
-                for problem in problems {
-                    self.of_repository(problem.clone());
-                }
-            }
-            Err(error) => self.of_repository(or_ask_git(error, &facts.common_dir)),
+        for problem in &facts.hook {
+            self.of_repository(or_ask_git(problem, &facts.common_dir));
         }
     }
 

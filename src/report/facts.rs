@@ -13,7 +13,7 @@ use crate::allocate::probe::Probe;
 use crate::allocate::reservations::Reservations;
 use crate::config::Config;
 use crate::config::file::{self as config_file, ConfigInForce};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, unless_shortage};
 use crate::files::dir::PlainFile;
 use crate::git::paths::IgnoreRule;
 use crate::git::repository::{Found, Repository};
@@ -31,7 +31,8 @@ use crate::writes::files::{Files, Occasion};
 /// The facts about a repository.
 pub struct Facts {
     pub common_dir: Rc<Path>,
-    pub hook: Result<Vec<Error>>,
+    /// What is wrong with the hook.
+    pub hook: Vec<Error>,
     pub is_bare_by_accident: Result<bool>,
     pub reservations: Reservations<'static>,
     /// One for each holder of the reservations, those in other shared clones included.
@@ -114,7 +115,8 @@ pub fn gather(found: &Found, program: &Path, session: &Session) -> Result<Facts>
     }
     Ok(Facts {
         common_dir: Rc::clone(&repository.common_dir),
-        hook: install::problems(found, program),
+        hook: unless_shortage(install::problems(found, program))?
+            .unwrap_or_else(|error| vec![error]),
         is_bare_by_accident: repository.is_bare_by_accident(),
         reservations,
         not_hidable: not_hidable(&worktrees),
@@ -153,7 +155,7 @@ impl Look<'_> {
             ..WorktreeFacts::default()
         };
         self.ask_listeners(index, &mut facts)?;
-        let worktree = match place::open(holder) {
+        let worktree = match unless_shortage(place::open(holder))? {
             Ok(Some(worktree)) => worktree,
             Ok(None) => return Ok(facts),
             Err(error) => {
@@ -161,14 +163,17 @@ impl Look<'_> {
                 return Ok(facts);
             }
         };
+        // It may have changed since the lock was released, as what is compared with it may have.
+        facts.port_file = worktree.port_file()?;
         let is_of_repository =
             |clone: &&Repository| Some(&clone.common_dir) == holder.clone.as_ref();
         let repository = self.clones.iter().find(is_of_repository);
         let repository = repository.unwrap_or(self.repository);
         let own = facts.port_file.own().map(|own| &own.bundle);
-        let in_force = config_file::of(&worktree, repository, own);
+        let in_force = unless_shortage(config_file::of(&worktree, repository, own))?;
         if let (Ok(in_force), FileState::Own(own)) = (&in_force, &facts.port_file) {
-            facts.stack_names = Assigned::of_own(&worktree, in_force.clone(), own).stack_names();
+            let assigned = Assigned::of_own(&worktree, in_force.clone(), own);
+            facts.stack_names = assigned.config.stack_names(&assigned.values());
         }
         if holder.clone.is_some() {
             return Ok(facts);
@@ -176,7 +181,7 @@ impl Look<'_> {
 
         facts.has_own_config = worktree.root.has(config_file::NAME);
         let recorded = worktree.record()?;
-        if let Err(error) = ask_git(&worktree, &recorded, &mut facts) {
+        if let Err(error) = unless_shortage(ask_git(&worktree, &recorded, &mut facts))? {
             facts.unanswered.push(error);
         }
         let state = match &facts.port_file {
@@ -188,7 +193,7 @@ impl Look<'_> {
         }
         match in_force {
             Err(error) => facts.config = Some(Err(error)),
-            Ok(in_force) => self.look_ahead(index, &worktree, in_force, &recorded, &mut facts),
+            Ok(in_force) => self.look_ahead(index, &worktree, in_force, &recorded, &mut facts)?,
         }
         Ok(facts)
     }
@@ -213,7 +218,7 @@ impl Look<'_> {
         in_force: ConfigInForce,
         recorded: &Recorded,
         facts: &mut WorktreeFacts,
-    ) {
+    ) -> Result<()> {
         let (before, own) = (&facts.port_file, facts.port_file.own());
         let config = in_force.config.clone();
         let others = self.reservations.except(Some(index));
@@ -234,26 +239,21 @@ impl Look<'_> {
             let files = Files::new(worktree, wanted, written, Occasion::Assign, self.session);
             let files = files.check(self.repository)?;
             let is_recorded = assigned.is_recorded(worktree, recorded);
-            let outdated = files.outdated();
-            let spanning = files.spanning();
             Ok(Upkeep {
                 joining,
                 left_out,
                 is_port_file_outdated: own.is_some_and(|own| *own != assigned.reservation),
                 outdated_record: (!is_recorded).then(|| worktree.record_path()),
-                files: outdated
-                    .map(|(path, why)| (path.to_owned(), why.cloned()))
-                    .collect(),
-                spanning: spanning
-                    .map(|(path, name)| (path.to_owned(), name.to_owned()))
-                    .collect(),
+                files: files.outdated(),
+                spanning: files.spanning(),
                 has_leftovers: files.has_leftovers(),
             })
         };
         if facts.refusal.is_none() && !matches!(before, FileState::Missing) {
-            facts.upkeep = Some(upkeep());
+            facts.upkeep = Some(unless_shortage(upkeep())?);
         }
         facts.config = Some(Ok(config));
+        Ok(())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::rc::Rc;
 
 use crate::allocate::probe::Probe;
 use crate::config::file as config_file;
@@ -40,17 +41,6 @@ impl Status {
     pub fn bundle(&self) -> Option<&Bundle> {
         self.reservation.as_ref().map(|reserved| &reserved.bundle)
     }
-
-    /// What no other worktree may have: the ports in its own port file and, in one repository, the slot.
-    fn exclusive(&self) -> BTreeSet<(Option<&Path>, u32)> {
-        let mut exclusive = BTreeSet::new();
-        if let Some(own) = self.bundle().filter(|_| self.is_own) {
-            exclusive.insert((Some(&*self.entry.common_dir), own.slot.0));
-            let ports = own.ports.iter();
-            exclusive.extend(ports.map(|(_, port)| (None, u32::from(port.number()))));
-        }
-        exclusive
-    }
 }
 
 /// The worktrees of the repository or, with `all_clones`, of all clones on the user's list, in the order
@@ -67,10 +57,17 @@ pub fn of_all(repository: &Repository, all_clones: bool, session: &Session) -> R
             statuses.extend(session.narrator.tolerate(of_clone)?.unwrap_or_default());
         }
     }
-    let mut holders: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+    // What no other worktree may have: a port and, in one repository, a slot.
+    let mut holders: BTreeMap<(Option<Rc<Path>>, u32), BTreeSet<usize>> = BTreeMap::new();
     for (index, status) in statuses.iter().enumerate() {
-        for what in status.exclusive() {
-            holders.entry(what).or_default().push(index);
+        let Some(own) = status.bundle().filter(|_| status.is_own) else {
+            continue;
+        };
+        let slot = (Some(Rc::clone(&status.entry.common_dir)), own.slot.0);
+        holders.entry(slot).or_default().insert(index);
+        for (_, port) in &own.ports {
+            let port = (None, u32::from(port.number()));
+            holders.entry(port).or_default().insert(index);
         }
     }
     let shared = holders.into_values().filter(|holders| holders.len() > 1);
@@ -85,10 +82,8 @@ fn of_repository(
     probe: &Probe<'_>,
     session: &Session,
 ) -> Result<Vec<Status>> {
-    let mut entries = repository.worktrees()?;
-    entries.sort_by(|one, other| one.id.cmp(&other.id));
     let mut statuses = Vec::new();
-    for entry in entries {
+    for entry in repository.worktrees()? {
         if let Place::Unreadable(error) = &entry.place {
             session.narrator.warn(error);
         }
@@ -146,8 +141,8 @@ fn state(
     repository: &Repository,
     session: &Session,
 ) -> Result<(&'static str, Option<Reservation>)> {
-    let worktree = match Worktree::of(entry)? {
-        Some(worktree) if worktree.is_in_place()? => worktree,
+    let worktree = match Worktree::in_place(entry)? {
+        Some(worktree) => worktree,
         None if entry.root().is_none() => return Ok((FileState::Missing.word(), None)),
         _ => return Ok(("gone", None)),
     };

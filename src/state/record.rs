@@ -221,15 +221,29 @@ impl Worktree {
         Staged::prepare(&self.git_dir, &beside, b"", Access::New).map(drop)
     }
 
-    /// Writes `record` under its temporary name. From then on what it names is reserved.
-    pub fn stage_record(&self, _held: &Held, record: &Record) -> io::Result<Staged<'_>> {
+    /// Writes `record` under its temporary name, and replaces the one that a kill has left there by a rename:
+    /// at any moment, what one of them names is reserved.
+    pub fn write_pending_record(&self, _held: &Held, record: &Record) -> io::Result<()> {
         let name = name_of(self.is_main());
         if self.is_main() {
             access::create_dir(&self.common_dir, &self.common_dir.join(DIRECTORY))?;
         }
         self.git_dir.remove_empty_dir(name)?;
         let access = Access::shared(&self.common_dir, 0o666)?;
-        Staged::prepare(&self.git_dir, name, &record.to_json(), access)
+        Staged::prepare(&self.git_dir, &temporary(name), &record.to_json(), access)?.commit()
+    }
+
+    /// Renames the record that is under its temporary name.
+    pub fn settle_record(&self, _held: &Held) -> io::Result<()> {
+        let name = name_of(self.is_main());
+        self.git_dir.rename(&temporary(name), name)
+    }
+
+    /// Writes `record`.
+    pub fn write_record(&self, held: &Held, record: &Record) -> Result<()> {
+        self.write_pending_record(held, record)
+            .and_then(|()| self.settle_record(held))
+            .map_err(Error::could_not("write", self.record_path()))
     }
 }
 

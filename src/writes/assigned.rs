@@ -1,7 +1,5 @@
 //! A worktree's ports, and everything that is rendered from them.
 
-use std::collections::BTreeSet;
-
 use crate::config::file::ConfigInForce;
 use crate::config::label::label;
 use crate::config::{Config, Values};
@@ -55,7 +53,8 @@ impl Assigned {
         Assigned::new(worktree, in_force, own.bundle.clone(), Some(own))
     }
 
-    fn values(&self) -> Values<'_> {
+    /// What values are rendered from.
+    pub fn values(&self) -> Values<'_> {
         Values {
             bundle: &self.reservation.bundle,
             label: &self.label,
@@ -83,16 +82,6 @@ impl Assigned {
     /// The lines of `--env`: names and values.
     pub fn variables(&self) -> Vec<(String, String)> {
         self.config.variables(&self.values())
-    }
-
-    /// The names of stacks and databases, see [`Config::stack_names`].
-    pub fn stack_names(&self) -> BTreeSet<(String, String)> {
-        self.config.stack_names(&self.values())
-    }
-
-    /// The value that `--get` prints for `name`.
-    pub fn value(&self, name: &str) -> Option<String> {
-        self.config.value(name, &self.values())
     }
 
     /// What the env files should contain, and what is made from templates.

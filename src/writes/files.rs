@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use crate::config::{EnvFile, Template, substitute};
-use crate::error::{Error, ErrorKind, Result, quoted, shell_word};
+use crate::error::{Error, ErrorKind, Result, quoted, shell_word, unless_shortage};
 use crate::files::dir::{Dir, Kind};
 use crate::files::staged::{Access, Original, Patience, Staged, remove_leftover, temporary};
 use crate::git::lock::Held;
@@ -15,7 +15,7 @@ use crate::state::port_file;
 use crate::state::record::WrittenFiles;
 use crate::writes::env_text::{self, WithBlock};
 use crate::writes::exclude;
-use crate::writes::seed::{Seed, Seeds};
+use crate::writes::seed::{Seed, seed};
 use crate::writes::target::{FileRole, LIMIT, Target};
 
 /// What has to be written for a worktree. Paths are relative to its root.
@@ -302,11 +302,6 @@ impl<'a> Planned<'a> {
         matches!(self.aim, Aim::NoBlock | Aim::Gone)
     }
 
-    /// Whether it is wanted and has no directory.
-    fn is_left_out(&self) -> bool {
-        self.target.is_none() && !self.goes()
-    }
-
     /// Whether it has to be written or removed.
     fn is_to_do(&self) -> bool {
         let old = self.original.as_ref().map(|original| &original.bytes);
@@ -416,10 +411,12 @@ impl<'a> PlannedFiles<'a> {
             }
         }
         if self.planned.iter().any(Planned::is_made) {
-            let seeds = Seeds::of(worktree, repository, &files.session.patience)?;
+            let main = repository.main_worktree()?.filter(|_| !worktree.is_main());
+            let patience = &files.session.patience;
             for file in self.planned.iter_mut().filter(|file| file.is_made()) {
                 if let (Aim::Block(lines), Some(target)) = (file.aim, &file.target) {
-                    file.new = seeds.seed(file.path, target).and_then(|seed| {
+                    let seed = seed(worktree, main.as_ref(), file.path, target, patience);
+                    file.new = seed.and_then(|seed| {
                         let with_block = files.with_block(target, &seed.text, lines)?;
                         (file.seed, file.spanning) = (seed, with_block.spanning);
                         Ok(Some(with_block.text.into_bytes()))
@@ -432,19 +429,27 @@ impl<'a> PlannedFiles<'a> {
     }
 
     /// The files that are not up to date, each with the reason if it cannot be brought up to date.
-    pub fn outdated(&self) -> impl Iterator<Item = (&'a str, Option<&Error>)> {
-        self.planned.iter().filter_map(|file| match &file.new {
-            Err(error) => Some((file.path, Some(error))),
-            // Whatever has to go is still in the record.
-            Ok(_) => (file.goes() || file.is_to_do()).then_some((file.path, None)),
-        })
+    pub fn outdated(&self) -> Vec<(String, Option<Error>)> {
+        // Whatever has to go is still in the record.
+        let outdated = self
+            .planned
+            .iter()
+            .filter(|file| file.new.is_err() || file.goes() || file.is_to_do());
+        outdated
+            .map(|file| (file.path.to_owned(), file.new.as_ref().err().cloned()))
+            .collect()
     }
 
     /// The variables that the user's own lines in an env file define too, because their values span
     /// lines, each with the path of the file.
-    pub fn spanning(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
-        let files = self.planned.iter().filter(|file| file.original.is_some());
-        files.flat_map(|file| file.spanning.iter().map(|name| (file.path, *name)))
+    pub fn spanning(&self) -> Vec<(String, String)> {
+        let mut spanning = Vec::new();
+        for file in self.planned.iter().filter(|file| file.original.is_some()) {
+            for name in &file.spanning {
+                spanning.push((file.path.to_owned(), (*name).to_owned()));
+            }
+        }
+        spanning
     }
 
     /// Whether the config lacks a file, or a variable in a file, that is written now.
@@ -497,12 +502,9 @@ impl<'a> PlannedFiles<'a> {
     /// Whether the file has our block, or was made from a template and exists: programs that read
     /// it would keep ports that others could get.
     fn has_ours(&self, file: &Planned<'_>) -> bool {
-        file.target.as_ref().is_some_and(|target| match file.aim {
-            Aim::Block(_) | Aim::NoBlock => target.has_mark(),
-            Aim::From(_) | Aim::Gone => {
-                let is_recorded = self.files.written.templates.contains_key(file.path);
-                is_recorded && target.dir.has(&target.name)
-            }
+        file.target.as_ref().is_some_and(|target| {
+            let is_recorded = self.files.written.templates.contains_key(file.path);
+            target.has_mark() || is_recorded && target.dir.has(&target.name)
         })
     }
 
@@ -648,7 +650,11 @@ impl<'a> PlannedFiles<'a> {
                 done.told.push(path + " (from the main worktree)");
             }
             Ok(Some(_)) if file.is_to_do() => done.told.push(path),
-            Ok(None) if file.is_left_out() && self.files.occasion != Occasion::Update => {
+            Ok(None)
+                if file.target.is_none()
+                    && !file.goes()
+                    && self.files.occasion != Occasion::Update =>
+            {
                 let why = "its directory does not exist";
                 narrator.tell(format_args!("{shown} was not written: {why}"));
             }
@@ -671,7 +677,10 @@ impl WrittenFiles {
 
 /// The file at `path` in a worktree of the repository, if git shows it there as untracked.
 fn shown_in_a_worktree(repository: &Repository, path: &str) -> Result<Option<PathBuf>> {
-    for worktree in repository.live_worktrees()?.flatten() {
+    for worktree in repository.live_worktrees()? {
+        let Some(worktree) = unless_shortage(worktree)?.ok() else {
+            continue;
+        };
         let target = Target::find(&worktree, path, FileRole::EnvFile)
             .ok()
             .flatten();

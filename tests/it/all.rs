@@ -1,8 +1,11 @@
 //! `--all`: every worktree of a repository gets its ports.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
 
-use crate::support::{CONFIG, PORT_FILE, Sandbox};
+use crate::support::processes::Holder;
+use crate::support::{CONFIG, PORT_FILE, PROGRAM, Sandbox};
 
 #[test]
 fn in_a_bare_repository_only_linked_worktrees_are_listed_and_get_ports() {
@@ -119,4 +122,21 @@ fn if_one_worktree_fails_the_others_still_get_their_ports() {
     let broken_config = sandbox.path("a").join(CONFIG);
     run.tells(&[&broken_config.display().to_string(), "index"]);
     assert!(!sandbox.path("c").exists());
+}
+
+#[test]
+fn a_worktree_that_vanishes_meanwhile_does_not_stop_the_others() {
+    let sandbox = Sandbox::with_worktrees(&["a", "b", "c"]);
+    sandbox.run("a", &[]).exits(0);
+    let holder = Holder::take(&sandbox);
+    let mut all = sandbox.command(PROGRAM, "repo");
+    let mut all = all.arg("--all").stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    let mut stderr = BufReader::new(all.stderr.take().unwrap());
+    stderr.read_line(&mut line).unwrap();
+    assert!(line.contains("waiting for the lock"), "{line}");
+    fs::remove_dir_all(sandbox.path("b")).unwrap();
+    drop(holder);
+    assert!(all.wait().unwrap().success());
+    assert!(sandbox.has_port_file("a") && sandbox.has_port_file("c"));
 }

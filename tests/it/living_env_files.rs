@@ -497,3 +497,70 @@ fn a_temporary_env_file_left_by_a_kill_is_removed_unless_tracked() {
     check_out(&sandbox);
     assert_eq!(read(&sandbox, left), "mine\n");
 }
+
+/// The worktree `a` has two services in its env file, which then cannot be changed any more. Returns the
+/// port of the second.
+fn with_a_file_that_cannot_be_changed(sandbox: &Sandbox) -> u16 {
+    let variables = [("WEB_PORT", "{cloud}"), ("API_PORT", "{api}")];
+    let config = sandbox
+        .config(&["cloud", "api"])
+        .env_file(".env", &variables);
+    sandbox.configure("repo", config);
+    for name in ["a", "b"] {
+        sandbox.add(name).exits(0);
+    }
+    let half = read(sandbox, "a/.env").replace("# <<< worktree-ports <<<\n", "");
+    sandbox.write("a/.env", half);
+    let [_, api] = sandbox.bundle(1);
+    api
+}
+
+/// Whether `b` gets `port` if its config asks for it.
+fn can_get(sandbox: &Sandbox, port: u16) -> bool {
+    // Slot 1 is that of `a`.
+    let config = crate::support::config(&[("other", port - 2)]).step(1);
+    sandbox.configure("b", config);
+    sandbox.run("b", &["--reallocate"]).exits(0);
+    sandbox.ports("b").contains(&port)
+}
+
+#[test]
+fn ports_in_a_file_that_cannot_be_changed_stay_reserved_if_a_call_fails() {
+    let sandbox = sandbox();
+    let api = with_a_file_that_cannot_be_changed(&sandbox);
+    let cloud = sandbox
+        .config(&["cloud"])
+        .env_file(".env", &[("WEB_PORT", "{cloud}")]);
+    sandbox.configure("a", cloud);
+    sandbox.run("a", &[]).exits(0).tells(&["line 1"]);
+    assert!(!can_get(&sandbox, api));
+    sandbox
+        .run("a", &["--reallocate"])
+        .exits(1)
+        .tells(&["these ports stay"]);
+    assert!(!can_get(&sandbox, api));
+}
+
+#[test]
+fn a_block_in_a_file_that_is_made_from_a_template_now_keeps_its_ports() {
+    let sandbox = sandbox();
+    sandbox.configure("repo", config(&sandbox));
+    sandbox.write("repo/env.template", "WEB_PORT=${CLOUD_PORT}\n");
+    sandbox.git("repo", &["add", "env.template"]);
+    sandbox.git("repo", &["commit", "--quiet", "--message=template"]);
+    sandbox.add("a").exits(0);
+    sandbox.configure(
+        "a",
+        sandbox.config(&["cloud"]).template(".env", "env.template"),
+    );
+    sandbox
+        .run("a", &[])
+        .exits(0)
+        .tells(&["not made from its template"]);
+    sandbox
+        .run("a", &["--reallocate"])
+        .exits(1)
+        .tells(&["these ports stay"]);
+    sandbox.run("a", &["--release"]).exits(0);
+    assert!(!exists(&sandbox, "a/.env"));
+}

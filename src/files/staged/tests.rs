@@ -34,13 +34,11 @@ fn original(dir: &Dir, name: &str) -> Original {
 fn a_file_has_its_temporary_name_until_it_replaces_the_old_one() {
     let (_directory, dir) = opened();
     fs::write(dir.path_of("a"), "old").unwrap();
-    let staged = Staged::prepare(&dir, "a", b"longer than new", Access::New).unwrap();
+    let staged = Staged::prepare(&dir, "a", b"new", Access::New).unwrap();
     assert_eq!(
         (text(&dir, "a"), text(&dir, &temporary("a"))),
-        ("old".into(), "longer than new".into())
+        ("old".into(), "new".into())
     );
-    staged.rewrite(b"new").unwrap();
-    assert_eq!(text(&dir, &temporary("a")), "new");
     staged.commit().unwrap();
     assert_eq!(text(&dir, "a"), "new");
     assert_eq!(names(&dir), ["a"]);
@@ -56,11 +54,6 @@ fn one_that_is_dropped_or_cannot_be_renamed_leaves_nothing() {
     prepare().commit().unwrap_err();
     assert!(!prepare().commit_new().unwrap());
     assert_eq!(names(&dir), ["a"]);
-    // A record is to stay, whatever happens.
-    prepare().commit_or_leave().unwrap_err();
-    assert_eq!(names(&dir), ["a", &temporary("a")]);
-    prepare().leave();
-    assert_eq!(text(&dir, &temporary("a")), "x");
 }
 
 #[test]

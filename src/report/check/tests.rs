@@ -42,7 +42,7 @@ fn facts(worktrees: &[Has]) -> Facts {
     });
     Facts {
         common_dir: Path::new("/r/.git").into(),
-        hook: Ok(Vec::new()),
+        hook: Vec::new(),
         is_bare_by_accident: Ok(false),
         reservations: Reservations::of(&reserved.collect::<Vec<_>>()),
         worktrees: told.collect(),
@@ -241,7 +241,7 @@ fn bare_by_accident_hides_what_follows_from_the_lost_config() {
 
 #[test]
 fn a_broken_config_is_told_once_and_the_files_of_all_worktrees_in_one() {
-    let mut facts = facts(&[(Some("b"), 2, 3020), (None, 0, 3000), (Some("a"), 1, 3010)]);
+    let mut facts = facts(&[(None, 0, 3000), (Some("a"), 1, 3010), (Some("b"), 2, 3020)]);
     for worktree in &mut facts.worktrees {
         worktree.config = Some(Err(Error::new("the config is broken").remedy("correct it")));
         worktree.not_ignored.push((".env".to_owned(), None));

@@ -192,17 +192,17 @@ fn with_worktrees(test: impl Fn(&Held, &Worktree, Option<&str>)) {
 }
 
 #[test]
-fn a_record_counts_once_it_is_prepared_and_is_whole_once_committed() {
+fn a_record_counts_under_its_temporary_name_and_under_its_own() {
     with_worktrees(|held, worktree, id| {
-        let prepared = record(id, 8100, &[(".env", None)]);
-        let committed = record(id, 8100, &[]);
-        let staged = worktree.stage_record(held, &prepared).unwrap();
+        let pending = record(id, 8100, &[(".env", None)]);
+        let settled = record(id, 8100, &[]);
+        worktree.write_pending_record(held, &pending).unwrap();
         let half_way = worktree.record().unwrap();
-        assert_eq!(half_way.record().as_ref(), Some(&prepared));
+        assert_eq!(half_way.record().as_ref(), Some(&pending));
         assert!(half_way.is_pending() && !worktree.record_path().exists());
-        staged.rewrite(&committed.to_json()).unwrap();
-        staged.commit().unwrap();
-        assert!(worktree.record().unwrap().is(&committed));
+        worktree.write_pending_record(held, &settled).unwrap();
+        worktree.settle_record(held).unwrap();
+        assert!(worktree.record().unwrap().is(&settled));
         remove(held, worktree.git_dir.path(), worktree.is_main()).unwrap();
         assert!(worktree.record().unwrap().is_missing());
         // What is not there is removed without a word.
@@ -211,12 +211,15 @@ fn a_record_counts_once_it_is_prepared_and_is_whole_once_committed() {
 }
 
 #[test]
-fn one_that_is_not_committed_leaves_the_old_record_as_it_was() {
+fn one_that_cannot_be_written_leaves_the_pending_one_as_it_was() {
     with_worktrees(|held, worktree, id| {
-        let old = record(id, 8100, &[]);
-        worktree.stage_record(held, &old).unwrap().commit().unwrap();
-        drop(worktree.stage_record(held, &record(id, 8200, &[])).unwrap());
-        assert!(worktree.record().unwrap().is(&old));
+        let pending = record(id, 8100, &[]);
+        worktree.write_pending_record(held, &pending).unwrap();
+        let in_the_way = temporary(&temporary(name_of(id.is_none())));
+        fs::create_dir(worktree.git_dir.path_of(&in_the_way)).unwrap();
+        let other = record(id, 8200, &[]);
+        worktree.write_pending_record(held, &other).unwrap_err();
+        assert_eq!(worktree.record().unwrap().record(), Some(pending));
     });
 }
 
@@ -236,16 +239,12 @@ fn an_empty_directory_at_a_records_place_is_replaced_and_a_full_one_kept() {
     with_worktrees(|held, worktree, id| {
         fs::create_dir(worktree.record_path()).unwrap();
         let record = record(id, 8100, &[]);
-        worktree
-            .stage_record(held, &record)
-            .unwrap()
-            .commit()
-            .unwrap();
+        worktree.write_record(held, &record).unwrap();
         assert!(worktree.record().unwrap().is(&record));
         remove(held, worktree.git_dir.path(), worktree.is_main()).unwrap();
         fs::create_dir_all(worktree.record_path().join("kept")).unwrap();
         assert!(
-            worktree.stage_record(held, &record).is_err()
+            worktree.write_record(held, &record).is_err()
                 && remove(held, worktree.git_dir.path(), worktree.is_main()).is_err()
         );
         assert!(worktree.record_path().join("kept").exists());
@@ -269,11 +268,7 @@ fn a_link_to_a_record_is_none_and_is_replaced_not_followed() {
         fs::write(&other, record.to_json()).unwrap();
         std::os::unix::fs::symlink(&other, worktree.record_path()).unwrap();
         assert_eq!(worktree.record().unwrap().record(), None);
-        worktree
-            .stage_record(held, &record)
-            .unwrap()
-            .commit()
-            .unwrap();
+        worktree.write_record(held, &record).unwrap();
         assert!(worktree.record().unwrap().is(&record));
         assert!(!worktree.record_path().is_symlink() && other.exists());
         fs::remove_file(other).unwrap();
