@@ -44,7 +44,7 @@ fn is_shortage(error: &io::Error) -> bool {
     #[cfg(unix)]
     let is_shortage = matches!(
         error.raw_os_error(),
-        Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS | libc::EAGAIN)
+        Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS)
     );
     // ERROR_TOO_MANY_OPEN_FILES, WSAEMFILE, WSAENOBUFS
     #[cfg(windows)]

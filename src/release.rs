@@ -97,7 +97,7 @@ pub fn forget_all(held: &Held, repository: &Repository, session: &Session) -> Re
     let narrator = &session.narrator;
     // Files in worktrees that are not there must stay hidden.
     let mut out_of_sight = BTreeSet::new();
-    let entries = repository.worktrees()?;
+    let entries = repository.sorted_worktrees()?;
     for entry in &entries {
         let recorded = Recorded::of(entry)?;
         match narrator.tolerate(Worktree::in_place(entry))?.flatten() {

@@ -6,7 +6,7 @@ use std::io;
 use crate::allocate::adopt;
 use crate::allocate::choose::Choice;
 use crate::allocate::locked::{self, Locked, Purpose};
-use crate::allocate::plan::{Plan, Request, Source, plan};
+use crate::allocate::plan::{Plan, Request, plan};
 use crate::allocate::probe::Probe;
 use crate::config::Service;
 use crate::config::file as config_file;
@@ -245,7 +245,7 @@ impl Transaction<'_> {
         for warning in self.warnings(&plan, &before, &recorded, &choice, &probe)? {
             narrator.warn(warning);
         }
-        let gone_below = plan.gone_below(&choice);
+        let gone_below = plan.gone_below;
         let assigned = Assigned::new(worktree, in_force, plan.bundle, own);
         let is_same = own == Some(&assigned.reservation);
         if !is_same && self.is_port_file_tracked(&before)? {
@@ -277,12 +277,14 @@ impl Transaction<'_> {
     ) -> Result<Vec<Error>> {
         let path = self.worktree.root.quoted(port_file::NAME);
         let by_hand = self.worktree.by_hand();
-        let mut warnings = Vec::from_iter(plan.left_out(self.worktree, choice));
+        let mut warnings = Vec::from_iter(plan.left_out.clone());
         if let FileState::Own(own) = before {
-            for (service, port) in plan.joined_in_use(&own.bundle, probe)? {
-                warnings.push(error!(
-                    "something listens on port {port} of the new service {service}: unless it is {service} itself, stop it"
-                ));
+            for (service, port) in &plan.bundle.ports {
+                if own.bundle.port(service).is_none() && !probe.is_free(*port)? {
+                    warnings.push(error!(
+                        "something listens on port {port} of the new service {service}: unless it is {service} itself, stop it"
+                    ));
+                }
             }
             // Without a record, the ports may have been given to another worktree in the meantime.
             if recorded.record().is_none() && !choice.is_clear(&own.bundle) {
@@ -291,8 +293,8 @@ impl Transaction<'_> {
                 warnings.push(warning.remedy(format!("run `{by_hand} --reallocate`")));
             }
         }
-        if let (Source::Adopted, FileState::Foreign(bytes)) = (plan.source, before) {
-            for name in adopt::other_names(bytes, choice.config()) {
+        if let (Request::Adopt, FileState::Foreign(bytes)) = (self.request, before) {
+            for name in adopt::other_names(bytes, choice.config) {
                 warnings.push(error!(
                     "`{name}` in {path} is not a service in the config, so its port is ignored"
                 ));

@@ -24,7 +24,7 @@ pub fn bundle(
 ) -> Result<Bundle> {
     let path = worktree.root.quoted(port_file::NAME);
     let reallocate = format!("run `{} --reallocate`", worktree.by_hand());
-    let config = choice.config();
+    let config = choice.config;
     let mut ports = named_ports(bytes, config);
     if ports.is_empty() {
         let services = config.services.iter().map(|service| service.name.as_str());
@@ -40,12 +40,14 @@ pub fn bundle(
             return Err(error.remedy(format!("correct it, or {reallocate}")));
         }
         if !choice.is_port_clear(slot, *port) {
-            let holder = match choice.holder_of(*port) {
+            let holder = match choice.others.holding(*port) {
                 Some(holder) => format!("{} ({})", holder.name(), quoted(&holder.path())),
                 None => "the main worktree, by the config".to_owned(),
             };
             let error = error!("port {port} ({service}) in {path} is also reserved by {holder}");
-            let remedy = format!("{reallocate} for the one of the two that is to move");
+            let remedy = format!(
+                "{reallocate} to give this one other ports, or the same with the other's path"
+            );
             return Err(error.remedy(remedy));
         }
     }
@@ -69,7 +71,7 @@ fn port_beside(
 ) -> Result<Port> {
     let slots = [slot].into_iter().chain((0..).map(Slot));
     for slot in slots {
-        let Some(port) = choice.config().port(service, slot) else {
+        let Some(port) = choice.config.port(service, slot) else {
             break;
         };
         let is_taken = ports.iter().any(|(_, other)| *other == port);
@@ -129,7 +131,7 @@ fn slot_of(named: &[(ServiceName, Port)], choice: &Choice<'_>, is_main: bool) ->
     if is_main {
         return Ok(Slot::MAIN);
     }
-    let own = common_slot(named, choice.config()).filter(|slot| choice.is_slot_clear(*slot));
+    let own = common_slot(named, choice.config).filter(|slot| choice.is_slot_clear(*slot));
     let mut slots = (0..u32::MAX).map(Slot);
     let lowest = || slots.find(|slot| choice.is_slot_clear(*slot));
     Ok(own

@@ -1,7 +1,7 @@
 //! Which bundle a worktree may have: the slots in order, what may be restored, which services may
 //! join, and what belongs to the main worktree. Pure.
 
-use crate::allocate::reservations::{Holder, Others};
+use crate::allocate::reservations::Others;
 use crate::config::{Config, Service};
 use crate::ports::{Bundle, Port, ServiceName, Slot};
 
@@ -16,52 +16,25 @@ const BLOCKED_BY_BROWSERS: [u16; 19] = [
     6679, 6697, 10080,
 ];
 
-/// Whose slot 0 is, from the point of view of the worktree that chooses.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum SlotZero {
-    /// Its own: it is the main worktree, and whatever listens there is most likely its own stack.
-    Mine,
-    /// The main worktree's, with these ports by the config of the worktree that chooses. The ports
-    /// by the main worktree's own config are among the reservations of others.
-    MainWorktrees(Vec<Port>),
-    /// Anyone's, because a bare repository has no main worktree.
-    Anyones,
-}
-
 /// What one worktree can choose from.
 pub struct Choice<'a> {
-    config: &'a Config,
-    others: Others<'a>,
-    slot_zero: SlotZero,
+    pub config: &'a Config,
+    pub others: Others<'a>,
+    is_main: bool,
+    /// If slot 0 belongs to another worktree, its ports by the config of this one. Those by the main
+    /// worktree's own config are among the reservations of others. In a bare repository, slot 0 is anyone's.
+    main_worktrees: Option<Vec<Port>>,
 }
 
 impl<'a> Choice<'a> {
     pub fn new(config: &'a Config, others: Others<'a>, is_main: bool) -> Choice<'a> {
-        let slot_zero = if is_main {
-            SlotZero::Mine
-        } else if others.has_main() {
-            SlotZero::MainWorktrees(config.ports(Slot::MAIN).unwrap_or_default())
-        } else {
-            SlotZero::Anyones
-        };
+        let is_others = !is_main && others.has_main();
         Choice {
             config,
             others,
-            slot_zero,
+            is_main,
+            main_worktrees: is_others.then(|| config.ports(Slot::MAIN).unwrap_or_default()),
         }
-    }
-
-    pub fn config(&self) -> &'a Config {
-        self.config
-    }
-
-    /// Another worktree that has reserved `port`.
-    pub fn holder_of(&self, port: Port) -> Option<&'a Holder> {
-        self.others.holding(port)
-    }
-
-    pub fn others(&self) -> Others<'a> {
-        self.others
     }
 
     /// The slots whose ports are all usable, from the lowest up, each with its ports.
@@ -99,23 +72,26 @@ impl<'a> Choice<'a> {
 
     /// Whether no other worktree has `slot`.
     pub fn is_slot_clear(&self, slot: Slot) -> bool {
-        let is_main_worktrees =
-            slot == Slot::MAIN && matches!(self.slot_zero, SlotZero::MainWorktrees(_));
+        let is_main_worktrees = slot == Slot::MAIN && self.main_worktrees.is_some();
         !is_main_worktrees && !self.others.has_slot(slot)
     }
 
     /// Whether no other worktree reserves `port`, as a port of `slot`.
     pub fn is_port_clear(&self, slot: Slot, port: Port) -> bool {
-        match &self.slot_zero {
-            SlotZero::Mine if slot == Slot::MAIN => !self.others.has_port_of_main(port),
-            SlotZero::MainWorktrees(ports) if ports.contains(&port) => false,
-            _ => !self.others.has_port(port),
+        if self.is_by_right(slot) {
+            return !self.others.has_port_of_main(port);
         }
+        let is_main_worktrees = self
+            .main_worktrees
+            .as_ref()
+            .is_some_and(|it| it.contains(&port));
+        !is_main_worktrees && !self.others.has_port(port)
     }
 
-    /// Whether `slot` belongs to this worktree anyway, so that its ports are not probed.
+    /// Whether `slot` is slot 0 and this is the main worktree: whatever listens there is most likely its
+    /// own stack, so its ports are not probed.
     pub fn is_by_right(&self, slot: Slot) -> bool {
-        self.slot_zero == SlotZero::Mine && slot == Slot::MAIN
+        self.is_main && slot == Slot::MAIN
     }
 
     /// The bundle `own` with the services that the config has now. No port moves. A service that is

@@ -1,11 +1,13 @@
 //! The plan for a worktree: which bundle it gets, and where that comes from.
 
+use std::fmt::Write as _;
+
 use crate::allocate::adopt;
 use crate::allocate::choose::Choice;
 use crate::allocate::probe::Probe;
 use crate::error::{Error, Result, error, quoted};
 use crate::git::worktree::Worktree;
-use crate::ports::{Bundle, Port, ServiceName};
+use crate::ports::{Bundle, ServiceName};
 use crate::state::port_file::FileState;
 use crate::state::record::Recorded;
 use crate::writes::files::Occasion;
@@ -39,20 +41,10 @@ impl Request {
 #[derive(Debug)]
 pub struct Plan {
     pub bundle: Bundle,
-    pub source: Source,
-}
-
-/// Where a bundle comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// The worktree's own port file.
-    Own,
-    /// The worktree's record, because the port file is not its own.
-    Record,
-    /// The lowest free slot.
-    Chosen,
-    /// Another tool's file.
-    Adopted,
+    /// If it was chosen anew: how many worktrees that are gone hold a lower slot.
+    pub gone_below: usize,
+    /// A warning about services of the config that have no port in it.
+    pub left_out: Option<Error>,
 }
 
 /// Decides which bundle `worktree` gets.
@@ -68,27 +60,35 @@ pub fn plan(
     probe: &Probe<'_>,
     request: Request,
 ) -> Result<Plan> {
-    let (bundle, source) = match (request, before) {
+    let chosen = || -> Result<(Bundle, usize)> {
+        let bundle = choose(choice, probe)?;
+        let gone_below = choice.others.gone_below(bundle.slot);
+        Ok((bundle, gone_below))
+    };
+    let (bundle, gone_below) = match (request, before) {
         (Request::Adopt, FileState::Foreign(bytes)) => {
-            let bundle = adopt::bundle(worktree, bytes, choice, probe)?;
-            (bundle, Source::Adopted)
+            (adopt::bundle(worktree, bytes, choice, probe)?, 0)
         }
-        (Request::Reallocate, _) => (choose(choice, probe)?, Source::Chosen),
-        (_, FileState::Own(own)) => (choice.update(&own.bundle), Source::Own),
+        (Request::Reallocate, _) => chosen()?,
+        (_, FileState::Own(own)) => (choice.update(&own.bundle), 0),
         _ => {
             // Not probed, because its own servers may be running.
             let record = recorded.record().map(|record| record.reservation.bundle);
             let record = record.filter(|bundle| choice.is_clear(bundle));
             match record.map(|bundle| choice.update(&bundle)) {
-                Some(bundle) if !bundle.ports.is_empty() => (bundle, Source::Record),
-                _ => (choose(choice, probe)?, Source::Chosen),
+                Some(bundle) if !bundle.ports.is_empty() => (bundle, 0),
+                _ => chosen()?,
             }
         }
     };
-    if bundle.ports.is_empty() {
-        return Err(cannot_join(worktree, &bundle, choice));
+    match left_out(worktree, &bundle, choice) {
+        Some(error) if bundle.ports.is_empty() => Err(error),
+        left_out => Ok(Plan {
+            bundle,
+            gone_below,
+            left_out,
+        }),
     }
-    Ok(Plan { bundle, source })
 }
 
 /// The first candidate that passes the probe.
@@ -98,18 +98,18 @@ fn choose(choice: &Choice<'_>, probe: &Probe<'_>) -> Result<Bundle> {
         tried += 1;
         if !choice.are_clear(slot, ports.into_iter()) {
             reserved += 1;
-        } else if let Some(bundle) = choice.config().bundle(slot)
+        } else if let Some(bundle) = choice.config.bundle(slot)
             && (choice.is_by_right(slot) || probe.are_free(&bundle)?)
         {
             return Ok(bundle);
         }
     }
     let in_use = tried - reserved;
-    let crowded = choice.others().crowded().map(|(holder, ports)| {
-        let path = quoted(&holder.path());
-        format!("; {path} names {ports} ports")
-    });
-    let crowded: String = crowded.collect();
+    let mut crowded = String::new();
+    for holder in choice.others.crowded() {
+        let (path, ports) = (quoted(&holder.path()), holder.ports);
+        let _ = write!(crowded, "; {path} names {ports} ports");
+    }
     let end = choice.end_of_slots();
     Err(error!(
         "no free slot: {tried} tried, {reserved} reserved, {in_use} in use{crowded}; {end}"
@@ -119,47 +119,20 @@ fn choose(choice: &Choice<'_>, probe: &Probe<'_>) -> Result<Bundle> {
     ))
 }
 
-impl Plan {
-    /// A warning about services of the config that have no port in the bundle.
-    pub fn left_out(&self, worktree: &Worktree, choice: &Choice<'_>) -> Option<Error> {
-        let is_missing = choice.missing(&self.bundle).next().is_some();
-        is_missing.then(|| cannot_join(worktree, &self.bundle, choice))
-    }
-
-    /// The services that have joined although something listens on their port, which is named too.
-    pub fn joined_in_use(
-        &self,
-        before: &Bundle,
-        probe: &Probe<'_>,
-    ) -> Result<Vec<&(ServiceName, Port)>> {
-        let mut in_use = Vec::new();
-        for joined in &self.bundle.ports {
-            let (service, port) = joined;
-            if before.port(service).is_none() && !probe.is_free(*port)? {
-                in_use.push(joined);
-            }
-        }
-        Ok(in_use)
-    }
-
-    /// How many worktrees that are gone, but still registered, have a lower slot than the chosen one.
-    pub fn gone_below(&self, choice: &Choice<'_>) -> usize {
-        match self.source {
-            Source::Chosen => choice.others().gone_below(self.bundle.slot),
-            Source::Own | Source::Record | Source::Adopted => 0,
-        }
-    }
-}
-
-/// The error for services of the config whose ports in the slot of `bundle` are not available.
-fn cannot_join(worktree: &Worktree, bundle: &Bundle, choice: &Choice<'_>) -> Error {
+/// The error for services of the config that have no port in `bundle`, if there are any.
+fn left_out(worktree: &Worktree, bundle: &Bundle, choice: &Choice<'_>) -> Option<Error> {
     let missing: Vec<&str> = choice.missing(bundle).map(ServiceName::as_str).collect();
+    if missing.is_empty() {
+        return None;
+    }
     let (missing, slot) = (missing.join(", "), bundle.slot);
     let (path, by_hand) = (quoted(worktree.path()), worktree.by_hand());
-    error!(
-        "no port for {missing} in {path}: another worktree has the one of slot {slot}, or the other ports are not those of that slot"
-    )
-    .remedy(format!("run `{by_hand} --reallocate` to choose all its ports anew"))
+    let error = error!(
+        "no port for {missing} in {path}: in slot {slot} it is taken, or the worktree's other ports are not those of that slot"
+    );
+    Some(error.remedy(format!(
+        "run `{by_hand} --reallocate` to choose all its ports anew"
+    )))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The probe: whether a port can be bound now.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -23,8 +23,6 @@ pub struct Probe<'a> {
     narrator: &'a Narrator,
     /// Whether a sandbox refuses sockets, so that no port can be probed.
     is_refused: Cell<bool>,
-    /// The addresses with an unknown error, which is reported once.
-    doubted: RefCell<Vec<IpAddr>>,
 }
 
 /// The result of binding a port on one address.
@@ -33,10 +31,6 @@ enum Answer {
     Taken,
     /// The process may not use sockets at all.
     Refused,
-    /// A shortage of descriptors or memory: nothing is known of the port.
-    Shortage(io::Error),
-    /// Anything else.
-    Unknown(io::Error),
 }
 
 impl<'a> Probe<'a> {
@@ -44,7 +38,6 @@ impl<'a> Probe<'a> {
         Probe {
             narrator,
             is_refused: Cell::new(false),
-            doubted: RefCell::default(),
         }
     }
 
@@ -72,73 +65,65 @@ impl<'a> Probe<'a> {
                 break;
             }
             match ask(SocketAddr::new(address, port.number())) {
-                Answer::Free => {}
-                Answer::Taken => return Ok(false),
-                Answer::Refused => {
+                Ok(Answer::Free) => {}
+                Ok(Answer::Taken) => return Ok(false),
+                Ok(Answer::Refused) => {
                     self.is_refused.set(true);
                     self.narrator.warn(
                         "this process may not use sockets, so no port is probed: \
                          what other worktrees reserve is kept apart all the same",
                     );
                 }
-                Answer::Shortage(error) => {
-                    return Err(error!(
-                        "could not ask whether port {port} is free on {address}: {error}"
-                    ));
+                Err(error) => {
+                    let kind = ErrorKind::of(&error);
+                    let what = format!("could not ask whether ports are free on {address}");
+                    let error = error!("{what}: {error}").of_kind(kind);
+                    if kind == ErrorKind::Shortage {
+                        return Err(error);
+                    }
+                    self.narrator.warn(error.remedy("they count as free there"));
                 }
-                Answer::Unknown(error) => self.doubt(address, port, &error),
             }
         }
         Ok(true)
-    }
-
-    fn doubt(&self, address: IpAddr, port: Port, error: &io::Error) {
-        let mut doubted = self.doubted.borrow_mut();
-        if !doubted.contains(&address) {
-            doubted.push(address);
-            self.narrator.warn(format_args!(
-                "could not ask whether port {port} is free on {address}: {error}; it counts as free there"
-            ));
-        }
     }
 }
 
 /// Binds without listening, and closes: a listening socket would be in use for other probes, and
 /// accept connections.
-fn ask(address: SocketAddr) -> Answer {
-    let socket = match Socket::new(Domain::for_address(address), Type::STREAM, None) {
-        Err(error) => return Answer::of_socket(error),
-        Ok(socket) => socket,
-    };
-    let bind = || -> io::Result<()> {
+fn ask(address: SocketAddr) -> io::Result<Answer> {
+    let bind = |socket: Socket| -> io::Result<()> {
         // A port in TIME_WAIT counts as free. On Windows, the option would allow binding a port that
         // is in use.
         #[cfg(not(windows))]
         socket.set_reuse_address(true)?;
         socket.bind(&address.into())
     };
-    bind().map_or_else(Answer::of, |()| Answer::Free)
+    match Socket::new(Domain::for_address(address), Type::STREAM, None) {
+        Err(error) => Answer::of_socket(error),
+        Ok(socket) => bind(socket).map_or_else(Answer::of, |()| Ok(Answer::Free)),
+    }
 }
 
 impl Answer {
-    /// For an error from socket(2), where EACCES comes from a sandbox; from bind(2), it is about
+    /// What an error from socket(2) says. EACCES comes from a sandbox there; from bind(2), it is about
     /// the port.
-    fn of_socket(error: io::Error) -> Answer {
+    fn of_socket(error: io::Error) -> io::Result<Answer> {
         match error.kind() {
-            io::ErrorKind::PermissionDenied => Answer::Refused,
+            io::ErrorKind::PermissionDenied => Ok(Answer::Refused),
             _ => Answer::of(error),
         }
     }
 
-    fn of(error: io::Error) -> Answer {
+    /// What any other error says of the port.
+    fn of(error: io::Error) -> io::Result<Answer> {
         match error.kind() {
-            _ if is_not_permitted(&error) => Answer::Refused,
-            io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied => Answer::Taken,
+            _ if is_not_permitted(&error) => Ok(Answer::Refused),
+            io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied => Ok(Answer::Taken),
             // No such address here.
-            io::ErrorKind::AddrNotAvailable => Answer::Free,
-            _ if is_unsupported(&error) => Answer::Free,
-            _ if ErrorKind::of(&error) == ErrorKind::Shortage => Answer::Shortage(error),
-            _ => Answer::Unknown(error),
+            io::ErrorKind::AddrNotAvailable => Ok(Answer::Free),
+            _ if is_unsupported(&error) => Ok(Answer::Free),
+            _ => Err(error),
         }
     }
 }

@@ -48,10 +48,12 @@ impl Holder {
         }
     }
 
-    /// The path of the port file, if the root is known.
+    /// The path of the port file; if the root is unknown, of git's directory for the worktree.
     pub fn path(&self) -> PathBuf {
-        let root = self.entry.root().unwrap_or(&self.entry.git_dir);
-        root.join(port_file::NAME)
+        match self.entry.root() {
+            Some(root) => root.join(port_file::NAME),
+            None => self.entry.git_dir.clone(),
+        }
     }
 }
 
@@ -63,7 +65,7 @@ pub struct Reservations<'held> {
     /// The slots likewise; without those of other clones, because slots are each repository's own.
     slots: BTreeSet<(Slot, usize)>,
     has_main: bool,
-    /// What could not be read, or only in part, in the repository itself.
+    /// What could not be read, or only in part, except for what is an error in a shared clone.
     doubts: Vec<Error>,
     held: PhantomData<&'held Held>,
 }
@@ -126,7 +128,9 @@ impl<'held> Reservations<'held> {
                 Ok(())
             }
         };
-        let opened = match Worktree::of(&entry) {
+        let found = Worktree::of(&entry);
+        let is_gone = matches!(found, Ok(None)) && entry.root().is_some();
+        let opened = match found {
             Err(error) => tolerate(error).map(|()| None)?,
             opened => opened?,
         };
@@ -142,7 +146,7 @@ impl<'held> Reservations<'held> {
         // If the record agrees, the `.git` file need not be read.
         let is_alone = claims.is_intact
             && (recorded.agrees_with(&port_file) || !recorded.is_pending() && is_in_place());
-        let mut all = Vec::new();
+        let (mut all, mut partial) = (Vec::new(), None);
         if !is_alone {
             if opened
                 .as_ref()
@@ -152,20 +156,26 @@ impl<'held> Reservations<'held> {
             }
             all.extend(recorded.claims());
             let is_recorded = all.iter().any(|claims| !claims.ports.is_empty());
-            if let Some(doubt) = unknown_ports(&entry, &claims).filter(|_| !is_recorded) {
-                tolerate(doubt)?;
+            let path = |root: &Path| quoted(&root.join(port_file::NAME));
+            match (&entry.place, &claims.doubt) {
+                (Place::Unreadable(error), _) if !is_recorded => {
+                    tolerate(error!("{error}; the ports of that worktree are unknown"))?;
+                }
+                (Place::At(root), Some(Doubt::Unreadable(why))) if !is_recorded => {
+                    let path = path(root);
+                    tolerate(error!("{path} {why}, so its ports are unknown"))?;
+                }
+                (Place::At(root), Some(Doubt::Partial(why))) => {
+                    partial = Some(error!("{} {why}", path(root)));
+                }
+                _ => {}
             }
         }
         let slot_of_main = match entry.is_main().then(|| ports_of_main(repository)) {
             Some(Err(error)) => tolerate(error).map(|()| Vec::new())?,
             ports => ports.transpose()?.unwrap_or_default(),
         };
-        if let (false, Some(Doubt::Partial(why)), Some(root)) =
-            (is_alone, &claims.doubt, entry.root())
-        {
-            let path = quoted(&root.join(port_file::NAME));
-            doubts.push(error!("{path} {why}"));
-        }
+        doubts.extend(partial);
         self.doubts.append(&mut doubts);
         all.push(claims);
         let before = self.ports.len();
@@ -180,10 +190,10 @@ impl<'held> Reservations<'held> {
             self.slots.extend(slots.map(|slot| (slot, index)));
         }
         self.holders.push(Holder {
-            is_gone: opened.is_none() && entry.root().is_some(),
             entry,
             clone,
             port_file,
+            is_gone,
             slot_of_main,
             ports,
         });
@@ -221,20 +231,6 @@ impl<'held> Reservations<'held> {
     }
 }
 
-/// The error for a worktree whose reserved ports are unknown.
-fn unknown_ports(entry: &Entry, claims: &Claims) -> Option<Error> {
-    match (&entry.place, &claims.doubt) {
-        (Place::Unreadable(error), _) => {
-            Some(error!("{error}; the ports of that worktree are unknown"))
-        }
-        (Place::At(root), Some(Doubt::Unreadable(why))) => {
-            let path = quoted(&root.join(port_file::NAME));
-            Some(error!("{path} {why}, so its ports are unknown"))
-        }
-        _ => None,
-    }
-}
-
 /// The ports of slot 0 by the main worktree's own config; none if it is unknown where that is.
 pub fn ports_of_main(repository: &Repository) -> Result<Vec<Port>> {
     let Some(main) = repository.main_worktree()? else {
@@ -259,9 +255,16 @@ impl<'a> Others<'a> {
     /// All other worktrees for which `port` is reserved, by their index in
     /// [`Reservations::holders`].
     pub fn having_port(&self, port: Port) -> impl Iterator<Item = usize> + use<'a> {
-        let having = self.all.ports.range((port, 0)..=(port, usize::MAX));
+        self.having(&self.all.ports, port)
+    }
+
+    fn having<T: Ord + Copy>(
+        &self,
+        what: &'a BTreeSet<(T, usize)>,
+        this: T,
+    ) -> impl Iterator<Item = usize> + use<'a, T> {
         let own = self.own;
-        having
+        what.range((this, 0)..=(this, usize::MAX))
             .map(|(_, index)| *index)
             .filter(move |index| Some(*index) != own)
     }
@@ -274,11 +277,7 @@ impl<'a> Others<'a> {
 
     /// All other worktrees of the repository that have `slot`, by their index.
     pub fn having_slot(&self, slot: Slot) -> impl Iterator<Item = usize> + use<'a> {
-        let having = self.all.slots.range((slot, 0)..=(slot, usize::MAX));
-        let own = self.own;
-        having
-            .map(|(_, index)| *index)
-            .filter(move |index| Some(*index) != own)
+        self.having(&self.all.slots, slot)
     }
 
     /// Whether another worktree has `slot`.
@@ -313,13 +312,9 @@ impl<'a> Others<'a> {
         below.filter(is_gone).collect::<BTreeSet<_>>().len()
     }
 
-    /// The worktrees whose files name more than 100 ports, and how many.
-    pub fn crowded(&self) -> impl Iterator<Item = (&'a Holder, usize)> + use<'a> {
-        self.all
-            .holders
-            .iter()
-            .filter(|holder| holder.ports > MANY)
-            .map(|holder| (holder, holder.ports))
+    /// The worktrees whose files name more than 100 ports.
+    pub fn crowded(&self) -> impl Iterator<Item = &'a Holder> + use<'a> {
+        self.all.holders.iter().filter(|holder| holder.ports > MANY)
     }
 }
 

@@ -76,6 +76,20 @@ pub enum PlainFile {
     TooLarge(Vec<u8>),
 }
 
+impl PlainFile {
+    /// What an error says of a file; `path` names it.
+    ///
+    /// # Errors
+    /// A shortage of descriptors or memory: nothing is known of the file then.
+    pub fn unreadable(error: io::Error, path: impl FnOnce() -> PathBuf) -> Result<PlainFile> {
+        match ErrorKind::of(&error) {
+            ErrorKind::Shortage => Err(Error::could_not("read", path())(error)),
+            ErrorKind::Absent => Ok(PlainFile::Missing),
+            _ => Ok(PlainFile::Unreadable(error)),
+        }
+    }
+}
+
 impl Dir {
     /// Opens the directory of the file at `path`; also returns the file's name.
     pub fn of_file(path: &Path) -> io::Result<(Dir, &str)> {
@@ -127,7 +141,7 @@ impl Dir {
                 self.read_any(name.as_ref(), stat.size, limit)
             }
             Ok(stat) => Ok(PlainFile::NotRegular(stat.kind.word())),
-            Err(error) => self.unreadable(name.as_ref(), error),
+            Err(error) => PlainFile::unreadable(error, || self.path_of(name)),
         }
     }
 
@@ -141,15 +155,7 @@ impl Dir {
         let expected = usize::try_from(size).unwrap_or(usize::MAX).min(limit);
         let file = self.open_any(name);
         let found = file.and_then(|file| read_at_most(&file, expected, limit));
-        found.or_else(|error| self.unreadable(name, error))
-    }
-
-    fn unreadable(&self, name: &Path, error: io::Error) -> Result<PlainFile> {
-        match ErrorKind::of(&error) {
-            ErrorKind::Shortage => Err(Error::could_not("read", self.path.join(name))(error)),
-            ErrorKind::Absent => Ok(PlainFile::Missing),
-            _ => Ok(PlainFile::Unreadable(error)),
-        }
+        found.or_else(|error| PlainFile::unreadable(error, || self.path.join(name)))
     }
 
     /// Opens the regular file `name` to be read; anything else is an error.

@@ -230,21 +230,6 @@ impl Original {
         Staged::prepare(dir, name, new, self.access())
     }
 
-    /// Replaces the content, or removes the file if there is none; `false` if another program has changed
-    /// it.
-    pub fn replace(
-        &self,
-        dir: &Dir,
-        name: &str,
-        new: Option<&[u8]>,
-        patience: &Patience,
-    ) -> io::Result<bool> {
-        match new {
-            Some(new) => self.stage(dir, name, new)?.commit_over(self, patience),
-            None => self.remove(dir, name, patience),
-        }
-    }
-
     /// Removes the file; `false` if another program has changed it.
     pub fn remove(&self, dir: &Dir, name: &str, patience: &Patience) -> io::Result<bool> {
         let temporary = temporary(name);

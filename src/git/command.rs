@@ -41,6 +41,8 @@ pub fn ask<S: AsRef<OsStr>>(directory: &Path, arguments: &[S]) -> Result<Vec<u8>
     let output = git(directory).args(arguments).output();
     let output = output.map_err(|error| match (error.kind(), ErrorKind::of(&error)) {
         (io::ErrorKind::NotFound, _) => failed("git is not on the PATH"),
+        // EAGAIN: no more processes. For a file, it only means that another program has a lease on it.
+        (io::ErrorKind::WouldBlock, _) => failed(&error.to_string()).of_kind(ErrorKind::Shortage),
         // It is git that is missing, not what it was asked about.
         (_, ErrorKind::Absent) => failed(&error.to_string()),
         (_, kind) => failed(&error.to_string()).of_kind(kind),

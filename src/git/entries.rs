@@ -17,15 +17,13 @@ pub const MAIN: &str = "main worktree";
 
 /// The git directory that the `.git` file in `root` names; `None` if there is no such file.
 pub fn git_dir_named_by(root: &Dir) -> Result<Option<PathBuf>> {
-    let named = path_in_file(root, ".git", b"gitdir: ")?;
-    Ok(named.map(|path| absolute(root.path(), path)))
+    path_in_file(root, ".git", b"gitdir: ")
 }
 
 /// The common dir that the `commondir` file in `git_dir` names; `None` if there is no such file, as
 /// in a main worktree's git directory.
 pub fn common_dir_of(git_dir: &Dir) -> Result<Option<PathBuf>> {
-    let named = path_in_file(git_dir, "commondir", b"")?;
-    Ok(named.map(|path| without_dots(&git_dir.path().join(path))))
+    path_in_file(git_dir, "commondir", b"")
 }
 
 /// The worktree id: the name of a linked worktree's git directory, with invalid UTF-8 replaced.
@@ -183,7 +181,7 @@ fn path_in_file(dir: &Dir, name: &str, prefix: &[u8]) -> Result<Option<PathBuf>>
     match dir.read(name, PATH_LIMIT)? {
         PlainFile::Read(bytes) => Ok(bytes
             .strip_prefix(prefix)
-            .map(|rest| path_from(rest.to_vec()))),
+            .map(|rest| absolute(dir.path(), path_from(rest.to_vec())))),
         PlainFile::Unreadable(error) => Err(Error::could_not("read", dir.path_of(name))(error)),
         _ => Ok(None),
     }

@@ -182,7 +182,8 @@ fn cannot_lock(common_dir: &Path) -> impl FnOnce(io::Error) -> Error {
             ErrorKind::Refused => {
                 "the lock file is made once, where the directory can be written: run `worktree-ports-hook` there"
             }
-            ErrorKind::Shortage => {
+            // EAGAIN: no more threads.
+            kind if kind == ErrorKind::Shortage || error.kind() == io::ErrorKind::WouldBlock => {
                 "run `worktree-ports-hook` when the machine has descriptors, threads and memory to spare"
             }
             _ if error.kind() == io::ErrorKind::Unsupported || is_lockless(&error) => {

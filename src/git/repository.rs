@@ -4,9 +4,11 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use git2::{ErrorClass, ErrorCode, ObjectFormat, ObjectType, RepositoryOpenFlags};
+use git2::{ConfigLevel, ErrorClass, ErrorCode, ObjectFormat, ObjectType, RepositoryOpenFlags};
 
-use crate::error::{Error, ErrorKind, Result, error, if_there, quoted, shell_word};
+use crate::error::{
+    Error, ErrorKind, Result, error, if_there, quoted, shell_word, unless_shortage,
+};
 use crate::files::dir::{Dir, Kind, is_same_directory};
 use crate::git::command::ask;
 use crate::git::config;
@@ -32,23 +34,6 @@ pub struct Repository {
     object_format: ObjectFormat,
 }
 
-/// The main worktree at `root`, which the repository's config or location names. It only counts if
-/// its `.git` leads back: a repository inside a branch may name any directory.
-fn main_at(root: PathBuf, common_dir: &Path) -> Place {
-    let root = dunce::canonicalize(&root).unwrap_or(root);
-    match Dir::open(&root) {
-        Ok(dir) if !leads_to(&dir, common_dir).unwrap_or(false) => Place::Unknown,
-        _ => Place::At(root),
-    }
-}
-
-/// The main worktree of a repository that says it is bare. If there is a main worktree's record, it
-/// is bare by accident: `git init` with a `GIT_DIR` in `worktrees/` sets `core.bare`.
-fn main_of_bare(common_dir: &Path) -> Option<Place> {
-    let record = common_dir.join(MAIN_RECORD);
-    record.symlink_metadata().is_ok().then_some(Place::Unknown)
-}
-
 impl Repository {
     /// Opens the repository with that common dir.
     pub fn open(common_dir: &Path) -> Result<Repository> {
@@ -57,9 +42,11 @@ impl Repository {
             RepositoryOpenFlags::NO_SEARCH | RepositoryOpenFlags::NO_DOTGIT,
         )
         .map_err(|error| cannot_open(common_dir, &error))?;
+        let config = repository.config();
+        let config = config.map_err(|error| cannot_open(common_dir, &error))?;
         Ok(Repository {
             common_dir: common_dir.into(),
-            main: main_of(&repository, common_dir),
+            main: main_of(&config, common_dir)?,
             object_format: repository.object_format(),
         })
     }
@@ -94,17 +81,20 @@ impl Repository {
             let what = format!("it is {}", stat.kind.word());
             return Err(Error::at("read", &path, what));
         }
-        let config = git2::Config::open(&path)
-            .and_then(|mut config| config.snapshot())
-            .map_err(|error| Error::at("read", &path, error.message()))?;
-        let main = match (config.get_path("core.worktree"), common_dir.parent()) {
-            _ if config.get_bool("core.bare").unwrap_or(false) => main_of_bare(common_dir),
-            (Ok(root), _) => Some(main_at(common_dir.join(root), common_dir)),
-            (Err(_), Some(root)) if common_dir.ends_with(".git") => {
-                Some(main_at(root.to_owned(), common_dir))
+        let of_worktree = dir.path_of("config.worktree");
+        let config = git2::Config::open(&path).and_then(|mut config| {
+            // `git sparse-checkout` moves `core.worktree` and `core.bare` there.
+            if config
+                .get_bool("extensions.worktreeConfig")
+                .unwrap_or(false)
+                && of_worktree.is_file()
+            {
+                config.add_file(&of_worktree, ConfigLevel::Worktree, false)?;
             }
-            _ => Some(Place::Unknown),
-        };
+            config.snapshot()
+        });
+        let config = config.map_err(|error| Error::at("read", &path, error.message()))?;
+        let main = main_of(&config, common_dir)?;
         Ok(Repository {
             common_dir: common_dir.into(),
             main,
@@ -144,10 +134,16 @@ impl Repository {
         })
     }
 
-    /// The registered worktrees: the main one first, if there is one, then the others by their ids.
+    /// The registered worktrees, in no order.
     pub fn worktrees(&self) -> Result<Vec<Entry>> {
         let mut worktrees = entries::linked(&self.common_dir)?;
         worktrees.extend(self.main_entry());
+        Ok(worktrees)
+    }
+
+    /// The registered worktrees: the main one first, if there is one, then the others by their ids.
+    pub fn sorted_worktrees(&self) -> Result<Vec<Entry>> {
+        let mut worktrees = self.worktrees()?;
         worktrees.sort_by(|one, other| one.id.cmp(&other.id));
         Ok(worktrees)
     }
@@ -155,7 +151,7 @@ impl Repository {
     /// The worktrees that exist and lead back to their entries, in that order, opened one after the
     /// other.
     pub fn live_worktrees(&self) -> Result<impl Iterator<Item = Result<Worktree>>> {
-        let entries = self.worktrees()?.into_iter();
+        let entries = self.sorted_worktrees()?.into_iter();
         Ok(entries.filter_map(|entry| Worktree::in_place(&entry).transpose()))
     }
 
@@ -292,18 +288,29 @@ fn superproject_above(root: &Path, above: &Path) -> Result<Option<PathBuf>> {
     Ok(is_submodule.then_some(workdir))
 }
 
-fn main_of(repository: &git2::Repository, common_dir: &Path) -> Option<Place> {
-    if repository.is_bare() {
-        return main_of_bare(common_dir);
+/// Where the main worktree is by the repository's config or location; `None` if it is bare.
+fn main_of(config: &git2::Config, common_dir: &Path) -> Result<Option<Place>> {
+    if config.get_bool("core.bare").unwrap_or(false) {
+        // If there is a main worktree's record, it is bare by accident: `git init` with a `GIT_DIR` in
+        // `worktrees/` sets `core.bare`.
+        let record = common_dir.join(MAIN_RECORD);
+        return Ok(record.symlink_metadata().is_ok().then_some(Place::Unknown));
     }
-    let config = repository.config();
-    let is_configured = config.is_ok_and(|config| config.get_entry("core.worktree").is_ok());
-    Some(match repository.workdir() {
-        Some(root) if common_dir.ends_with(".git") || is_configured => {
-            main_at(root.to_owned(), common_dir)
-        }
-        _ => Place::Unknown,
-    })
+    let root = match (config.get_path("core.worktree"), common_dir.parent()) {
+        (Ok(root), _) => common_dir.join(root),
+        (Err(_), Some(root)) if common_dir.ends_with(".git") => root.to_owned(),
+        _ => return Ok(Some(Place::Unknown)),
+    };
+    let root = dunce::canonicalize(&root).unwrap_or(root);
+    let Ok(dir) = Dir::open(&root) else {
+        return Ok(Some(Place::At(root)));
+    };
+    // A repository inside a branch may name any directory.
+    Ok(Some(match unless_shortage(leads_to(&dir, common_dir))? {
+        Ok(true) => Place::At(root),
+        Ok(false) => Place::Unknown,
+        Err(error) => Place::Unreadable(error),
+    }))
 }
 
 /// Whether `owner` is the user who runs this process.
@@ -342,6 +349,10 @@ pub fn set_up(owner: Owner) {
             .and_then(|()| git2::opts::set_verify_owner_validation(owner == Owner::Unchecked))
     };
     outcome.expect("libgit2 knows these options");
+    if owner == Owner::CheckedByGit {
+        // Only `safe.directory` would matter.
+        forget_user_config();
+    }
 }
 
 /// Opens a repository. If the user's own git config cannot be read, as in another user's home, it

@@ -1,6 +1,6 @@
 //! A worktree: its root and git directory, opened, and its names.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use crate::error::{Error, ErrorKind, Result, error, if_there, quoted, shell_word};
@@ -54,13 +54,8 @@ impl Worktree {
     /// The worktree at `root`, found by two small files and without libgit2; `None` if there is none.
     pub fn at(root: &Path) -> Result<Option<Worktree>> {
         let opened = Dir::open(root).map_err(Error::could_not("open", root))?;
-        let dot_git = opened.look(".git");
-        let git_dir = match dot_git.map_err(Error::could_not("read", &opened.path_of(".git")))? {
-            Some(stat) if stat.kind == Kind::Directory => opened.path_of(".git"),
-            _ => match entries::git_dir_named_by(&opened)? {
-                Some(git_dir) => git_dir,
-                None => return Ok(None),
-            },
+        let Some(git_dir) = git_dir_of(&opened)? else {
+            return Ok(None);
         };
         let git = Dir::open(&git_dir).map_err(|error| {
             let dot_git = opened.quoted(".git");
@@ -138,19 +133,23 @@ pub fn by_hand(root: &Path) -> String {
     format!("worktree-ports-hook -C {}", shell_word(root))
 }
 
-/// Whether the `.git` in `root` is `git_dir`, or a file that names it.
-pub fn leads_to(root: &Dir, git_dir: &Path) -> Result<bool> {
+/// The git directory that the `.git` in `root` is or names; `None` if there is none.
+fn git_dir_of(root: &Dir) -> Result<Option<PathBuf>> {
     let dot_git = root.path_of(".git");
-    let named = match root
+    match root
         .look(".git")
         .map_err(Error::could_not("read", &dot_git))?
     {
-        None => None,
-        Some(stat) if stat.kind == Kind::Regular => entries::git_dir_named_by(root)?,
+        None => Ok(None),
+        Some(stat) if stat.kind == Kind::Regular => entries::git_dir_named_by(root),
         // A link counts, because git follows it too.
-        Some(_) => Some(dot_git),
-    };
-    let named = named.and_then(|named| identity_at(&named).ok());
+        Some(_) => Ok(Some(dot_git)),
+    }
+}
+
+/// Whether the `.git` in `root` is `git_dir`, or a file that names it.
+pub fn leads_to(root: &Dir, git_dir: &Path) -> Result<bool> {
+    let named = git_dir_of(root)?.and_then(|named| identity_at(&named).ok());
     Ok(named.is_some() && named == identity_at(git_dir).ok())
 }
 

@@ -71,7 +71,7 @@ pub fn problems(facts: &Facts) -> Vec<Error> {
     let found = findings.found;
     let is_effect = |effect: &&Finding| found.iter().any(|cause| cause.hides(effect, facts));
     let mut causes: Vec<&Finding> = found.iter().filter(|it| !is_effect(it)).collect();
-    causes.sort_by_key(|finding| finding.worktree);
+    causes.sort_by_key(|finding| finding.worktree.map(|index| facts.rank(index)));
     causes
         .iter()
         .map(|finding| finding.problem.clone())
@@ -110,7 +110,11 @@ impl Facts {
     /// ids.
     fn own(&self) -> impl Iterator<Item = (usize, &WorktreeFacts)> {
         let all = self.worktrees.iter().enumerate();
-        all.filter(|(index, _)| self.clone_of(*index).is_none())
+        let mut own: Vec<_> = all
+            .filter(|(index, _)| self.clone_of(*index).is_none())
+            .collect();
+        own.sort_by_key(|(index, _)| self.rank(*index));
+        own.into_iter()
     }
 
     /// The common dir of a worktree's repository, if that is another clone.
@@ -287,8 +291,8 @@ impl Findings<'_> {
                 names.insert(format!("`{name}`"));
             }
         }
-        let directory = facts.worktrees.first();
-        let by_hand = by_hand(directory.map_or(&facts.common_dir, |it| &it.root));
+        let first = facts.own().next();
+        let by_hand = by_hand(first.map_or(&facts.common_dir, |(_, worktree)| &worktree.root));
         let config = config_file::NAME;
         for ((clone, variable), names) in shared {
             let names = names.into_iter().collect::<Vec<_>>().join(", ");

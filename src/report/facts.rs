@@ -230,7 +230,6 @@ impl Look<'_> {
         let upkeep = || -> Result<Upkeep> {
             let (probe, request) = (&self.probe, Request::Ensure);
             let planned = plan(worktree, before, recorded, &choice, probe, request)?;
-            let left_out = planned.left_out(worktree, &choice);
             let missing = own.iter().flat_map(|own| choice.missing(&own.bundle));
             let joining = missing.filter(|name| planned.bundle.port(name).is_some());
             let joining = joining.cloned().collect();
@@ -241,7 +240,7 @@ impl Look<'_> {
             let is_recorded = assigned.is_recorded(worktree, recorded);
             Ok(Upkeep {
                 joining,
-                left_out,
+                left_out: planned.left_out,
                 is_port_file_outdated: own.is_some_and(|own| *own != assigned.reservation),
                 outdated_record: (!is_recorded).then(|| worktree.record_path()),
                 files: files.outdated(),

@@ -83,7 +83,7 @@ fn of_repository(
     session: &Session,
 ) -> Result<Vec<Status>> {
     let mut statuses = Vec::new();
-    for entry in repository.worktrees()? {
+    for entry in repository.sorted_worktrees()? {
         if let Place::Unreadable(error) = &entry.place {
             session.narrator.warn(error);
         }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::error::{Error, ErrorKind, Result, error, if_there};
+use crate::error::{Error, Result, error, if_there};
 use crate::files::dir::{Dir, PlainFile};
 use crate::files::staged::{self, Access, Staged, temporary};
 use crate::git::access;
@@ -85,22 +85,14 @@ impl Recorded {
     /// # Errors
     /// A shortage of descriptors or memory.
     pub fn of(entry: &Entry) -> Result<Recorded> {
-        let id = entry.id.as_ref();
-        let error = match Dir::open(&entry.git_dir) {
-            Ok(git_dir) => return Recorded::read(&git_dir, id),
-            Err(error) => error,
-        };
-        let current = match ErrorKind::of(&error) {
-            ErrorKind::Shortage => return Err(Error::could_not("open", &entry.git_dir)(error)),
-            ErrorKind::Absent => PlainFile::Missing,
-            _ => PlainFile::Unreadable(error),
-        };
-        let pending = PlainFile::Missing;
-        Ok(Recorded {
-            id: id.cloned(),
-            current,
-            pending,
-        })
+        match Dir::open(&entry.git_dir) {
+            Ok(git_dir) => Recorded::read(&git_dir, entry.id.as_ref()),
+            Err(error) => Ok(Recorded {
+                id: entry.id.clone(),
+                current: PlainFile::unreadable(error, || entry.git_dir.clone())?,
+                pending: PlainFile::Missing,
+            }),
+        }
     }
 
     fn read(git_dir: &Dir, id: Option<&String>) -> Result<Recorded> {

@@ -115,7 +115,13 @@ impl List {
             // If it is a link to a list elsewhere, the list stays.
             let is_removed = text.is_empty() && !path(common_dir).is_symlink();
             let (dir, name) = Dir::of_file(&self.path)?;
-            return original.replace(&dir, name, (!is_removed).then_some(&text), patience);
+            return if is_removed {
+                original.remove(&dir, name, patience)
+            } else {
+                original
+                    .stage(&dir, name, &text)?
+                    .commit_over(original, patience)
+            };
         }
         access::create_dir(common_dir, &common_dir.join("info"))?;
         let access = Access::shared(common_dir, 0o666)?;

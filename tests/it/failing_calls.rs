@@ -142,7 +142,8 @@ fn the_probe_tells_a_taken_port_from_other_errors() {
             assert_eq!(run.stderr.contains("warning"), is_doubtful, "{run}");
             sandbox.run("a", &["--release"]).exits(0);
         } else {
-            run.tells_one_error().tells(&["could not ask whether port"]);
+            run.tells_one_error()
+                .tells(&["could not ask whether ports are free"]);
             assert!(!sandbox.has_port_file("a"), "{call} {error}");
         }
         sandbox.assert_no_leftovers("a");

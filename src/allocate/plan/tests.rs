@@ -13,13 +13,13 @@ use crate::state::reservation::Reservation;
 const REQUESTS: [Request; 3] = [Request::Allocate, Request::Update, Request::Ensure];
 
 /// The plan of the worktree `a`, whose record is `record`, beside a worktree with that slot and
-/// ports: where its bundle comes from, and the slot.
+/// ports: the slot of its bundle.
 fn plan_beside(
     other: (Option<u32>, &[u16]),
     before: &FileState,
     record: Option<&str>,
     request: Request,
-) -> Result<(Source, u32)> {
+) -> Result<u32> {
     let directory = tempfile::tempdir().unwrap();
     let worktree = fixture::linked(directory.path(), "a");
     if let Some(record) = record {
@@ -35,7 +35,7 @@ fn plan_beside(
     let session: Session = fixture::session();
     let probe = Probe::new(&session.narrator);
     let plan = plan(&worktree, before, &recorded, &choice, &probe, request)?;
-    Ok((plan.source, plan.bundle.slot.0))
+    Ok(plan.bundle.slot.0)
 }
 
 fn own() -> FileState {
@@ -55,7 +55,7 @@ fn a_worktree_keeps_what_its_port_file_names_whoever_else_has_it() {
     for request in REQUESTS {
         for other in [NOTHING, (Some(7), &[20_700])] {
             let plan = plan_beside(other, &own(), Some(RECORD), request).unwrap();
-            assert_eq!(plan, (Source::Own, 7), "{request:?} {other:?}");
+            assert_eq!(plan, 7, "{request:?} {other:?}");
         }
     }
 }
@@ -68,18 +68,17 @@ fn a_worktree_gets_back_its_record_unless_another_has_a_part_of_it() {
     for request in REQUESTS {
         for before in [FileState::Missing, FileState::Copied, FileState::Damaged] {
             let restored = plan(NOTHING, &before, request);
-            assert_eq!(restored, (Source::Record, 9), "{request:?} {before:?}");
+            assert_eq!(restored, 9, "{request:?} {before:?}");
             for other in [(Some(9), &[] as &[u16]), (None, &[20_900])] {
-                let (source, slot) = plan(other, &before, request);
-                assert_eq!(source, Source::Chosen, "{request:?} {before:?} {other:?}");
-                assert_ne!(slot, 9);
+                let chosen = plan(other, &before, request);
+                assert_eq!(chosen, 1, "{request:?} {before:?} {other:?}");
             }
         }
     }
     let anothers = RECORD.replace("\"a\",", "\"b\",");
     for none in [None, Some("{"), Some(anothers.as_str())] {
         let plan = plan_beside(NOTHING, &FileState::Missing, none, Request::Ensure);
-        assert_eq!(plan.unwrap().0, Source::Chosen, "{none:?}");
+        assert_eq!(plan.unwrap(), 1, "{none:?}");
     }
 }
 
@@ -92,9 +91,7 @@ fn reallocate_chooses_as_though_the_worktree_had_nothing() {
         FileState::Unreadable(String::new()),
     ] {
         let plan = plan_beside(NOTHING, &before, Some(RECORD), Request::Reallocate);
-        let (source, slot) = plan.unwrap();
-        assert_eq!(source, Source::Chosen, "{before:?}");
-        assert!(slot < 7, "{before:?}");
+        assert_eq!(plan.unwrap(), 1, "{before:?}");
     }
 }
 
@@ -102,9 +99,9 @@ fn reallocate_chooses_as_though_the_worktree_had_nothing() {
 fn adopt_takes_over_a_foreign_file_and_is_else_as_a_call_by_hand() {
     let foreign = FileState::Foreign(b"{\"a\": 20300}".to_vec());
     let plan = |before: &FileState| plan_beside(NOTHING, before, Some(RECORD), Request::Adopt);
-    assert_eq!(plan(&foreign).unwrap(), (Source::Adopted, 3));
-    assert_eq!(plan(&own()).unwrap(), (Source::Own, 7));
-    assert_eq!(plan(&FileState::Missing).unwrap(), (Source::Record, 9));
+    assert_eq!(plan(&foreign).unwrap(), 3);
+    assert_eq!(plan(&own()).unwrap(), 7);
+    assert_eq!(plan(&FileState::Missing).unwrap(), 9);
     plan(&FileState::Foreign(b"{}".to_vec())).unwrap_err();
 }
 

@@ -310,7 +310,7 @@ fn a_worktree_whose_file_names_more_than_100_ports_is_crowded() {
     let crowded: Vec<(String, usize)> = reservations
         .except(None)
         .crowded()
-        .map(|(holder, ports)| (holder.name(), ports))
+        .map(|holder| (holder.name(), holder.ports))
         .collect();
     assert_eq!(crowded, [("b".to_owned(), 101)]);
 }
