@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// A TCP port that can be reserved: from 1024, the lowest one that needs no privilege to bind, to 65535.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -68,10 +68,11 @@ impl fmt::Display for ServiceName {
 }
 
 /// One worktree's ports, one for each service.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Bundle {
     pub slot: Slot,
     /// Each service and its port, in the order in which the config declares them.
+    #[serde(serialize_with = "as_object")]
     pub ports: Vec<(ServiceName, Port)>,
 }
 
@@ -86,6 +87,14 @@ impl Bundle {
         let (service, _) = self.ports.iter().find(|(_, own)| *own == port)?;
         Some(service)
     }
+}
+
+/// Serializes names and values as a JSON object, in their order.
+pub fn as_object<K: Serialize, V: Serialize, S: Serializer>(
+    members: &[(K, V)],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(members.iter().map(|(name, value)| (name, value)))
 }
 
 /// `cloud 8100, api 8200`

@@ -20,7 +20,7 @@ use crate::error::{Error, ErrorKind, Result, error, quoted};
 use crate::git::repository::{self, Found, Owner, Repository};
 use crate::git::worktree::Worktree;
 use crate::hook;
-use crate::install::{self, InstallRequest, Installed};
+use crate::install;
 use crate::narrator::Narrator;
 use crate::release::release;
 use crate::report::table::{self, TableStyle};
@@ -264,7 +264,6 @@ fn list(found: &Found, json: bool, all_clones: bool, session: &Session) -> Resul
     }
     let may_colour = env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let style = TableStyle {
-        is_terminal: io::stdout().is_terminal(),
         colour: may_colour && io::stdout().is_terminal(),
         width: width_of_terminal(),
         from: env::current_dir().unwrap_or_default(),
@@ -328,13 +327,9 @@ fn answer(text: &str) -> Result<Exit> {
 fn install(directory: &Path, share: Option<bool>, session: &Session) -> Result<Exit> {
     // Set by npm and similar programs for the scripts that they run.
     let by_package_manager = env::var_os("npm_lifecycle_event").is_some();
-    let request = InstallRequest {
-        directory,
-        program: &this_program()?,
-        share,
-        by_package_manager,
-    };
-    let Installed::InTheWay(text) = install::install(&request, session)? else {
+    let program = this_program()?;
+    let Some(text) = install::install(directory, &program, share, by_package_manager, session)?
+    else {
         return Ok(Exit::Done);
     };
     answer(&text)?;

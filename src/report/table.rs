@@ -11,10 +11,9 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::error::printable;
 use crate::git::worktree::Worktree;
-use crate::ports::{Port, ServiceName, Slot};
+use crate::ports::{Port, ServiceName, Slot, as_object};
 use crate::report::render::json;
 use crate::report::status::Status;
-use crate::state::reservation::Ports;
 
 /// A worktree for a program.
 #[derive(Serialize)]
@@ -26,7 +25,8 @@ struct Listed<'a> {
     path: Option<Cow<'a, str>>,
     state: &'static str,
     slot: Option<Slot>,
-    ports: Ports<'a>,
+    #[serde(serialize_with = "as_object")]
+    ports: &'a [(ServiceName, Port)],
     urls: BTreeMap<&'a str, &'a str>,
     listening: &'a [ServiceName],
 }
@@ -40,7 +40,7 @@ pub fn list_json(statuses: &[Status], of_clones: bool) -> String {
         path: status.entry.root().map(Path::to_string_lossy),
         state: status.state,
         slot: status.bundle().map(|bundle| bundle.slot),
-        ports: Ports(status.bundle().map_or(&[], |bundle| &bundle.ports)),
+        ports: status.bundle().map_or(&[], |bundle| &bundle.ports),
         urls: urls(status).collect(),
         listening: &status.listening,
     });
@@ -54,11 +54,9 @@ fn urls(status: &Status) -> impl Iterator<Item = (&str, &str)> {
 
 /// How a table looks.
 pub struct TableStyle {
-    /// Whether it goes to a terminal, which shows links.
-    pub is_terminal: bool,
     /// Whether states are coloured.
     pub colour: bool,
-    /// The columns of the terminal, if it is one.
+    /// The columns, if it goes to a terminal, which also shows links.
     pub width: Option<usize>,
     /// The directory that paths are shown from.
     pub from: PathBuf,
@@ -185,7 +183,7 @@ impl Row {
 
 /// `cloud 8100 (listening), api 8200`, or `cloud 8100*` in a terminal.
 fn ports(status: &Status, style: &TableStyle) -> Cell {
-    let mark = if style.is_terminal {
+    let mark = if style.width.is_some() {
         "*"
     } else {
         " (listening)"
@@ -194,7 +192,7 @@ fn ports(status: &Status, style: &TableStyle) -> Cell {
     for (service, port) in status.bundle().iter().flat_map(|bundle| &bundle.ports) {
         let comma = if cell.width == 0 { "" } else { ", " };
         cell.push(&format!("{comma}{service} "));
-        match urls(status).find(|(_, url)| style.is_terminal && is_at(url, *port)) {
+        match urls(status).find(|(_, url)| style.width.is_some() && is_at(url, *port)) {
             Some((_, url)) => {
                 // OSC 8
                 let _ = write!(cell.shown, "\x1b]8;;{url}\x1b\\{port}\x1b]8;;\x1b\\");

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde::Serialize;
 
 use crate::error::{Error, Result, error, if_there};
 use crate::files::dir::{Dir, PlainFile};
@@ -19,14 +19,16 @@ use crate::git::worktree::Worktree;
 use crate::state::reservation::{self, Claims, Document, FileKind, LIMIT, Reservation};
 
 /// What a worktree has reserved, and what was written for it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Record {
+    #[serde(flatten)]
     pub reservation: Reservation,
+    #[serde(flatten)]
     pub written: WrittenFiles,
 }
 
 /// What was written for a worktree besides its port file. Paths are relative to its root.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct WrittenFiles {
     /// The files that contain our block. If we created the file, with the git blob id of what it
     /// started as.
@@ -34,16 +36,6 @@ pub struct WrittenFiles {
     /// The files made from templates, each with its git blob id. If a kill has left two records,
     /// there may be two ids, separated by a space.
     pub templates: BTreeMap<String, String>,
-}
-
-impl Serialize for Record {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        self.reservation.serialize_into(&mut map)?;
-        map.serialize_entry("env_files", &self.written.env_files)?;
-        map.serialize_entry("templates", &self.written.templates)?;
-        map.end()
-    }
 }
 
 impl Record {

@@ -2,22 +2,24 @@
 
 use std::borrow::Cow;
 
+use serde::Serialize;
 use serde::de::IgnoredAny;
-use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::value::RawValue;
 
 use crate::files::dir::PlainFile;
 use crate::files::json_object::{JsonObject, Text};
-use crate::ports::{Bundle, Port, ServiceName, Slot};
+use crate::ports::{Bundle, Port, ServiceName, Slot, as_object};
 
 /// What a worktree has reserved. Serialized, it is the port file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Reservation {
     /// The worktree id; `None` for the main worktree.
     pub worktree: Option<String>,
     /// The slot and the ports.
+    #[serde(flatten)]
     pub bundle: Bundle,
     /// Names and URLs, with ports filled in. URLs from a file are only compared and shown.
+    #[serde(flatten, serialize_with = "as_object")]
     pub urls: Vec<(String, String)>,
 }
 
@@ -26,25 +28,6 @@ impl Reservation {
     pub fn to_json(&self) -> Vec<u8> {
         pretty(self)
     }
-
-    /// Adds the members of the port file to `map`.
-    pub fn serialize_into<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
-        map.serialize_entry("worktree", &self.worktree)?;
-        map.serialize_entry("slot", &self.bundle.slot)?;
-        map.serialize_entry("ports", &Ports(&self.bundle.ports))?;
-        for (name, url) in &self.urls {
-            map.serialize_entry(name, url)?;
-        }
-        Ok(())
-    }
-}
-
-impl Serialize for Reservation {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        self.serialize_into(&mut map)?;
-        map.end()
-    }
 }
 
 /// `value` as indented JSON that ends in a newline.
@@ -52,15 +35,6 @@ pub fn pretty(value: &impl Serialize) -> Vec<u8> {
     let mut text = serde_json::to_vec_pretty(value).expect("strings and numbers are JSON");
     text.push(b'\n');
     text
-}
-
-/// A bundle's ports as a JSON object, in their order.
-pub struct Ports<'a>(pub &'a [(ServiceName, Port)]);
-
-impl Serialize for Ports<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(service, port)| (service, port)))
-    }
 }
 
 /// The content of a port file or a record, or what is in its place.
