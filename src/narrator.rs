@@ -40,7 +40,7 @@ impl Narrator {
         }
         let mut told = self.told.borrow_mut();
         if !told.contains(&line) {
-            // Nobody may be reading.
+            // stderr may be closed.
             let _ = writeln!(io::stderr(), "worktree-ports: {line}");
             told.push(line);
         }

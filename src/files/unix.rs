@@ -14,7 +14,7 @@ const SAFELY: OFlags = OFlags::NOFOLLOW
     .union(OFlags::NOCTTY)
     .union(OFlags::CLOEXEC);
 
-/// Opens a directory without the right to list it.
+/// Needs no right to list the directory, only to search it.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -98,7 +98,7 @@ impl Dir {
         Ok(stat_of(&stat))
     }
 
-    /// What the system says of the directory itself.
+    /// The directory's own metadata.
     pub fn stat(&self) -> io::Result<Stat> {
         Ok(stat_of(&rustix::fs::fstat(&self.handle)?))
     }

@@ -65,7 +65,7 @@ struct IndexState {
 
 impl IndexState {
     fn of(git_dir: &Dir) -> Result<IndexState> {
-        // In this order: git makes a new index of the lock, and last.
+        // In this order, because git renames the lock to the index as its last step.
         let is_locked = git_dir.has("index.lock");
         let index = if_there(git_dir.open_file("index"));
         let index = index.map_err(Error::could_not("read", git_dir.path_of("index")))?;

@@ -114,8 +114,8 @@ fn branch_by_git(root: &Path) -> Option<String> {
     (!branch.is_empty()).then_some(branch)
 }
 
-/// What HEAD is in that git directory: `ref: ` and the name of a reference, or an object id; `None` if
-/// it cannot be read.
+/// The content of HEAD in that git directory: `ref: ` and the name of a reference, or an object id;
+/// `None` if it cannot be read.
 pub fn head_of(git_dir: &Dir) -> Result<Option<String>> {
     Ok(match git_dir.read_of_git("HEAD", PATH_LIMIT)? {
         PlainFile::Read(head) => Some(String::from_utf8_lossy(&head).trim_end().to_owned()),

@@ -173,7 +173,7 @@ pub fn is_blob(content: &[u8], ids: &str) -> bool {
     })
 }
 
-/// What is around the directory of a call by hand.
+/// The repository and the worktree that contain a directory.
 pub struct Found {
     pub repository: Repository,
     /// The worktree around the directory; `None` in a bare repository and in a `.git` directory.

@@ -83,85 +83,84 @@ impl SeenHook<'_> {
     }
 }
 
-/// A call of `--install`.
-pub struct InstallRequest<'a> {
-    /// The directory in which it was called.
-    pub directory: &'a Path,
-    /// The running program, which is copied into the clone.
-    pub program: &'a Path,
-    /// Whether to share the clone's ports; `None` if the user's config decides.
-    pub share: Option<bool>,
-    /// Whether a package manager runs it: its own command must not fail because no hook is installed.
-    pub by_package_manager: bool,
-}
-
-/// How `--install` ended.
-pub enum Installed {
-    /// The hook runs from now on, or a package manager goes on without it.
-    Done,
-    /// Somebody else's hook is in the way: the text that makes it call us.
-    InTheWay(String),
-}
-
-/// Installs the hook in the clone around the request's directory, and reports what it did.
-pub fn install(request: &InstallRequest<'_>, session: &Session) -> Result<Installed> {
+/// Installs the hook in the clone around `directory`, with a copy of the running `program`, and reports what
+/// it did. `share` is what was asked for, or else the user's config decides. If a package manager runs it,
+/// its own command must not fail because no hook is installed.
+///
+/// Returns the text that makes somebody else's hook call us, if that is in the way.
+pub fn install(
+    directory: &Path,
+    program: &Path,
+    share: Option<bool>,
+    by_package_manager: bool,
+    session: &Session,
+) -> Result<Option<String>> {
     let narrator = &session.narrator;
     // A refusal must not leave a lock file behind.
-    let found = repository::find(request.directory).and_then(|found| {
-        check_can_run(&SeenHook::look(&found, request.program)?)?;
+    let found = repository::find(directory).and_then(|found| {
+        check_can_run(&SeenHook::look(&found, program)?)?;
         Ok(found)
     });
     let found = match found {
-        Err(error) if request.by_package_manager => {
+        Err(error) if by_package_manager => {
             narrator.tell(format_args!("no hook was installed: {error}"));
-            return Ok(Installed::Done);
+            return Ok(None);
         }
         found => found?,
     };
     // Of two at once, each would write what it had read before the other wrote.
     let held = lock::acquire(&found.repository.common_dir, session)?;
     program::remove_leftovers(&found.repository.common_dir);
-    let seen = SeenHook::look(&found, request.program)?;
+    let seen = SeenHook::look(&found, program)?;
     check_can_run(&seen)?;
-    let changes = carry_out(&held, &seen, request, session)?;
+    let changes = carry_out(&held, &seen, program, share, session)?;
     drop(held);
 
-    if changes.sharing == Some(true) || request.share == Some(true) {
-        share::warn_about_slot_0(seen.repository, narrator)?;
-    }
     let installed = if seen.plan == HookPlan::InTheWay {
         let (told, printed) = instructions(&seen.place);
         narrator.tell(told);
-        Installed::InTheWay(printed)
+        Some(printed)
     } else {
         changes.tell(&seen, narrator);
-        Installed::Done
+        None
     };
+    // The hook is installed, whatever cannot be told.
+    if changes.sharing == Some(true) || share == Some(true) {
+        narrator.or_warn(share::warn_about_slot_0(seen.repository, narrator));
+    }
     let here = &seen.place.at;
-    for problem in problems(&found, request.program)? {
+    let problems = narrator.or_warn(problems(&found, program));
+    for problem in problems.into_iter().flatten() {
         // Solved by now, or the reader was just told how.
         if problem.parts().1 != Some(&run_install(here)) {
             narrator.warn(problem);
         }
     }
-    tell_without_ports(request.directory, here, changes.without_ports, narrator)?;
+    narrator.or_warn(tell_without_ports(
+        directory,
+        here,
+        changes.without_ports,
+        narrator,
+    ));
     Ok(installed)
 }
 
-/// Makes all files ready, then puts them in place; an error leaves everything as it was.
+/// Makes all files ready, then puts them in place. An error leaves a clone without the hook as it was; in
+/// another one, a second call completes what the first has begun.
 fn carry_out(
     held: &Held,
     seen: &SeenHook<'_>,
-    request: &InstallRequest<'_>,
+    program: &Path,
+    share: Option<bool>,
     session: &Session,
 ) -> Result<Changes> {
     let (common_dir, place) = (seen.common_dir(), &seen.place);
     let (narrator, patience) = (&session.narrator, &session.patience);
     let ours = common_dir.join(DIRECTORY);
     let ours = Dir::open(&ours).map_err(Error::could_not("open", &ours))?;
-    let program = match seen.program {
+    let staged_program = match seen.program {
         PartState::Current => None,
-        _ => Some(program::stage_copy(common_dir, &ours, request.program)?),
+        _ => Some(program::stage_copy(common_dir, &ours, program)?),
     };
     let edits = match &seen.plan {
         // git would run both, and git-lfs refuses to install its hooks beside the file.
@@ -175,12 +174,12 @@ fn carry_out(
     };
     let staged = edits.iter().map(|edit| edit.stage(common_dir));
     let staged = staged.collect::<Result<Vec<_>>>()?;
-    let has_staged = program.is_some() || !edits.is_empty();
+    let has_staged = staged_program.is_some() || !edits.is_empty();
     // A record counts as soon as it is there, whatever fails afterwards.
     let (has_recorded, without_ports) = records::write_missing(held, seen.repository, narrator)?;
-    let sharing = share::share(seen.repository, request.share, narrator)?;
+    let sharing = share::share(seen.repository, share, narrator)?;
     let put_in_place = || {
-        program.map_or(Ok(()), |program| program::place(&ours, program))?;
+        staged_program.map_or(Ok(()), |program| program::place(&ours, program))?;
         let is_wired = seen.has_config_hooks() && hook_config::wire(common_dir)?;
         for (edit, staged) in edits.iter().zip(staged) {
             edit.commit(staged, patience)?;

@@ -194,16 +194,19 @@ fn disabled(at: &Path, own: &BTreeSet<String>, here: &Path) -> Result<Vec<Error>
         .into_iter()
         .collect();
     let problem = |key: &str| {
-        if own.contains(key) {
-            let (root, at) = (quoted(at), shell_word(at));
-            let command = format!("git -C {at} config --worktree --replace-all {key} true");
-            error!("`{key}` is false in the worktree {root}, so git does not run the hook there")
-                .remedy(format!("run `{command}`"))
+        let (place, scope, at) = if own.contains(key) {
+            (
+                format!(" in the worktree {}", quoted(at)),
+                "--worktree ",
+                at,
+            )
         } else {
-            let at = shell_word(here);
-            error!("`{key}` is false, so git does not run the hook")
-                .remedy(format!("run `git -C {at} config --replace-all {key} true`"))
-        }
+            (String::new(), "", here)
+        };
+        let at = shell_word(at);
+        error!("`{key}` is false{place}, so git does not run the hook").remedy(format!(
+            "run `git -C {at} config {scope}--replace-all {key} true`"
+        ))
     };
     let disabled = settings.iter().filter(|(_, value)| is_false(value));
     Ok(disabled.map(|(key, _)| problem(key)).collect())

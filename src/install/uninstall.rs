@@ -66,7 +66,7 @@ pub fn uninstall(directory: &Path, session: &Session) -> Result<()> {
     if hidden.is_some_and(|hidden| !hidden.is_empty()) {
         let list = quoted(&exclude::path(common_dir));
         narrator.tell(format_args!(
-            "kept our lines in {list}: worktrees still have port files"
+            "kept our lines in {list}: they still hide files"
         ));
     }
     unshared.map(drop)

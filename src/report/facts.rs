@@ -225,7 +225,7 @@ impl Look<'_> {
         let choice = Choice::new(&config, others, worktree.is_main());
         if let FileState::Foreign(bytes) = before {
             let adopted = adopt::bundle(worktree, bytes, &choice, &self.probe);
-            facts.is_adoptable = adopted.is_ok();
+            facts.is_adoptable = unless_shortage(adopted)?.is_ok();
         }
         let upkeep = || -> Result<Upkeep> {
             let (probe, request) = (&self.probe, Request::Ensure);

@@ -531,7 +531,7 @@ impl<'a> PlannedFiles<'a> {
             match shown_in_a_worktree(repository, path)? {
                 None => paths.push(*path),
                 Some(other) => session.narrator.tell(format_args!(
-                    "git shows {}: to hide it would hide {} too, which git does not ignore; add `/{path}` to `.gitignore`",
+                    "git shows {}: hiding it for all worktrees would also hide {}, which is not ours; add `/{path}` to `.gitignore`",
                     worktree.root.quoted(path),
                     quoted(&other),
                 )),
