@@ -119,12 +119,11 @@ impl<'held> Reservations<'held> {
         let index = self.holders.len();
         // In the repository itself, what cannot be read is a doubt that its user can resolve. The
         // ports of another clone must be known.
-        let mut doubts = Vec::new();
         let mut tolerate = |error: Error| match error.kind() {
             ErrorKind::Shortage => Err(error),
             _ if clone.is_some() => Err(error.within("the ports of a shared clone are unknown")),
             _ => {
-                doubts.push(error);
+                self.doubts.push(error);
                 Ok(())
             }
         };
@@ -175,8 +174,7 @@ impl<'held> Reservations<'held> {
             Some(Err(error)) => tolerate(error).map(|()| Vec::new())?,
             ports => ports.transpose()?.unwrap_or_default(),
         };
-        doubts.extend(partial);
-        self.doubts.append(&mut doubts);
+        self.doubts.extend(partial);
         all.push(claims);
         let before = self.ports.len();
         let ports = all.iter().flat_map(|claims| &claims.ports);

@@ -236,34 +236,19 @@ impl Claims {
 /// Every run of four or five digits from 1024 to 65535, anywhere. Text with a byte order mark of
 /// UTF-16 is read as UTF-16.
 fn numbers(bytes: &[u8]) -> Vec<Port> {
-    let digit_of = |unit: &[u8], low: usize| match unit {
-        [_, _] if unit[1 - low] == 0 => unit[low],
-        _ => b' ',
+    let low_bytes = |low: usize| -> Vec<u8> {
+        let digit = |unit: &[u8]| if unit[1 - low] == 0 { unit[low] } else { b' ' };
+        bytes.chunks_exact(2).map(digit).collect()
     };
-    match bytes {
-        [0xff, 0xfe, text @ ..] => runs(text.chunks(2).map(|unit| digit_of(unit, 0))),
-        [0xfe, 0xff, text @ ..] => runs(text.chunks(2).map(|unit| digit_of(unit, 1))),
-        _ => runs(bytes.iter().copied()),
-    }
-}
-
-fn runs(bytes: impl Iterator<Item = u8>) -> Vec<Port> {
-    let mut ports = Vec::new();
-    let (mut number, mut length) = (0_u64, 0_u32);
-    for byte in bytes.chain([b' ']) {
-        if byte.is_ascii_digit() {
-            number = number
-                .saturating_mul(10)
-                .saturating_add(u64::from(byte - b'0'));
-            length = length.saturating_add(1);
-        } else {
-            if matches!(length, 4 | 5) {
-                ports.extend(Port::new(number));
-            }
-            (number, length) = (0, 0);
-        }
-    }
-    ports
+    let text = match bytes {
+        [0xff, 0xfe, ..] => Cow::Owned(low_bytes(0)),
+        [0xfe, 0xff, ..] => Cow::Owned(low_bytes(1)),
+        _ => Cow::Borrowed(bytes),
+    };
+    text.split(|byte| !byte.is_ascii_digit())
+        .filter(|run| matches!(run.len(), 4 | 5))
+        .filter_map(|run| Port::new(str::from_utf8(run).ok()?.parse().ok()?))
+        .collect()
 }
 
 #[cfg(test)]

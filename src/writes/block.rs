@@ -40,6 +40,17 @@ pub fn render(label: Option<&str>, lines: &str) -> String {
     format!("{}\n{lines}{CLOSING}\n", opening(label))
 }
 
+/// The length of the byte order mark at the start of `text`; a block comes after it, because readers only
+/// skip the mark at the start.
+pub fn byte_order_mark(text: &[u8]) -> usize {
+    const MARK: &[u8] = b"\xef\xbb\xbf";
+    if text.starts_with(MARK) {
+        MARK.len()
+    } else {
+        0
+    }
+}
+
 /// The blocks in `text`, in order.
 pub fn find(text: &[u8]) -> Result<Vec<Block>, HalfBlock> {
     let mut blocks = Vec::new();

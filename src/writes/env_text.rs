@@ -14,8 +14,6 @@ const NOTE: &str =
 /// The prefix of a user's line that the block replaces.
 const REPLACED: &str = "# replaced by worktree-ports: ";
 
-const BYTE_ORDER_MARK: &str = "\u{feff}";
-
 /// A text with our block.
 #[derive(Debug, PartialEq, Eq)]
 pub struct WithBlock<'a> {
@@ -32,7 +30,7 @@ pub fn with<'a>(
     variables: &'a [(String, String)],
 ) -> Result<WithBlock<'a>, HalfBlock> {
     let original = without(text)?;
-    let (mark, user) = split_byte_order_mark(&original);
+    let (mark, user) = original.split_at(block::byte_order_mark(original.as_bytes()));
     let mut lines = NOTE.to_owned();
     for (name, value) in variables {
         lines += &assignment(name, value);
@@ -53,7 +51,7 @@ pub fn with<'a>(
 
 /// The names that our blocks in `text` define.
 pub fn names_in_blocks(text: &str) -> Vec<&str> {
-    let (_, text) = split_byte_order_mark(text);
+    let text = &text[block::byte_order_mark(text.as_bytes())..];
     block::find(text.as_bytes())
         .unwrap_or_default()
         .into_iter()
@@ -65,7 +63,7 @@ pub fn names_in_blocks(text: &str) -> Vec<&str> {
 
 /// `text` without our blocks and with the user's lines restored: byte for byte what was there before.
 pub fn without(text: &str) -> Result<String, HalfBlock> {
-    let (mark, body) = split_byte_order_mark(text);
+    let (mark, body) = text.split_at(block::byte_order_mark(text.as_bytes()));
     let mut restored = String::with_capacity(body.len());
     for line in body.split_inclusive('\n') {
         restored.push_str(line.trim_start_matches(REPLACED));
@@ -83,12 +81,6 @@ pub fn without(text: &str) -> Result<String, HalfBlock> {
     }
     user.push_str(&restored[at..]);
     Ok(user)
-}
-
-/// The byte order mark of `text`, if any, and the rest.
-fn split_byte_order_mark(text: &str) -> (&str, &str) {
-    let has_mark = text.starts_with(BYTE_ORDER_MARK);
-    text.split_at(if has_mark { BYTE_ORDER_MARK.len() } else { 0 })
 }
 
 /// The lines of `text`, each with the name that it defines. Lines that one value spans count as one.

@@ -160,12 +160,9 @@ fn half_block(path: &Path, half: &HalfBlock) -> Error {
     .remedy("delete what is left of that block and run `worktree-ports-hook --all`")
 }
 
-/// git only skips it at the start of the list.
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-
 /// The list without our blocks, and the lines in them.
 fn split(content: &[u8]) -> Result<(Vec<u8>, BTreeSet<String>), HalfBlock> {
-    let (mark, content) = byte_order_mark(content);
+    let (mark, content) = content.split_at(block::byte_order_mark(content));
     let mut rest = mark.to_owned();
     let mut lines = BTreeSet::new();
     let mut at = 0;
@@ -185,16 +182,10 @@ fn joined(rest: &[u8], lines: &BTreeSet<String>) -> Vec<u8> {
     if lines.is_empty() {
         return rest.to_owned();
     }
-    let (mark, rest) = byte_order_mark(rest);
+    let (mark, rest) = rest.split_at(block::byte_order_mark(rest));
     let lines = lines.iter().flat_map(|line| [line.as_str(), "\n"]);
     let lines: String = lines.collect();
     [mark, block::render(None, &lines).as_bytes(), rest].concat()
-}
-
-/// The byte order mark of `content`, if any, and the rest.
-fn byte_order_mark(content: &[u8]) -> (&[u8], &[u8]) {
-    let has_mark = content.starts_with(BYTE_ORDER_MARK);
-    content.split_at(if has_mark { BYTE_ORDER_MARK.len() } else { 0 })
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::writes::block::CLOSING;
 
+const BYTE_ORDER_MARK: &str = "\u{feff}";
+
 /// What `@` stands for in the tables.
 const BLOCK: &str = "# >>> worktree-ports: fix-cart >>>\n\
     # Written by worktree-ports-hook. Change .worktree-ports.config.json instead.\n\
