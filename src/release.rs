@@ -34,7 +34,7 @@ pub fn release(repository: &Repository, worktree: &Worktree, session: &Session) 
         return Err(reserve::left_alone(worktree, &FileState::Tracked));
     }
     let recorded = worktree.record()?;
-    recorded.check_readable()?;
+    recorded.check_readable(&worktree.record_path())?;
     let record = recorded.record().map(|record| record.reservation);
     let had = state
         .own()

@@ -11,7 +11,7 @@ use crate::allocate::probe::Probe;
 use crate::config::Service;
 use crate::config::file as config_file;
 use crate::error::{Error, ErrorKind, Result, error, quoted, shell_word};
-use crate::files::staged::temporary;
+use crate::files::staged::{Staged, temporary};
 use crate::git::repository::Repository;
 use crate::git::worktree::Worktree;
 use crate::narrator::Narrator;
@@ -238,7 +238,7 @@ impl Transaction<'_> {
         let recorded = worktree.record()?;
         // In a fresh worktree, nothing has been written that only the record knows of.
         if request != Request::Allocate {
-            recorded.check_readable()?;
+            recorded.check_readable(&worktree.record_path())?;
         }
         let probe = Probe::new(narrator);
         let plan = plan(worktree, &before, &recorded, &choice, &probe, request)?;
@@ -338,8 +338,6 @@ impl Transaction<'_> {
         session.narrator.tolerate(planned.hide(held, repository))?;
         planned.remove_leftovers(held)?;
         // On an error, everything staged is removed.
-        let port_file = || port_file::prepare(held, worktree, &assigned.reservation);
-        let port_file = (!is_same).then(port_file).transpose()?;
         let staged = planned.stage()?;
         if self.request == Request::Reallocate
             && let Some(error) = planned.obstacle(&staged)
@@ -347,32 +345,35 @@ impl Transaction<'_> {
             let what = "these ports stay, because a file that names them cannot be changed";
             return Err(error.within(what));
         }
-
-        // From here on, the ports are reserved, whatever fails. Until it is known which files could be
-        // written, the record names all of them.
+        // Until it is known which files could be written, the record names all of them.
         let record = assigned.record(planned.expected(repository));
-        let is_recorded = self.write_pending(&record, is_same)?;
+        let mut staged_record = self.stage_record(&record, is_same)?;
+        let port_file = || port_file::prepare(held, worktree, &assigned.reservation);
+        let port_file = (!is_same).then(port_file).transpose()?;
+
         let done = planned.commit(staged, repository);
+        if !done.told.is_empty() {
+            // Env files name the ports now, so these stay reserved, whatever fails.
+            staged_record.iter_mut().for_each(Staged::keep);
+        }
         if let Some(port_file) = port_file {
             let path = worktree.root.path_of(port_file::NAME);
             port_file
                 .commit()
                 .map_err(Error::could_not("write", path))?;
         }
-        if is_recorded {
+        if let Some(staged) = staged_record {
             let could_not = Error::could_not("write", worktree.record_path());
-            self.settle(record, recorded, &done).map_err(could_not)?;
+            let settled = self.settle(record, staged, recorded, &done);
+            settled.map_err(could_not)?;
         }
         Ok(done)
     }
 
-    /// Writes the record under its temporary name; `false` if that is not allowed.
-    fn write_pending(&self, record: &Record, is_same: bool) -> Result<bool> {
+    /// Writes the record under its temporary name; `None` if that is not allowed.
+    fn stage_record(&self, record: &Record, is_same: bool) -> Result<Option<Staged<'_>>> {
         let path = self.worktree.record_path();
-        match self
-            .worktree
-            .write_pending_record(&self.locked.held, record)
-        {
+        match self.worktree.stage_record(&self.locked.held, record) {
             Err(error) if ErrorKind::of(&error) == ErrorKind::Refused => {
                 // There was a warning when the port file was written.
                 if !is_same {
@@ -381,26 +382,30 @@ impl Transaction<'_> {
                         quoted(&path)
                     ));
                 }
-                Ok(false)
+                Ok(None)
             }
-            written => written
-                .map(|()| true)
-                .map_err(Error::could_not("write", path)),
+            staged => staged.map(Some).map_err(Error::could_not("write", path)),
         }
     }
 
     /// Renames the record, unless a file of ours still has other ports: then the old one stays too.
-    fn settle(&self, mut record: Record, before: &Recorded, done: &Done) -> io::Result<()> {
-        let held = &self.locked.held;
+    fn settle<'s>(
+        &'s self,
+        mut record: Record,
+        mut staged: Staged<'s>,
+        before: &Recorded,
+        done: &Done,
+    ) -> io::Result<()> {
+        staged.keep();
         if record.written != done.written {
             record.written = done.written.clone();
-            self.worktree.write_pending_record(held, &record)?;
+            staged = self.worktree.stage_record(&self.locked.held, &record)?;
         }
         let old = before.record().map(|old| old.reservation.bundle);
         if done.has_failed && old.is_some_and(|old| old != record.reservation.bundle) {
             return Ok(());
         }
-        self.worktree.settle_record(held)
+        staged.commit()
     }
 }
 

@@ -70,8 +70,8 @@ impl<'a> Probe<'a> {
                 Ok(Answer::Refused) => {
                     self.is_refused.set(true);
                     self.narrator.warn(
-                        "this process may not use sockets, so no port is probed: \
-                         what other worktrees reserve is kept apart all the same",
+                        "this process may not use sockets, so no port is probed; \
+                         ports that other worktrees reserve are still avoided",
                     );
                 }
                 Err(error) => {

@@ -305,7 +305,7 @@ fn session(narrator: Narrator) -> Result<Session> {
         .ok_or_else(|| {
             let value = value.to_string_lossy();
             error!(
-                "invalid `{VARIABLE}`: `{value}` is not a whole number of seconds (0 does not wait)"
+                "invalid `{VARIABLE}`: `{value}` is not a whole number of seconds (0: do not wait)"
             )
         })?;
     Ok(Session::new(narrator, Duration::from_secs(seconds)))

@@ -75,6 +75,30 @@ impl<'a> Staged<'a> {
         Ok(staged)
     }
 
+    /// As [`Staged::prepare`], but what has the temporary name already counts: it is replaced by a rename,
+    /// and then nothing is removed on dropping.
+    pub fn prepare_again(
+        dir: &'a Dir,
+        name: &str,
+        content: &[u8],
+        access: Access<'_>,
+    ) -> io::Result<Staged<'a>> {
+        if !dir.has(&temporary(name)) {
+            return Staged::prepare(dir, name, content, access);
+        }
+        Staged::prepare(dir, &temporary(name), content, access)?.commit()?;
+        Ok(Staged {
+            dir,
+            name: name.to_owned(),
+            is_settled: true,
+        })
+    }
+
+    /// From now on, it keeps its temporary name until it is renamed.
+    pub fn keep(&mut self) {
+        self.is_settled = true;
+    }
+
     /// Renames it, replacing the file that is there.
     pub fn commit(mut self) -> io::Result<()> {
         self.dir.rename(&temporary(&self.name), &self.name)?;
@@ -154,7 +178,7 @@ pub fn remove(dir: &Dir, name: &str) -> io::Result<()> {
 fn clear(dir: &Dir, temporary: &str) -> io::Result<bool> {
     match dir.look(temporary)? {
         Some(stat) if stat.kind == Kind::Directory => Err(io::Error::other(format!(
-            "Is a directory: `{temporary}` beside it, which must be moved away"
+            "`{temporary}` beside it is a directory, which must be moved away"
         ))),
         _ => dir.remove(temporary),
     }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::error::{Error, Result, error, if_there};
+use crate::error::{Error, Result, if_there};
 use crate::files::dir::{Dir, PlainFile};
 use crate::files::staged::{self, Access, Staged, temporary};
 use crate::git::access;
@@ -143,12 +143,10 @@ impl Recorded {
     }
 
     /// Fails if the record cannot be read, because it is unknown then what was written.
-    pub fn check_readable(&self) -> Result<()> {
+    pub fn check_readable(&self, path: &Path) -> Result<()> {
         match &self.current {
-            PlainFile::Unreadable(error) => {
-                Err(error!("could not read the worktree's record: {error}")
-                    .remedy("give this user access to git's directory for the worktree"))
-            }
+            PlainFile::Unreadable(error) => Err(Error::at("read", path, error)
+                .remedy("give this user access to git's directory for the worktree")),
             _ => Ok(()),
         }
     }
@@ -205,29 +203,22 @@ impl Worktree {
         Staged::prepare(&self.git_dir, &beside, b"", Access::New).map(drop)
     }
 
-    /// Writes `record` under its temporary name, and replaces the one that a kill has left there by a rename:
-    /// at any moment, what one of them names is reserved.
-    pub fn write_pending_record(&self, _held: &Held, record: &Record) -> io::Result<()> {
+    /// Writes `record` under its temporary name. From then on what it names is reserved.
+    pub fn stage_record(&self, _held: &Held, record: &Record) -> io::Result<Staged<'_>> {
         let name = name_of(self.is_main());
         if self.is_main() {
             access::create_dir(&self.common_dir, &self.common_dir.join(DIRECTORY))?;
         }
         self.git_dir.remove_empty_dir(name)?;
         let access = Access::shared(&self.common_dir, 0o666)?;
-        Staged::prepare(&self.git_dir, &temporary(name), &record.to_json(), access)?.commit()
-    }
-
-    /// Renames the record that is under its temporary name.
-    pub fn settle_record(&self, _held: &Held) -> io::Result<()> {
-        let name = name_of(self.is_main());
-        self.git_dir.rename(&temporary(name), name)
+        Staged::prepare_again(&self.git_dir, name, &record.to_json(), access)
     }
 
     /// Writes `record`.
     pub fn write_record(&self, held: &Held, record: &Record) -> Result<()> {
-        self.write_pending_record(held, record)
-            .and_then(|()| self.settle_record(held))
-            .map_err(Error::could_not("write", self.record_path()))
+        let staged = self.stage_record(held, record);
+        let written = staged.and_then(Staged::commit);
+        written.map_err(Error::could_not("write", self.record_path()))
     }
 }
 

@@ -585,7 +585,7 @@ fn a_temporary_name_that_git_tracks_is_left_alone() {
 #[test]
 fn a_directory_at_the_temporary_name_is_a_warning() {
     let occupy = |sandbox: &Sandbox| sandbox.write("a/x.env.worktree-ports.tmp/y", "");
-    assert_left_alone("x.env", occupy, &["Is a directory"]);
+    assert_left_alone("x.env", occupy, &["is a directory"]);
 }
 
 #[test]

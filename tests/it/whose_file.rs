@@ -324,7 +324,7 @@ fn a_temporary_port_file_left_by_a_kill_is_removed() {
     sandbox
         .run("a", &["--reallocate"])
         .exits(1)
-        .tells(&["could not write", "Is a directory"]);
+        .tells(&["could not write", "is a directory"]);
     assert_eq!(sandbox.port_file("a"), "{");
 }
 

@@ -196,12 +196,12 @@ fn a_record_counts_under_its_temporary_name_and_under_its_own() {
     with_worktrees(|held, worktree, id| {
         let pending = record(id, 8100, &[(".env", None)]);
         let settled = record(id, 8100, &[]);
-        worktree.write_pending_record(held, &pending).unwrap();
+        worktree.stage_record(held, &pending).unwrap().keep();
         let half_way = worktree.record().unwrap();
         assert_eq!(half_way.record().as_ref(), Some(&pending));
         assert!(half_way.is_pending() && !worktree.record_path().exists());
-        worktree.write_pending_record(held, &settled).unwrap();
-        worktree.settle_record(held).unwrap();
+        let staged = worktree.stage_record(held, &settled).unwrap();
+        staged.commit().unwrap();
         assert!(worktree.record().unwrap().is(&settled));
         remove(held, worktree.git_dir.path(), worktree.is_main()).unwrap();
         assert!(worktree.record().unwrap().is_missing());
@@ -214,11 +214,11 @@ fn a_record_counts_under_its_temporary_name_and_under_its_own() {
 fn one_that_cannot_be_written_leaves_the_pending_one_as_it_was() {
     with_worktrees(|held, worktree, id| {
         let pending = record(id, 8100, &[]);
-        worktree.write_pending_record(held, &pending).unwrap();
+        worktree.stage_record(held, &pending).unwrap().keep();
         let in_the_way = temporary(&temporary(name_of(id.is_none())));
         fs::create_dir(worktree.git_dir.path_of(&in_the_way)).unwrap();
         let other = record(id, 8200, &[]);
-        worktree.write_pending_record(held, &other).unwrap_err();
+        assert!(worktree.stage_record(held, &other).is_err());
         assert_eq!(worktree.record().unwrap().record(), Some(pending));
     });
 }
