@@ -122,6 +122,22 @@ fn another_clones_records_and_its_main_worktrees_slot_0_count_too() {
 }
 
 #[test]
+fn a_main_worktree_that_config_worktree_names_has_its_slot_0_too() {
+    let sandbox = Sandbox::without_hook();
+    make(&sandbox, "two", config(&[("web", sandbox.port(1))]).step(1));
+    // As `git sparse-checkout` leaves the repository of a submodule.
+    fs::rename(sandbox.path("two/.git"), sandbox.path("modules")).unwrap();
+    sandbox.write("two/.git", "gitdir: ../modules\n");
+    sandbox.git("two", &["config", "extensions.worktreeConfig", "true"]);
+    sandbox.git("two", &["config", "--worktree", "core.worktree", "../two"]);
+    for clone in ["repo", "two"] {
+        share(&sandbox, clone);
+    }
+    add(&sandbox, "repo", "a");
+    assert_eq!(sandbox.ports("a"), [sandbox.port(2)]);
+}
+
+#[test]
 fn a_bare_clone_reserves_its_ports_and_avoids_those_of_others() {
     let sandbox = shared(&[]);
     sandbox.git(".", &["clone", "--quiet", "--bare", "repo", "bare"]);
