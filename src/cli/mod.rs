@@ -298,17 +298,16 @@ fn check(directory: &Path, session: &Session) -> Result<Exit> {
 fn session(narrator: Narrator) -> Result<Session> {
     const VARIABLE: &str = "WORKTREE_PORTS_LOCK_TIMEOUT";
     let value = env::var_os(VARIABLE).unwrap_or_else(|| "60".into());
-    let digits = value.to_str();
-    let digits = digits.filter(|value| value.bytes().all(|byte| byte.is_ascii_digit()));
-    let seconds = digits
-        .and_then(|digits| digits.parse().ok())
-        .ok_or_else(|| {
-            let value = value.to_string_lossy();
-            error!(
-                "invalid `{VARIABLE}`: `{value}` is not a whole number of seconds (0: do not wait)"
-            )
-        })?;
-    Ok(Session::new(narrator, Duration::from_secs(seconds)))
+    let value = value.to_string_lossy();
+    match value.parse() {
+        // `parse` also accepts a sign.
+        Ok(seconds) if !value.starts_with('+') => {
+            Ok(Session::new(narrator, Duration::from_secs(seconds)))
+        }
+        _ => Err(error!(
+            "invalid `{VARIABLE}`: `{value}` is not a whole number of seconds (0: do not wait)"
+        )),
+    }
 }
 
 /// Prints the answer. A closed pipe is not an error.

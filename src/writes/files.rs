@@ -35,7 +35,7 @@ pub struct Wanted {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Occasion {
     /// The hook, in a worktree that has ports. In the main worktree it creates no file, so that
-    /// looking at somebody's branch plants none. It does not report what cannot be written.
+    /// looking at somebody's branch creates none. It does not report what cannot be written.
     Update,
     /// The hook in a fresh worktree, or a call by hand.
     Assign,
@@ -189,6 +189,8 @@ impl<'a> Files<'a> {
         planned
     }
 
+    /// The content that `file` should have; `None` if there should be no file. What is read for that is
+    /// noted in `file`.
     fn new_content(
         &'a self,
         file: &mut Planned<'a>,
@@ -217,11 +219,11 @@ impl<'a> Files<'a> {
             Err(_) if goes && !is_ours() => return Ok(None),
             original => original?,
         };
-        let is_planted = self.occasion == Occasion::Update && self.worktree.is_main();
+        let may_create = self.occasion != Occasion::Update || !self.worktree.is_main();
         let Some(original) = &file.original else {
             return match file.aim {
-                Aim::From(source) if !is_planted => self.made_from(file.path, source).map(Some),
-                Aim::Block(_) if !is_planted => Ok(Some(Vec::new())),
+                Aim::From(source) if may_create => self.made_from(file.path, source).map(Some),
+                Aim::Block(_) if may_create => Ok(Some(Vec::new())),
                 _ => Ok(None),
             };
         };
@@ -238,8 +240,8 @@ impl<'a> Files<'a> {
                 let made_from = self.written.env_files.get(file.path).cloned().flatten();
                 let is_as_made = self.occasion != Occasion::Release
                     && made_from.is_some_and(|id| is_blob(&new, &id));
-                let is_left = new == original.bytes || !new.is_empty() && !is_as_made;
-                Ok(is_left.then_some(new))
+                let stays = new == original.bytes || !new.is_empty() && !is_as_made;
+                Ok(stays.then_some(new))
             }
             Aim::From(source) => {
                 let new = self.made_from(file.path, source)?;
