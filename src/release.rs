@@ -21,8 +21,8 @@ use crate::writes::files::{Files, Occasion, Wanted};
 /// templates, then the port file, then the record. Returns the message to print.
 ///
 /// # Errors
-/// The port file is not the worktree's own, or one of them cannot be removed. If this was known in advance, nothing was changed; in any case, the
-/// ports are still reserved.
+/// The port file is not the worktree's own, or something cannot be removed. If this was known in advance,
+/// nothing was changed; in any case, the ports are still reserved.
 pub fn release(repository: &Repository, worktree: &Worktree, session: &Session) -> Result<String> {
     let held = lock::acquire(&repository.common_dir, session)?;
     worktree.check_registered()?;

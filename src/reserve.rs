@@ -10,7 +10,7 @@ use crate::allocate::plan::{Plan, Request, plan};
 use crate::allocate::probe::Probe;
 use crate::config::Service;
 use crate::config::file as config_file;
-use crate::error::{Error, ErrorKind, Result, error, quoted, shell_word};
+use crate::error::{Error, ErrorKind, Result, error, quoted, shell_word, unless_shortage};
 use crate::files::staged::{Staged, temporary};
 use crate::git::repository::Repository;
 use crate::git::worktree::Worktree;
@@ -20,7 +20,7 @@ use crate::state::port_file::{self, FileState};
 use crate::state::record::{Record, Recorded};
 use crate::state::reservation::Reservation;
 use crate::writes::assigned::Assigned;
-use crate::writes::files::{Done, Files, Occasion};
+use crate::writes::files::{Done, Files, Occasion, PlannedFiles, StagedFiles};
 
 /// The result of a request.
 #[derive(Debug)]
@@ -221,7 +221,8 @@ impl Transaction<'_> {
                 request: Request::Ensure,
                 ..*self
             };
-            finish.run()?;
+            // What keeps it from that may be what this call is for.
+            let _ = unless_shortage(finish.run())?;
         }
         let before = worktree.port_file()?;
         if is_to_be_left_alone(&before, request) {
@@ -338,18 +339,23 @@ impl Transaction<'_> {
         session.narrator.tolerate(planned.hide(held, repository))?;
         planned.remove_leftovers(held)?;
         // On an error, everything staged is removed.
-        let staged = planned.stage()?;
-        if self.request == Request::Reallocate
-            && let Some(error) = planned.obstacle(&staged)
-        {
-            let what = "these ports stay, because a file that names them cannot be changed";
-            return Err(error.within(what));
-        }
+        let staged = if self.request == Request::Reallocate {
+            Some(stage_for_other_ports(&planned)?)
+        } else {
+            None
+        };
         // Until it is known which files could be written, the record names all of them.
         let record = assigned.record(planned.expected(repository));
-        let mut staged_record = self.stage_record(&record, is_same)?;
+        // A file may still have the ports of a record that a kill has left under the temporary name.
+        let keeps_pending = recorded.is_pending() && recorded.has(&record.reservation.bundle);
+        let mut staged_record = if keeps_pending {
+            None
+        } else {
+            self.stage_record(&record, is_same)?
+        };
         let port_file = || port_file::prepare(held, worktree, &assigned.reservation);
         let port_file = (!is_same).then(port_file).transpose()?;
+        let staged = staged.map_or_else(|| planned.stage(), Ok)?;
 
         let done = planned.commit(staged, repository);
         if !done.told.is_empty() {
@@ -361,6 +367,9 @@ impl Transaction<'_> {
             port_file
                 .commit()
                 .map_err(Error::could_not("write", path))?;
+        }
+        if keeps_pending && !done.has_failed {
+            staged_record = self.stage_record(&record, is_same)?;
         }
         if let Some(staged) = staged_record {
             let could_not = Error::could_not("write", worktree.record_path());
@@ -406,6 +415,18 @@ impl Transaction<'_> {
             return Ok(());
         }
         staged.commit()
+    }
+}
+
+/// Writes every file under its temporary name, unless a file with the old ports cannot be changed.
+fn stage_for_other_ports<'p>(planned: &'p PlannedFiles<'_>) -> Result<StagedFiles<'p>> {
+    let staged = planned.stage()?;
+    match planned.obstacle(&staged) {
+        Some(error) => {
+            let what = "these ports stay, because a file that names them cannot be changed";
+            Err(error.within(what))
+        }
+        None => Ok(staged),
     }
 }
 

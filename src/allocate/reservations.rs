@@ -217,7 +217,7 @@ impl<'held> Reservations<'held> {
         self.holders.iter_mut().map(take).collect()
     }
 
-    /// Every worktree, the main one first.
+    /// Every worktree, in no order.
     pub fn holders(&self) -> &[Holder] {
         &self.holders
     }

@@ -596,7 +596,7 @@ fn only_names_of_the_worktrees_own_are_names_of_stacks() {
         r#""env": {
             "COMPOSE_PROJECT_NAME": "shop{-worktree}", "POSTGRES_USER": "postgres", "A_DB": "{slot}",
             "WEB_PORT": "{web}", "A_SLOT": "1{slot}",
-            "A_NAME": "{slot_}"
+            "A_NAME": "{slot_}", "A_HOST": "{worktree.}localhost"
         },
         "env_files": {".env": {"PGDATABASE": "shop{_worktree}", "A_URL": "http://localhost:{web}"}}"#,
     )

@@ -92,7 +92,7 @@ impl Setting {
     /// number is a slot or a port, and not a name.
     pub fn own_name(&self, values: &Values<'_>) -> Option<String> {
         let value = self.render(values)?;
-        let is_name = check_characters(&value, "_-", "").is_ok();
+        let is_name = check_characters(&value, "_-", "").is_ok() && check_host(&value).is_err();
         let is_more_than_digits = value.bytes().any(|byte| !byte.is_ascii_digit());
         (is_name && is_more_than_digits && self.0.contains('{')).then_some(value)
     }

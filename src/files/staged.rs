@@ -83,8 +83,9 @@ impl<'a> Staged<'a> {
         content: &[u8],
         access: Access<'_>,
     ) -> io::Result<Staged<'a>> {
-        if !dir.has(&temporary(name)) {
-            return Staged::prepare(dir, name, content, access);
+        match dir.look(&temporary(name))? {
+            Some(stat) if stat.kind != Kind::Directory => {}
+            _ => return Staged::prepare(dir, name, content, access),
         }
         Staged::prepare(dir, &temporary(name), content, access)?.commit()?;
         Ok(Staged {

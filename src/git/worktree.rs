@@ -78,7 +78,8 @@ impl Worktree {
     /// Whether `entry` is the one of this worktree.
     pub fn is_at(&self, entry: &Entry) -> bool {
         // Two ids may differ only in what is not UTF-8.
-        self.id == entry.id && self.git_dir.path().file_name() == entry.git_dir.file_name()
+        let is_named_so = || self.git_dir.path().file_name() == entry.git_dir.file_name();
+        self.id == entry.id && (self.is_main() || is_named_so())
     }
 
     /// The path of the root.
@@ -142,8 +143,9 @@ fn git_dir_of(root: &Dir) -> Result<Option<PathBuf>> {
     {
         None => Ok(None),
         Some(stat) if stat.kind == Kind::Regular => entries::git_dir_named_by(root),
+        Some(stat) if stat.kind == Kind::Directory => Ok(Some(dot_git)),
         // A link counts, because git follows it too.
-        Some(_) => Ok(Some(dot_git)),
+        Some(_) => Ok(Some(dunce::canonicalize(&dot_git).unwrap_or(dot_git))),
     }
 }
 

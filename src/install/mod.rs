@@ -178,17 +178,23 @@ fn carry_out(
     // A record counts as soon as it is there, whatever fails afterwards.
     let (has_recorded, without_ports) = records::write_missing(held, seen.repository, narrator)?;
     let sharing = share::share(seen.repository, share, narrator)?;
+    let mut is_edited = false;
     let put_in_place = || {
         staged_program.map_or(Ok(()), |program| program::place(&ours, program))?;
         let is_wired = seen.has_config_hooks() && hook_config::wire(common_dir)?;
         for (edit, staged) in edits.iter().zip(staged) {
             edit.commit(staged, patience)?;
+            is_edited = true;
         }
         Ok(is_wired)
     };
     // An error while this is undone would hide the one that explains it.
     let is_wired = put_in_place().inspect_err(|_| {
         let _ = sharing.map(|is_shared| share::share(seen.repository, Some(!is_shared), narrator));
+        if is_edited {
+            // The hook that was there is gone, so the new one stays.
+            return;
+        }
         if seen.plan == HookPlan::Config(PartState::Missing) {
             let _ = hook_config::unwire(common_dir);
         }

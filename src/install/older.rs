@@ -88,8 +88,10 @@ fn is_written(line: &str, name: &str) -> bool {
     ];
     line.match_indices(name).any(|(at, _)| {
         let path = |c: char| is_of_name(c) || "\"'$({})/.-".contains(c);
-        let redirected = line[..at].trim_end_matches(path).trim_end();
-        redirected.ends_with('>') || WRITES.iter().any(|word| line.contains(word))
+        let (before, behind) = (&line[..at], &line[at + name.len()..]);
+        let is_whole = !before.ends_with(is_of_name) && !behind.starts_with(is_of_name);
+        let is_redirected = before.trim_end_matches(path).trim_end().ends_with('>');
+        is_whole && (is_redirected || WRITES.iter().any(|word| line.contains(word)))
     })
 }
 
@@ -128,6 +130,7 @@ mod tests {
             "worktree-ports-hook --json > .worktree-ports.json",
             "json.load(open('.worktree-ports.json'))",
             "exec node scripts/other.mjs",
+            "d=$(cat .worktree-ports.json 2>/dev/null)",
         ];
         for text in reads {
             assert_eq!(line_that_writes(text, root), None, "{text}");

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use crate::error::{Error, Result, error, quoted, shell_word};
+use crate::error::{Error, Result, error, quoted, shell_word, unless_shortage};
 use crate::git::access;
 use crate::git::config::{self, Scope, is_false};
 use crate::git::entries::Place;
@@ -33,12 +33,15 @@ pub fn problems(found: &Found, program: &Path) -> Result<Vec<Error>> {
     let mut problems = Vec::new();
     let problem = problem_at(seen, &seen.place, &seen.plan);
     problems.extend(problem.or_else(|| wrong_program(seen)));
-    // `--check` reports worktrees that are broken, each by itself.
-    let worktrees = seen.repository.live_worktrees()?.filter_map(Result::ok);
-    let worktrees: Vec<Worktree> = worktrees.collect();
-    for worktree in &worktrees {
+    let mut has_worktrees = false;
+    for worktree in seen.repository.live_worktrees()? {
+        // `--check` reports worktrees that are broken, each by itself.
+        let Ok(worktree) = unless_shortage(worktree)? else {
+            continue;
+        };
+        has_worktrees = true;
         let root = worktree.path();
-        let Ok(own) = own_settings(worktree) else {
+        let Ok(own) = unless_shortage(own_settings(&worktree))? else {
             continue;
         };
         if seen.has_config_hooks() {
@@ -52,7 +55,7 @@ pub fn problems(found: &Found, program: &Path) -> Result<Vec<Error>> {
             });
         }
     }
-    if seen.has_config_hooks() && worktrees.is_empty() {
+    if seen.has_config_hooks() && !has_worktrees {
         problems.extend(disabled(seen.common_dir(), &BTreeSet::new(), here)?);
     }
     // One command may solve a problem in several worktrees.

@@ -163,8 +163,6 @@ impl Look<'_> {
                 return Ok(facts);
             }
         };
-        // It may have changed since the lock was released, as what is compared with it may have.
-        facts.port_file = worktree.port_file()?;
         let is_of_repository =
             |clone: &&Repository| Some(&clone.common_dir) == holder.clone.as_ref();
         let repository = self.clones.iter().find(is_of_repository);
@@ -219,7 +217,9 @@ impl Look<'_> {
         recorded: &Recorded,
         facts: &mut WorktreeFacts,
     ) -> Result<()> {
-        let (before, own) = (&facts.port_file, facts.port_file.own());
+        // It may have changed since the lock was released, as the record may have.
+        let before = &worktree.port_file()?;
+        let own = before.own();
         let config = in_force.config.clone();
         let others = self.reservations.except(Some(index));
         let choice = Choice::new(&config, others, worktree.is_main());

@@ -16,6 +16,7 @@ use crate::git::entries::Entry;
 use crate::git::lock::Held;
 use crate::git::repository::{DIRECTORY, MAIN_RECORD};
 use crate::git::worktree::Worktree;
+use crate::ports::Bundle;
 use crate::state::reservation::{self, Claims, Document, FileKind, LIMIT, Reservation};
 
 /// What a worktree has reserved, and what was written for it.
@@ -149,6 +150,12 @@ impl Recorded {
                 .remedy("give this user access to git's directory for the worktree")),
             _ => Ok(()),
         }
+    }
+
+    /// Whether the record under its own name has this bundle.
+    pub fn has(&self, bundle: &Bundle) -> bool {
+        let record = Record::parse(&self.current, self.id.as_deref());
+        record.is_some_and(|record| record.reservation.bundle == *bundle)
     }
 
     /// Whether there is no record at all.

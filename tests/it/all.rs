@@ -140,3 +140,17 @@ fn a_worktree_that_vanishes_meanwhile_does_not_stop_the_others() {
     assert!(all.wait().unwrap().success());
     assert!(sandbox.has_port_file("a") && sandbox.has_port_file("c"));
 }
+
+#[test]
+fn a_main_worktree_whose_git_directory_is_linked_gets_slot_0() {
+    let sandbox = Sandbox::without_hook();
+    sandbox.commit_config("repo");
+    fs::rename(sandbox.path("repo/.git"), sandbox.path("store.git")).unwrap();
+    std::os::unix::fs::symlink("../store.git", sandbox.path("repo/.git")).unwrap();
+    sandbox.git("repo", &["config", "core.worktree", "../repo"]);
+    for arguments in [&["--all"][..], &[], &["--all"]] {
+        let run = sandbox.run("repo", arguments).exits(0);
+        assert!(!run.stderr.contains("warning"), "{run}");
+        assert_eq!(sandbox.port_json("repo")["slot"], 0, "{arguments:?}");
+    }
+}

@@ -31,7 +31,7 @@ fn too_few_descriptors_are_an_error_and_nothing_is_written() {
 }
 
 #[test]
-fn a_process_that_allocates_for_many_worktrees_holds_one_lock_at_a_time() {
+fn calls_about_many_worktrees_need_few_descriptors() {
     let sandbox = Sandbox::without_hook();
     let names: Vec<String> = (0..101).map(|i| format!("w{i}")).collect();
     let script =
@@ -39,9 +39,14 @@ fn a_process_that_allocates_for_many_worktrees_holds_one_lock_at_a_time() {
     let mut adds = sandbox.command("sh", ".");
     adds.args(["-c", script, "sh"]).args(&names);
     Sandbox::finish(adds).exits(0);
-    let mut all = sandbox.command("sh", "repo");
-    all.args(["-c", r#"ulimit -n 64; exec "$1" --all"#, "sh", PROGRAM]);
-    Sandbox::finish(all).exits(0).tells_nothing();
+    let with_few = |call: &str| {
+        let mut command = sandbox.command("sh", "repo");
+        command.args(["-c", r#"ulimit -n 64; exec "$@""#, "sh", PROGRAM, call]);
+        Sandbox::finish(command)
+    };
+    with_few("--all").exits(0).tells_nothing();
+    let run = with_few("--check").exits(1);
+    assert!(run.stdout.contains("no hook is installed"), "{run}");
     let mut ports: Vec<u16> = names.iter().flat_map(|name| sandbox.ports(name)).collect();
     ports.sort_unstable();
     ports.dedup();

@@ -564,3 +564,25 @@ fn a_block_in_a_file_that_is_made_from_a_template_now_keeps_its_ports() {
     sandbox.run("a", &["--release"]).exits(0);
     assert!(!exists(&sandbox, "a/.env"));
 }
+
+#[test]
+fn ports_that_a_killed_call_wrote_stay_reserved_until_they_are_replaced() {
+    let sandbox = sandbox();
+    let api = with_a_file_that_cannot_be_changed(&sandbox);
+    // As though `--reallocate` had been killed after it wrote the env file.
+    let pending = "repo/.git/worktrees/a/worktree-ports.json.worktree-ports.tmp";
+    let other = api + 2;
+    let record = read(&sandbox, "repo/.git/worktrees/a/worktree-ports.json");
+    sandbox.write(
+        pending,
+        record.replace(&api.to_string(), &other.to_string()),
+    );
+    for _ in 0..2 {
+        sandbox.run("a", &[]).exits(0).tells(&["line 1"]);
+        assert!(!can_get(&sandbox, other));
+    }
+    sandbox.write("a/.env", "");
+    sandbox.run("a", &[]).exits(0);
+    assert!(!exists(&sandbox, pending));
+    assert!(can_get(&sandbox, other));
+}
