@@ -13,10 +13,10 @@
 //! 5. It reads the config (`config::file`), and gathers (`allocate::reservations`) the ports that every
 //!    other worktree reserves by its port file or its record (`state::record`).
 //! 6. `allocate::plan` decides. The worktree gets back the ports in its own record, which a killed run may
-//!    have left under its temporary name. Without one, it gets the ports of the first slot that no other
-//!    worktree has (`allocate::choose`), if nothing listens on them (`allocate::probe`).
+//!    have left under its temporary name. Without one, it gets the first slot that no other worktree has
+//!    (`allocate::choose`) and on whose ports nothing listens (`allocate::probe`).
 //! 7. It adds lines to `info/exclude` (`writes::exclude`), and writes the record under a temporary name,
-//!    which reserves the ports. All other files (`writes::files`) are staged first. Then the env files and
+//!    which reserves the ports. All other files (`writes::files`) are staged too. Then the env files and
 //!    templates are renamed, then the port file, which says that the worktree has ports, and last the
 //!    record. So a kill never leaves a port in a file that nothing reserves.
 //!

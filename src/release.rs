@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::allocate::plan::Request;
 use crate::config::file as config_file;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, unless_shortage};
 use crate::git::entries::Entry;
 use crate::git::lock::{self, Held};
 use crate::git::repository::Repository;
@@ -47,12 +47,9 @@ pub fn release(repository: &Repository, worktree: &Worktree, session: &Session) 
         is_removable.map_err(|error| error.within("nothing was released"))?;
     }
 
-    let files = files_to_clear(worktree, repository, &recorded, session);
+    let files = files_to_clear(worktree, repository, &recorded, session)?;
     let planned = files.plan(&held, repository)?;
-    let staged = planned.stage().and_then(|staged| {
-        let obstacle = planned.obstacle(&staged);
-        obstacle.map_or(Ok(staged), Err)
-    });
+    let staged = planned.stage_all();
     let staged = staged.map_err(|error| error.within("nothing was released"))?;
     if planned.commit(staged, repository).has_failed {
         let what = "not all files could be restored, so the ports are still reserved";
@@ -75,24 +72,23 @@ fn files_to_clear<'a>(
     repository: &Repository,
     recorded: &Recorded,
     session: &'a Session,
-) -> Files<'a> {
+) -> Result<Files<'a>> {
     let mut written = recorded.written();
-    if let Ok(in_force) = config_file::of(worktree, repository, None) {
+    if let Ok(in_force) = unless_shortage(config_file::of(worktree, repository, None))? {
         for (path, _) in in_force.config.env_files {
             written.env_files.entry(path).or_default();
         }
     }
-    Files::new(
-        worktree,
-        Wanted::default(),
-        written,
-        Occasion::Release,
-        session,
-    )
+    let wanted = Wanted::default();
+    let occasion = Occasion::Release;
+    Ok(Files::new(worktree, wanted, written, occasion, session))
 }
 
 /// Removes our blocks, the files made from templates, and the record of every worktree, so that only
 /// port files are left. Warns about what could not be removed.
+///
+/// # Errors
+/// A shortage of descriptors or memory: the record of a worktree whose files are not cleared stays.
 pub fn forget_all(held: &Held, repository: &Repository, session: &Session) -> Result<()> {
     let narrator = &session.narrator;
     // Files in worktrees that are not there must stay hidden.
@@ -102,11 +98,9 @@ pub fn forget_all(held: &Held, repository: &Repository, session: &Session) -> Re
         let recorded = Recorded::of(entry)?;
         match narrator.tolerate(Worktree::in_place(entry))?.flatten() {
             Some(worktree) => {
-                let files = files_to_clear(&worktree, repository, &recorded, session);
-                if let Some(planned) = narrator.or_warn(files.plan(held, repository)) {
-                    if let Some(staged) = narrator.or_warn(planned.stage()) {
-                        planned.commit(staged, repository);
-                    }
+                let files = files_to_clear(&worktree, repository, &recorded, session)?;
+                if let Some(planned) = narrator.tolerate(files.plan(held, repository))? {
+                    planned.commit(planned.stage()?, repository);
                     narrator.or_warn(planned.remove_leftovers(held));
                 }
             }

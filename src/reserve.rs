@@ -20,7 +20,7 @@ use crate::state::port_file::{self, FileState};
 use crate::state::record::{Record, Recorded};
 use crate::state::reservation::Reservation;
 use crate::writes::assigned::Assigned;
-use crate::writes::files::{Done, Files, Occasion, PlannedFiles, StagedFiles};
+use crate::writes::files::{Done, Files, Occasion};
 
 /// The result of a request.
 #[derive(Debug)]
@@ -221,7 +221,7 @@ impl Transaction<'_> {
                 request: Request::Ensure,
                 ..*self
             };
-            // What keeps it from that may be what this call is for.
+            // Its error may be the reason for this call.
             let _ = unless_shortage(finish.run())?;
         }
         let before = worktree.port_file()?;
@@ -340,7 +340,8 @@ impl Transaction<'_> {
         planned.remove_leftovers(held)?;
         // On an error, everything staged is removed.
         let staged = if self.request == Request::Reallocate {
-            Some(stage_for_other_ports(&planned)?)
+            let what = "these ports stay, because a file that names them cannot be changed";
+            Some(planned.stage_all().map_err(|error| error.within(what))?)
         } else {
             None
         };
@@ -415,18 +416,6 @@ impl Transaction<'_> {
             return Ok(());
         }
         staged.commit()
-    }
-}
-
-/// Writes every file under its temporary name, unless a file with the old ports cannot be changed.
-fn stage_for_other_ports<'p>(planned: &'p PlannedFiles<'_>) -> Result<StagedFiles<'p>> {
-    let staged = planned.stage()?;
-    match planned.obstacle(&staged) {
-        Some(error) => {
-            let what = "these ports stay, because a file that names them cannot be changed";
-            Err(error.within(what))
-        }
-        None => Ok(staged),
     }
 }
 

@@ -78,8 +78,8 @@ impl Worktree {
     /// Whether `entry` is the one of this worktree.
     pub fn is_at(&self, entry: &Entry) -> bool {
         // Two ids may differ only in what is not UTF-8.
-        let is_named_so = || self.git_dir.path().file_name() == entry.git_dir.file_name();
-        self.id == entry.id && (self.is_main() || is_named_so())
+        let has_its_name = || self.git_dir.path().file_name() == entry.git_dir.file_name();
+        self.id == entry.id && (self.is_main() || has_its_name())
     }
 
     /// The path of the root.

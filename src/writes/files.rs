@@ -511,7 +511,7 @@ impl<'a> PlannedFiles<'a> {
     }
 
     /// Why a file with our ports cannot be brought up to date.
-    pub fn obstacle(&self, staged: &StagedFiles<'_>) -> Option<Error> {
+    fn obstacle(&self, staged: &StagedFiles<'_>) -> Option<Error> {
         let mut both = self.planned.iter().zip(staged);
         both.find_map(|(file, staged)| {
             let error = file.new.as_ref().err().or(staged.as_ref().err())?;
@@ -555,6 +555,15 @@ impl<'a> PlannedFiles<'a> {
         let mut errors = staged.iter().filter_map(|staged| staged.as_ref().err());
         match errors.find(|error| error.kind() == ErrorKind::Shortage) {
             Some(shortage) => Err(shortage.clone()),
+            None => Ok(staged),
+        }
+    }
+
+    /// The same, or nothing if a file with our ports cannot be brought up to date.
+    pub fn stage_all(&self) -> Result<StagedFiles<'_>> {
+        let staged = self.stage()?;
+        match self.obstacle(&staged) {
+            Some(error) => Err(error),
             None => Ok(staged),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::{Config, PORT_FILE, Sandbox};
+use crate::support::{Config, PORT_FILE, PROGRAM, Sandbox};
 
 const EXCLUDE: &str = "repo/.git/info/exclude";
 
@@ -240,4 +240,23 @@ fn uninstall_removes_all_blocks_and_records() {
     let exclude = read(&sandbox, EXCLUDE).unwrap();
     assert!(exclude.contains("/.worktree-ports.json\n"), "{exclude}");
     assert!(!exclude.contains(".env"), "{exclude}");
+}
+
+#[test]
+fn with_too_few_descriptors_no_block_is_left_without_a_reservation() {
+    for call in ["--release", "--uninstall"] {
+        let sandbox = sandbox();
+        for descriptors in 4..40 {
+            let limit = format!(r#"ulimit -n {descriptors}; exec "$@""#);
+            let mut command = sandbox.command("sh", "a");
+            command.args(["-c", &limit, "sh", PROGRAM, call]);
+            let run = Sandbox::finish(command);
+            let files = [".env", "own.env"].map(|file| read(&sandbox, &format!("a/{file}")));
+            let mut texts = files.into_iter().flatten();
+            let has_block = texts.any(|text| text.contains("worktree-ports"));
+            let is_reserved = sandbox.path(record("a")).exists();
+            assert!(is_reserved || !has_block, "{descriptors}: {run}");
+            sandbox.run("a", &[]).exits(0);
+        }
+    }
 }
