@@ -17,8 +17,12 @@ pub fn share(
 ) -> Result<Option<bool>> {
     let common_dir = &repository.common_dir;
     // If the list cannot be read, the clone is shared only if that was asked for.
-    let is_wanted = || narrator.or_warn(clones::is_wanted(common_dir));
-    let asked = asked.or_else(|| is_wanted().filter(|is_wanted| *is_wanted));
+    let asked = match asked {
+        None => narrator
+            .tolerate(clones::is_wanted(common_dir))?
+            .filter(|it| *it),
+        asked => asked,
+    };
     let has_changed = match asked {
         Some(true) => clones::share(common_dir)?,
         Some(false) => clones::unshare(common_dir)?,

@@ -692,9 +692,8 @@ fn shown_in_a_worktree(repository: &Repository, path: &str) -> Result<Option<Pat
         let Some(worktree) = unless_shortage(worktree)?.ok() else {
             continue;
         };
-        let target = Target::find(&worktree, path, FileRole::EnvFile)
-            .ok()
-            .flatten();
+        let target = Target::find(&worktree, path, FileRole::EnvFile);
+        let target = unless_shortage(target)?.ok().flatten();
         let is_there = target.is_some_and(|target| target.dir.has(&target.name));
         if is_there && worktree.shows_untracked(path)? {
             return Ok(Some(worktree.root.path_of(path)));

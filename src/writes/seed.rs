@@ -1,7 +1,7 @@
 //! The first content of a missing env file: what a project's own setup would have put there.
 
 use crate::config::file as config_file;
-use crate::error::{Error, Result, quoted, shell_word};
+use crate::error::{Error, Result, quoted, shell_word, unless_shortage};
 use crate::files::staged::{Original, Patience};
 use crate::git::worktree::Worktree;
 use crate::writes::env_text;
@@ -35,16 +35,18 @@ pub fn seed(
             return Ok(seed);
         }
     }
-    let example = |suffix: &str| {
+    for suffix in ["example", "sample", "template", "dist"] {
         let name = format!("{}.{suffix}", target.name);
-        let example = Original::read(&target.dir, &name, LIMIT, None).ok()?;
-        String::from_utf8(example.bytes).ok()
-    };
-    let suffixes = ["example", "sample", "template", "dist"];
-    Ok(Seed {
-        text: suffixes.into_iter().find_map(example).unwrap_or_default(),
-        of_main: None,
-    })
+        let example = Original::read(&target.dir, &name, LIMIT, None);
+        let example = example.map_err(Error::could_not("read", target.dir.path_of(&name)));
+        if let Ok(example) = unless_shortage(example)?
+            && let Ok(text) = String::from_utf8(example.bytes)
+        {
+            let of_main = None;
+            return Ok(Seed { text, of_main });
+        }
+    }
+    Ok(Seed::default())
 }
 
 /// The file at `path` in `main` without our block; `None` if there is none, if the config of `main` does
