@@ -149,7 +149,7 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// The outcome, as something to look at; a shortage stays an error.
+/// Fails on a shortage; any other outcome is for the caller to judge.
 pub fn unless_shortage<T>(outcome: Result<T>) -> Result<Result<T>> {
     match outcome {
         Err(error) if error.kind() == ErrorKind::Shortage => Err(error),

@@ -69,8 +69,8 @@ impl Place {
 /// A worktree as it is registered, wherever its directory is.
 #[derive(Debug)]
 pub struct Entry {
-    /// The worktree id, with what is not UTF-8 replaced; `None` for the main worktree. In lists, the
-    /// worktrees are in this order.
+    /// The worktree id, with what is not UTF-8 replaced; `None` for the main worktree. Lists are sorted by
+    /// it.
     pub id: Option<String>,
     /// The worktree's own directory in the common dir; the common dir for the main worktree.
     pub git_dir: PathBuf,

@@ -350,7 +350,7 @@ pub fn set_up(owner: Owner) {
     };
     outcome.expect("libgit2 knows these options");
     if owner == Owner::CheckedByGit {
-        // Only `safe.directory` would matter.
+        // Of the user's config, only `safe.directory` would matter here, and git has checked it.
         forget_user_config();
     }
 }

@@ -124,7 +124,7 @@ pub fn install(
         changes.tell(&seen, narrator);
         None
     };
-    // The hook is installed, whatever cannot be told.
+    // The hook is installed, so from here on an error is only a warning.
     if changes.sharing == Some(true) || share == Some(true) {
         narrator.or_warn(share::warn_about_slot_0(seen.repository, narrator));
     }
