@@ -400,9 +400,13 @@ fn names_this_machine(item: &str) -> bool {
             item.replace("::1:", "[::1]:").replace("[[::1]]", "[::1]")
         ),
     };
-    // An invalid `xn--` label names nothing at all.
-    let Ok(url) = url::Url::parse(&url) else {
-        return url.contains("xn--");
+    let is_postgres = url.starts_with("postgres");
+    let url = match url::Url::parse(&url) {
+        Ok(url) => url,
+        // `postgres://user@/name`
+        Err(url::ParseError::EmptyHost) => return is_postgres,
+        // An invalid `xn--` label names nothing at all.
+        Err(_) => return url.contains("xn--"),
     };
     match url.host() {
         // Of other schemes than the web's, the host is text.
@@ -412,7 +416,7 @@ fn names_this_machine(item: &str) -> bool {
         Some(url::Host::Ipv4(address)) => address.is_loopback(),
         Some(url::Host::Ipv6(address)) => address.is_loopback(),
         // `postgres:///name`
-        None => url.host_str().is_none() && url.scheme().starts_with("postgres"),
+        None => is_postgres,
     }
 }
 
