@@ -1,8 +1,8 @@
 //! The copy of the program that a clone's hook runs.
 
 use std::env::consts::EXE_SUFFIX;
-use std::fs;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, Result, if_there, quoted};
@@ -12,6 +12,8 @@ use crate::git::access;
 use crate::git::repository::DIRECTORY;
 use crate::install::seen::PartState;
 use crate::install::{HOOK, PROGRAM};
+
+const READ: &str = "read the program";
 
 /// The name of the copy in our directory.
 pub fn name() -> String {
@@ -27,13 +29,32 @@ pub fn path(common_dir: &Path) -> PathBuf {
 /// it.
 pub fn look(common_dir: &Path, program: &Path) -> Result<PartState> {
     let copy = path(common_dir);
-    match read(&copy) {
+    match open(&copy) {
         Err(error) if error.kind() == ErrorKind::Absent => Ok(PartState::Missing),
         Err(error) => Err(error),
         Ok(_) if !access::can_run(&copy) => Ok(PartState::NotExecutable),
         // The target of a link is not ours.
-        Ok(bytes) if !copy.is_symlink() && bytes == read(program)? => Ok(PartState::Current),
-        Ok(_) => Ok(PartState::Outdated),
+        Ok(_) if copy.is_symlink() => Ok(PartState::Outdated),
+        Ok(file) => match are_same(&file, &open(program)?) {
+            Ok(true) => Ok(PartState::Current),
+            Ok(false) => Ok(PartState::Outdated),
+            Err(error) => Err(Error::could_not(READ, copy)(error)),
+        },
+    }
+}
+
+/// Whether two files have the same content. It is read in pieces, because programs are large.
+fn are_same(one: &File, other: &File) -> io::Result<bool> {
+    let piece_of = |file: &File| -> io::Result<Vec<u8>> {
+        let mut piece = Vec::new();
+        file.take(64 * 1024).read_to_end(&mut piece)?;
+        Ok(piece)
+    };
+    loop {
+        let (piece, others) = (piece_of(one)?, piece_of(other)?);
+        if piece != others || piece.is_empty() {
+            return Ok(piece == others);
+        }
     }
 }
 
@@ -41,13 +62,16 @@ pub fn look(common_dir: &Path, program: &Path) -> Result<PartState> {
     clippy::disallowed_methods,
     reason = "programs are larger than what a branch may have read"
 )]
-fn read(program: &Path) -> Result<Vec<u8>> {
-    fs::read(program).map_err(Error::could_not("read the program", program))
+fn open(program: &Path) -> Result<File> {
+    File::open(program).map_err(Error::could_not(READ, program))
 }
 
 /// Stages a copy of `program` in `dir`, our directory in the common dir.
 pub fn stage_copy<'d>(common_dir: &Path, dir: &'d Dir, program: &Path) -> Result<Staged<'d>> {
-    stage(common_dir, dir, &name(), &read(program)?)
+    let mut content = Vec::new();
+    let read = open(program)?.read_to_end(&mut content);
+    read.map_err(Error::could_not(READ, program))?;
+    stage(common_dir, dir, &name(), &content)
 }
 
 /// Stages a file of ours that is executable for whoever may enter the common dir.
