@@ -16,7 +16,7 @@ use crate::git::worktree::{Worktree, is_anothers};
 use crate::narrator::while_slow;
 use crate::ports::{Port, Slot};
 use crate::state::port_file;
-use crate::state::record::Recorded;
+use crate::state::record::{self, Recorded};
 use crate::state::reservation::{Claims, Doubt, FileKind};
 
 /// If no slot is left, the error names files with more ports than this.
@@ -155,16 +155,27 @@ impl<'held> Reservations<'held> {
             }
             all.extend(recorded.claims());
             let is_recorded = all.iter().any(|claims| !claims.ports.is_empty());
+            let doubt = all.iter().find_map(|claims| claims.doubt.as_ref());
             let path = |root: &Path| quoted(&root.join(port_file::NAME));
-            match (&entry.place, &claims.doubt) {
-                (Place::Unreadable(error), _) if !is_recorded => {
+            match (&entry.place, &claims.doubt, doubt) {
+                (Place::Unreadable(error), ..) if !is_recorded => {
                     tolerate(error!("{error}; the ports of that worktree are unknown"))?;
                 }
-                (Place::At(root), Some(Doubt::Unreadable(why))) if !is_recorded => {
+                (Place::At(root), Some(Doubt::Unreadable(why)), _) if !is_recorded => {
                     let path = path(root);
                     tolerate(error!("{path} {why}, so its ports are unknown"))?;
                 }
-                (Place::At(root), Some(Doubt::Partial(why))) => {
+                (_, _, Some(doubt)) if !is_recorded => {
+                    let why = match doubt {
+                        Doubt::Unreadable(why) => why,
+                        Doubt::Partial(_) => "is damaged",
+                    };
+                    let path = quoted(&record::path(&entry));
+                    tolerate(error!(
+                        "{path} {why}, so the ports of that worktree are unknown"
+                    ))?;
+                }
+                (Place::At(root), Some(Doubt::Partial(why)), _) => {
                     partial = Some(error!("{} {why}", path(root)));
                 }
                 _ => {}

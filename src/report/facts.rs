@@ -248,8 +248,10 @@ impl Look<'_> {
                 has_leftovers: files.has_leftovers(),
             })
         };
-        if facts.refusal.is_none() && !matches!(before, FileState::Missing) {
-            facts.upkeep = Some(unless_shortage(upkeep())?);
+        let is_readable = recorded.check_readable(&worktree.record_path());
+        let has_ports = is_readable.is_err() || !matches!(before, FileState::Missing);
+        if facts.refusal.is_none() && has_ports {
+            facts.upkeep = Some(unless_shortage(is_readable.and_then(|()| upkeep()))?);
         }
         facts.config = Some(Ok(config));
         Ok(())

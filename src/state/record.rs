@@ -184,6 +184,11 @@ fn name_of(is_main: bool) -> &'static str {
     }
 }
 
+/// The path of the record of the worktree with this entry.
+pub fn path(entry: &Entry) -> PathBuf {
+    entry.git_dir.join(name_of(entry.is_main()))
+}
+
 impl Worktree {
     /// Reads the record.
     ///

@@ -237,6 +237,7 @@ fn of_other_clones_the_ports_count_and_not_the_slots() {
 #[test]
 fn what_cannot_be_read_is_a_doubt_here_and_an_error_in_a_shared_clone() {
     let record = ours("a", 2, 5002);
+    let (own, copied) = (ours("a", 1, 5001), ours("b", 1, 5001));
     // The port file, the record, and a part of the doubt.
     let table = [
         (Some("{\"x\": 5001}"), None, None),
@@ -250,6 +251,22 @@ fn what_cannot_be_read_is_a_doubt_here_and_an_error_in_a_shared_clone() {
             Some("is empty, so its ports are unknown"),
         ),
         (Some(""), Some(&record), None),
+        (
+            None,
+            Some(""),
+            Some("is empty, so the ports of that worktree are unknown"),
+        ),
+        (
+            None,
+            Some("{"),
+            Some("is damaged, so the ports of that worktree are unknown"),
+        ),
+        (
+            Some(&copied),
+            Some("\0"),
+            Some("is empty, so the ports of that worktree are unknown"),
+        ),
+        (Some(&own), Some(""), None),
     ];
     for (port_file, record, expected) in table {
         let registered = Registered::bare();
