@@ -20,14 +20,15 @@ pub fn instructions(place: &HookPlace) -> (String, String) {
     };
     let install_again = format!("{PROGRAM} -C {} --install\n", shell_word(&place.at));
     match (place.manager, place.hook.kind) {
-        (Some(manager), _) => (
-            format!(
+        (Some(manager), _) => {
+            let (config, snippet) = manager.addition(&place.at);
+            let told = format!(
                 "the hook belongs to {}; add this to {}, then run its own install:",
                 manager.name,
-                quoted(&manager.config_in(&place.at))
-            ),
-            manager.snippet.to_owned(),
-        ),
+                quoted(&config)
+            );
+            (told, snippet.to_owned())
+        }
         (None, HookKind::Missing) if place.hooks_dir.exists() && !place.hooks_dir.is_dir() => (
             format!(
                 "`core.hooksPath` names {}, which is not a directory, so git runs no hooks; remove \

@@ -81,6 +81,69 @@ const MANAGERS: &[Manager] = &[
     },
 ];
 
+/// The same with configs in other formats.
+const OTHER_FORMATS: &[Manager] = &[
+    Manager {
+        tool: "lefthook",
+        config: "lefthook.toml",
+        configured: "[post-checkout.commands.own]\nrun = 'echo own >>../ran'\n",
+        install: &["lefthook", "install"],
+        with_snippet: |config, snippet| config.to_owned() + snippet,
+        serves_linked: true,
+    },
+    Manager {
+        tool: "lefthook",
+        config: ".lefthook.json",
+        configured: r#"{"post-checkout": {"commands": {"own": {"run": "echo own >>../ran"}}}}"#,
+        install: &["lefthook", "install"],
+        with_snippet: |config, snippet| {
+            let mut config: Value = serde_json::from_str(config).unwrap();
+            let snippet: Value = serde_json::from_str(&format!("{{{snippet}}}")).unwrap();
+            let ours = &snippet["post-checkout"]["commands"]["worktree-ports"];
+            config["post-checkout"]["commands"]["worktree-ports"] = ours.clone();
+            config.to_string()
+        },
+        serves_linked: true,
+    },
+    Manager {
+        tool: "simple-git-hooks",
+        config: ".simple-git-hooks.json",
+        configured: r#"{"post-checkout": "echo own >>../ran"}"#,
+        install: &["simple-git-hooks"],
+        with_snippet: |config, snippet| {
+            let mut config: Value = serde_json::from_str(config).unwrap();
+            let snippet: Value = serde_json::from_str(&format!("{{{snippet}}}")).unwrap();
+            let ours = snippet["post-checkout"].as_str().unwrap();
+            let command = &mut config["post-checkout"];
+            *command = format!("{}; {ours}", command.as_str().unwrap()).into();
+            config.to_string()
+        },
+        serves_linked: true,
+    },
+    Manager {
+        tool: "prek",
+        config: "prek.toml",
+        configured: PREK_CONFIG,
+        install: &["prek", "install", "--hook-type=post-checkout"],
+        with_snippet: |config, snippet| config.to_owned() + snippet,
+        serves_linked: true,
+    },
+];
+
+const PREK_CONFIG: &str = "\
+[[repos]]
+repo = 'local'
+
+[[repos.hooks]]
+id = 'own'
+name = 'own'
+language = 'system'
+stages = ['post-checkout']
+always_run = true
+pass_filenames = false
+entry = \"sh -c 'echo own >>../ran'\"
+";
+
 const PRE_COMMIT_CONFIG: &str = "\
 repos:
   - repo: local
@@ -148,8 +211,8 @@ fn theirs(sandbox: &Sandbox) -> BTreeMap<PathBuf, String> {
 }
 
 /// What must hold for every manager whose hook is there first.
-fn manager_first(name: &str) {
-    let manager = Manager::get(name);
+fn manager_first(manager: &Manager) {
+    let name = manager.tool;
     let sandbox = manager.sandbox(OLD);
     manager.install(&sandbox);
     sandbox.add("before");
@@ -201,31 +264,37 @@ fn manager_first(name: &str) {
 #[test]
 #[ignore = "needs husky"]
 fn if_husky_is_there_first_its_config_calls_us() {
-    manager_first("husky");
+    manager_first(Manager::get("husky"));
 }
 
 #[test]
 #[ignore = "needs lefthook"]
 fn if_lefthook_is_there_first_its_config_calls_us() {
-    manager_first("lefthook");
+    manager_first(Manager::get("lefthook"));
 }
 
 #[test]
 #[ignore = "needs simple-git-hooks"]
 fn if_simple_git_hooks_is_there_first_its_config_calls_us() {
-    manager_first("simple-git-hooks");
+    manager_first(Manager::get("simple-git-hooks"));
 }
 
 #[test]
 #[ignore = "needs pre-commit"]
 fn if_pre_commit_is_there_first_its_config_calls_us() {
-    manager_first("pre-commit");
+    manager_first(Manager::get("pre-commit"));
 }
 
 #[test]
 #[ignore = "needs prek"]
 fn if_prek_is_there_first_its_config_calls_us() {
-    manager_first("prek");
+    manager_first(Manager::get("prek"));
+}
+
+#[test]
+#[ignore = "needs lefthook, simple-git-hooks and prek"]
+fn if_a_config_in_another_format_is_there_first_it_calls_us() {
+    OTHER_FORMATS.iter().for_each(manager_first);
 }
 
 /// A clone with our hook file in which the manager was installed later.

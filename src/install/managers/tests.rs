@@ -35,7 +35,10 @@ fn husky_owns_the_scripts_that_it_generates_and_no_others() {
 #[test]
 fn every_snippet_calls_us() {
     for manager in MANAGERS {
-        assert!(calls_us(manager.snippet.as_bytes()), "{}", manager.name);
+        let others = manager.others.iter().map(|(_, snippet)| *snippet);
+        for snippet in others.chain([manager.snippet]) {
+            assert!(calls_us(snippet.as_bytes()), "{snippet}");
+        }
     }
 }
 
