@@ -259,6 +259,9 @@ pub fn parse(arguments: Vec<OsString>) -> Result<(PathBuf, Mode), clap::Error> {
     if arguments.exec && command.is_empty() {
         return missing("--exec needs a command");
     }
+    if arguments.adopt && arguments.json && !arguments.all {
+        return missing("--adopt with --json needs --all");
+    }
     let here = PathBuf::from(".");
     let directory = [here].iter().chain(&arguments.directory).collect();
     Ok((directory, arguments.mode(command)))

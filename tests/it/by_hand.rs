@@ -88,6 +88,8 @@ fn wrong_usage_exits_2_and_help_0() {
         .run("repo", &["--reallocate", "--get", "cloud"])
         .exits(2);
     sandbox.run("repo", &["--get"]).exits(2);
+    let run = sandbox.run("repo", &["--adopt", "--json"]).exits(2);
+    run.tells(&["--adopt with --json needs --all"]);
     for mode in ["--list", "--all", "--json", "--uninstall", "--man"] {
         for share in ["--share", "--no-share"] {
             let run = sandbox.run("repo", &[mode, share]).exits(2);
