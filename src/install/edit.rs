@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::files::dir::{Dir, is_same_directory};
 use crate::files::staged::{Original, Patience, Staged};
 use crate::install::hook_file::{has_block, is_ours_alone, without_us};
+use crate::install::problems::half_block;
 use crate::install::seen::{Hook, HookKind, LIMIT};
 use crate::install::{HOOK, program};
 
@@ -95,7 +96,13 @@ pub fn take_out(common_dir: &Path, hooks_dir: &Path, patience: &Patience) -> Res
     for directory in directories {
         for name in [HOOK, "post-checkout.legacy", "post-checkout.old"] {
             let hook = Hook::look(directory.join(name))?;
-            if hook.kind != HookKind::Other && has_block(&hook.content) {
+            if hook.kind == HookKind::Other {
+                continue;
+            }
+            if let Some(error) = half_block(&hook) {
+                return Err(error);
+            }
+            if has_block(&hook.content) {
                 edits.push(HookEdit::open(&hook, without_us(&hook.content), patience)?);
             }
         }

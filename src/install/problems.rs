@@ -1,11 +1,11 @@
 //! What keeps the hook of a clone from running, or what else writes its port files.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result, error, quoted, shell_word, unless_shortage};
 use crate::git::access;
-use crate::git::config::{self, Scope, is_false};
+use crate::git::config::{self, Scope, is_false, os_string};
 use crate::git::entries::Place;
 use crate::git::repository::Found;
 use crate::git::worktree::Worktree;
@@ -14,6 +14,7 @@ use crate::install::plan::{HookPlan, plan};
 use crate::install::seen::{Hook, HookPlace, PartState, hooks_dir};
 use crate::install::{HOOK, PROGRAM, SeenHook, older, program};
 use crate::state::port_file;
+use crate::writes::block::{self, HalfBlock};
 
 /// The command that solves a problem of the hook in the worktree with the root `at`, or prints what does.
 pub fn run_install(at: &Path) -> String {
@@ -71,8 +72,49 @@ pub fn check_can_run(seen: &SeenHook<'_>) -> Result<()> {
     match seen.plan {
         _ if access::is_noexec(seen.common_dir()) => Err(noexec(seen.common_dir())),
         HookPlan::NotExecutable => Err(others_not_executable(&seen.place)),
-        _ => Ok(()),
+        _ => broken(&seen.place.hook, &seen.plan).map_or(Ok(()), Err),
     }
+}
+
+/// What is wrong with a hook file, whoever wrote it.
+fn broken(hook: &Hook, plan: &HookPlan) -> Option<Error> {
+    half_block(hook).or_else(|| match plan {
+        HookPlan::Config(_) => None,
+        _ => no_interpreter(hook),
+    })
+}
+
+/// The error for a hook with half a block of ours in it.
+pub fn half_block(hook: &Hook) -> Option<Error> {
+    let HalfBlock { line } = block::find(&hook.content).err()?;
+    let path = quoted(&hook.path);
+    let what =
+        error!("line {line} of {path} is one mark of our block, and the other one is missing");
+    Some(what.remedy("delete what is left of the block"))
+}
+
+/// The error for a script whose interpreter is not there. Where lines end in CRLF, the carriage return
+/// is part of its name.
+fn no_interpreter(hook: &Hook) -> Option<Error> {
+    let mut lines = hook
+        .content
+        .strip_prefix(b"#!")?
+        .split(|&byte| byte == b'\n');
+    let line = lines.next()?.trim_ascii_start();
+    let name = line.split(|byte| b" \t".contains(byte)).next()?;
+    let interpreter = PathBuf::from(os_string(name.to_vec()));
+    let remedy = if line.ends_with(b"\r") {
+        "end its lines with LF instead of CRLF"
+    } else if interpreter.exists() || cfg!(windows) {
+        return None;
+    } else {
+        "correct its first line"
+    };
+    let (path, interpreter) = (quoted(&hook.path), quoted(&interpreter));
+    Some(
+        error!("git cannot run {path}, because its interpreter {interpreter} is not there")
+            .remedy(remedy),
+    )
 }
 
 /// Why the hook does not run in the worktree of `place`, or not as this version would install it.
@@ -80,6 +122,9 @@ fn problem_at(seen: &SeenHook<'_>, place: &HookPlace, plan: &HookPlan) -> Option
     // Whatever else keeps the hook from running, this must be solved first.
     if access::is_noexec(seen.common_dir()) {
         return Some(noexec(seen.common_dir()));
+    }
+    if let Some(broken) = broken(&place.hook, plan) {
+        return Some(broken);
     }
     let (state, file) = match plan {
         // An older git has installed it.

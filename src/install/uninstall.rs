@@ -25,11 +25,12 @@ pub fn uninstall(directory: &Path, session: &Session) -> Result<()> {
     let ours = common_dir.join(DIRECTORY);
     let held = (ours.exists().then(|| lock::acquire(common_dir, session))).transpose()?;
     let hook_from = |file: &Path| format!("the hook from {}", quoted(file));
+    let edits = take_out(common_dir, &hooks_dir, &session.patience)?;
     let mut removed = Vec::new();
     if hook_config::unwire(common_dir)? {
         removed.push(hook_from(&common_dir.join("config")));
     }
-    for edit in take_out(common_dir, &hooks_dir, &session.patience)? {
+    for edit in edits {
         edit.commit(edit.stage(common_dir)?, &session.patience)?;
         removed.push(hook_from(&edit.path()));
     }

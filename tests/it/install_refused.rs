@@ -48,6 +48,63 @@ fn hooks_that_cannot_be_written_are_an_error_and_nothing_changes() {
 }
 
 #[test]
+fn half_a_block_in_a_hook_file_is_an_error_and_nothing_changes() {
+    for git in [OLD, NEW] {
+        let sandbox = sandbox_with_git(OLD);
+        sandbox.run("repo", &["--install"]).exits(0);
+        let hook = fs::read_to_string(sandbox.path(HOOK)).unwrap();
+        sandbox.write_script(HOOK, hook.replace("# <<< worktree-ports <<<\n", ""));
+        sandbox.pretend_git(git);
+        let before = sandbox.content_of("repo");
+        for call in ["--install", "--uninstall", "--check"] {
+            let run = sandbox.run("repo", &[call]).exits(1);
+            let said = run.stdout.clone() + &run.stderr;
+            for part in [
+                "is one mark of our block",
+                "delete what is left of the block",
+            ] {
+                assert!(said.contains(part), "{git} {call}: {run}");
+            }
+            assert_eq!(sandbox.content_of("repo"), before, "{git} {call}");
+        }
+    }
+}
+
+#[test]
+fn a_hook_whose_interpreter_is_missing_is_not_called_installed() {
+    let calls_us = "worktree-ports-hook \"$@\" || :";
+    for (hook, remedy) in [
+        (format!("#!/bin/sh\r\n{calls_us}\r\n"), "LF instead of CRLF"),
+        (
+            format!("#!/bin/sh -e\r\n{calls_us}\r\n"),
+            "LF instead of CRLF",
+        ),
+        (
+            format!("#! /nonexistent/sh -e\n{calls_us}\n"),
+            "correct its first line",
+        ),
+    ] {
+        let sandbox = sandbox_with_git(OLD);
+        sandbox.git("repo", &["config", "core.hooksPath", "hooks"]);
+        sandbox.write_script("repo/hooks/post-checkout", &hook);
+        let before = content_of_repo(&sandbox);
+        for call in ["--install", "--check"] {
+            let run = sandbox.run("repo", &[call]).exits(1);
+            let said = run.stdout.clone() + &run.stderr;
+            for part in ["git cannot run", remedy] {
+                assert!(said.contains(part), "{hook:?} {call}: {run}");
+            }
+        }
+        assert_eq!(content_of_repo(&sandbox), before);
+        // With the remedy, it runs.
+        let right = format!("#!/bin/sh\n{calls_us}\n");
+        sandbox.write_script("repo/hooks/post-checkout", right);
+        sandbox.run("repo", &["--install"]).exits(0);
+        sandbox.run("repo", &["--check"]).exits(0);
+    }
+}
+
+#[test]
 fn a_read_only_git_directory_is_an_error_and_nothing_changes() {
     let sandbox = sandbox_with_git(NEW);
     let nobody = nobody_beside(&sandbox, "repo/.git");
