@@ -53,7 +53,8 @@ pub fn seed(
 /// not name it, or if git tracks it.
 fn seed_from(main: &Worktree, path: &str, patience: &Patience) -> Result<Option<Seed>> {
     let there = Target::find(main, path, FileRole::Seed)?;
-    let Some(there) = there.filter(|there| there.dir.has(&there.name)) else {
+    let is_missing = |there: &Target| matches!(there.dir.look(&there.name), Ok(None));
+    let Some(there) = there.filter(|there| !is_missing(there)) else {
         return Ok(None);
     };
     let env_files = config_file::load(main)?.map(|config| config.env_files);

@@ -8,7 +8,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use crate::support::strace;
-use crate::support::{Config, FIRST_CHECKOUT, Run, Sandbox, block, set_mode, with_block};
+use crate::support::{Config, FIRST_CHECKOUT, Nobody, Run, Sandbox, block, set_mode, with_block};
 
 const ENV: &str = "# Secrets\nSECRET=s3cret\nWEB_PORT=3000\nAPI=http://localhost:${WEB_PORT}/v1\n";
 
@@ -188,6 +188,24 @@ fn if_mains_file_cannot_be_copied_there_is_a_warning_and_no_file() {
         assert!(!exists(&sandbox, "a/.env"), "{what}");
         assert_eq!(sandbox.ports("a"), [sandbox.port(1)], "{what}");
     }
+}
+
+#[test]
+fn if_mains_directory_cannot_be_searched_there_is_a_warning_and_no_file() {
+    let sandbox = Sandbox::with_worktrees(&["a"]);
+    let config = sandbox
+        .own_config()
+        .env_file("apps/.env", &[("PORT", "{cloud}")]);
+    sandbox.configure("repo", config);
+    sandbox.write("repo/apps/.env", ENV);
+    sandbox.write("a/apps/x", "");
+    let nobody = Nobody::owning(&sandbox);
+    set_mode(sandbox.path("repo/apps"), 0o000);
+    let run = nobody.run_hook("a").exits(0);
+    set_mode(sandbox.path("repo/apps"), 0o755);
+    run.tells(&["a/apps/.env` was not made", "Permission denied", "`cp "]);
+    assert!(!exists(&sandbox, "a/apps/.env"));
+    assert_eq!(sandbox.ports("a"), [sandbox.port(1)]);
 }
 
 #[test]
