@@ -1,16 +1,24 @@
 //! `{worktree}`: a worktree's id as one DNS label, for host names and names of stacks.
 
+use crate::git::worktree::Worktree;
+
 /// The main worktree's label.
 pub const MAIN: &str = "main";
 
 /// The longest label. DNS allows 63 characters; the rest is for what a config puts around it.
 const LONGEST: usize = 40;
 
+/// The label of `worktree`.
+pub fn of(worktree: &Worktree) -> String {
+    let name = worktree.git_dir.path().file_name().unwrap_or_default();
+    label((!worktree.is_main()).then_some(name.as_encoded_bytes()))
+}
+
 /// The label of the worktree with that id, in bytes as git has it; `None` is the main worktree.
 ///
 /// An id that is a valid label stays as it is. Any other is turned into one, with a hash of the id at the
 /// end, so that no two ids have the same label.
-pub fn label(id: Option<&[u8]>) -> String {
+fn label(id: Option<&[u8]>) -> String {
     let Some(id) = id else {
         return MAIN.to_owned();
     };

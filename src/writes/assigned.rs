@@ -1,7 +1,7 @@
 //! A worktree's ports, and everything that is rendered from them.
 
 use crate::config::file::ConfigInForce;
-use crate::config::label::label;
+use crate::config::label;
 use crate::config::{Config, Values};
 use crate::git::worktree::Worktree;
 use crate::ports::Bundle;
@@ -37,7 +37,7 @@ impl Assigned {
             },
             is_kept: in_force.is_default && before.is_some(),
             config: in_force.config,
-            label: label_of(worktree),
+            label: label::of(worktree),
         };
         assigned.reservation.urls = match before {
             Some(before) if assigned.is_kept && assigned.config.urls.is_empty() => {
@@ -94,12 +94,6 @@ impl Assigned {
             keeps_blocks: self.is_kept,
         }
     }
-}
-
-/// The value of `{worktree}` in `worktree`.
-fn label_of(worktree: &Worktree) -> String {
-    let name = worktree.git_dir.path().file_name().unwrap_or_default();
-    label((!worktree.is_main()).then_some(name.as_encoded_bytes()))
 }
 
 #[cfg(test)]

@@ -90,6 +90,13 @@ pub fn has_mark(text: &[u8]) -> bool {
     marks(text).next().is_some()
 }
 
+/// Whether `text` contains the mark above a block of the worktree with that label.
+pub fn has_mark_of(text: &[u8], label: &str) -> bool {
+    let opening = opening(Some(label));
+    let mut lines = text.split(|&byte| byte == b'\n');
+    lines.any(|line| line.strip_suffix(b"\r").unwrap_or(line) == opening.as_bytes())
+}
+
 #[derive(Clone, Copy)]
 enum Mark {
     Opening,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use crate::config::{EnvFile, Template, substitute};
+use crate::config::{EnvFile, Template, label, substitute};
 use crate::error::{Error, ErrorKind, Result, quoted, shell_word, unless_shortage};
 use crate::files::dir::{Dir, Kind};
 use crate::files::staged::{Access, Original, Patience, Staged, remove_leftover, temporary};
@@ -16,7 +16,7 @@ use crate::state::record::WrittenFiles;
 use crate::writes::env_text::{self, WithBlock};
 use crate::writes::exclude;
 use crate::writes::seed::{Seed, seed};
-use crate::writes::target::{FileRole, LIMIT, Target};
+use crate::writes::target::{FileRole, LIMIT, Target, leads_to_block};
 
 /// What has to be written for a worktree. Paths are relative to its root.
 #[derive(Debug, Default)]
@@ -185,7 +185,7 @@ impl<'a> Files<'a> {
             spanning: Vec::new(),
         };
         let new = self.new_content(&mut planned, patience);
-        planned.new = new.map_err(|error| error.then_run(&self.worktree.by_hand()));
+        planned.new = new.map_err(|error| error.then_run(&self.again()));
         planned
     }
 
@@ -205,7 +205,7 @@ impl<'a> Files<'a> {
             Ok(Some(target)) => file.target.insert(target),
             Ok(None) => return Ok(None),
             // What is in another repository, or reached through a link, is not ours.
-            Err(_) if goes => return Ok(None),
+            Err(_) if goes && !self.leads_to_own_block(file.path) => return Ok(None),
             Err(error) => {
                 let path = self.worktree.root.quoted(file.path);
                 return Err(error.within(&format!("could not write the ports to {path}")));
@@ -213,7 +213,7 @@ impl<'a> Files<'a> {
         };
         let is_ours = || match file.aim {
             Aim::Gone => target.is_regular(),
-            _ => target.has_mark(),
+            _ => target.has_mark() || self.leads_to_own_block(file.path),
         };
         file.original = match target.read(patience) {
             Err(_) if goes && !is_ours() => return Ok(None),
@@ -255,6 +255,22 @@ impl<'a> Files<'a> {
                 Ok(is_changed.then(|| original.bytes.clone()))
             }
         }
+    }
+
+    /// The command that tries again what could not be done.
+    fn again(&self) -> String {
+        let by_hand = self.worktree.by_hand();
+        match self.occasion {
+            Occasion::Release => by_hand + " --release",
+            _ => by_hand,
+        }
+    }
+
+    /// Whether programs that read the file at `path`, through any links, find this worktree's block,
+    /// and so use its ports.
+    fn leads_to_own_block(&self, path: &str) -> bool {
+        let path = self.worktree.root.path_of(path);
+        leads_to_block(&path, &label::of(self.worktree))
     }
 
     fn with_block(
@@ -409,7 +425,7 @@ impl<'a> PlannedFiles<'a> {
             let target = target.filter(|_| is_written || is_check && tracked.contains(file.path));
             let problem = target.and_then(|it| file.problem_of_git(worktree, it, &tracked));
             if let Some(problem) = problem {
-                file.new = Err(problem.then_run(&worktree.by_hand()));
+                file.new = Err(problem.then_run(&files.again()));
             }
         }
         if self.planned.iter().any(Planned::is_made) {
@@ -504,10 +520,11 @@ impl<'a> PlannedFiles<'a> {
     /// Whether the file has our block, or was made from a template and exists: programs that read
     /// it would keep ports that others could get.
     fn has_ours(&self, file: &Planned<'_>) -> bool {
-        file.target.as_ref().is_some_and(|target| {
+        let is_here = |target: &Target| {
             let is_recorded = self.files.written.templates.contains_key(file.path);
             target.has_mark() || is_recorded && target.dir.has(&target.name)
-        })
+        };
+        file.target.as_ref().is_some_and(is_here) || self.files.leads_to_own_block(file.path)
     }
 
     /// Why a file with our ports cannot be brought up to date.
@@ -580,8 +597,7 @@ impl<'a> PlannedFiles<'a> {
                 Ok(again) => self.note(again.as_ref().unwrap_or(file), repository, &mut done),
                 Err(error) => {
                     if files.occasion != Occasion::Update || file.new.is_ok() {
-                        let by_hand = files.worktree.by_hand();
-                        files.session.narrator.warn(error.then_run(&by_hand));
+                        files.session.narrator.warn(error.then_run(&files.again()));
                     }
                     if self.has_ours(file) {
                         done.has_failed = true;

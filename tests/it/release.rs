@@ -1,6 +1,8 @@
 //! `--release` gives a worktree's ports back; `--uninstall` removes everything but the port files.
 
 use std::fs;
+#[cfg(unix)]
+use std::os::unix::fs::symlink;
 
 use crate::support::{Config, PORT_FILE, PROGRAM, Sandbox};
 
@@ -47,6 +49,58 @@ fn record(name: &str) -> String {
         "repo" => "repo/.git/worktree-ports/main.json".to_owned(),
         name => format!("repo/.git/worktrees/{name}/worktree-ports.json"),
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn behind_a_link_or_in_another_repository_our_block_keeps_its_ports() {
+    type Move = fn(&Sandbox);
+    let moves: [Move; 3] = [
+        |sandbox| {
+            fs::rename(sandbox.path("a/.env"), sandbox.path("shared.env")).unwrap();
+            symlink("../shared.env", sandbox.path("a/.env")).unwrap();
+        },
+        |sandbox| {
+            fs::rename(sandbox.path("a/apps"), sandbox.path("elsewhere")).unwrap();
+            symlink("../elsewhere", sandbox.path("a/apps")).unwrap();
+        },
+        |sandbox| drop(sandbox.git("a/apps", &["init", "--quiet"])),
+    ];
+    for move_away in moves {
+        let sandbox = Sandbox::with_worktrees(&["b", "a"]);
+        let variables = [("WEB_PORT", "{cloud}")];
+        let config = sandbox.own_config();
+        let config = config.env_file(".env", &variables);
+        sandbox.configure("repo", config.env_file("apps/.env", &variables));
+        fs::create_dir(sandbox.path("a/apps")).unwrap();
+        sandbox.run("b", &[]).exits(0);
+        sandbox.run("a", &[]).exits(0);
+        // Slot 1 is free now.
+        sandbox.run("b", &["--release"]).exits(0);
+        move_away(&sandbox);
+        let before = sandbox.content_of("a");
+        for call in ["--release", "--reallocate"] {
+            let run = sandbox.run("a", &[call]).exits(1);
+            run.tells(&["could not write the ports to", "is a"]);
+            assert_eq!(sandbox.content_of("a"), before, "{call}");
+            assert_eq!(sandbox.ports("a"), [sandbox.port(2)], "{call}");
+        }
+        let check = sandbox.run("repo", &["--uninstall"]).exits(0);
+        check.tells(&["could not write the ports to"]);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_another_worktrees_env_file_keeps_no_port() {
+    let sandbox = sandbox();
+    sandbox.run("repo", &[]).exits(0);
+    fs::remove_file(sandbox.path("a/.env")).unwrap();
+    symlink("../repo/.env", sandbox.path("a/.env")).unwrap();
+    let main = read(&sandbox, "repo/.env");
+    sandbox.run("a", &["--release"]).exits(0);
+    assert!(!sandbox.has_port_file("a"));
+    assert_eq!(read(&sandbox, "repo/.env"), main);
 }
 
 /// Fails unless the worktree `name` has no ports and no blocks, and the user has every byte back.
