@@ -20,6 +20,7 @@ use crate::state::port_file::{self, FileState};
 use crate::state::record::{Record, Recorded};
 use crate::state::reservation::Reservation;
 use crate::writes::assigned::Assigned;
+use crate::writes::exclude;
 use crate::writes::files::{Done, Files, Occasion};
 
 /// The result of a request.
@@ -115,7 +116,9 @@ pub fn ensure(repository: &Repository, worktree: &Worktree, session: &Session) -
     if let FileState::Own(own) = worktree.port_file()? {
         let in_force = config_file::of(worktree, repository, Some(&own.bundle))?;
         let assigned = Assigned::of_own(worktree, in_force, &own);
-        if is_up_to_date(worktree, &assigned, &own, Occasion::Assign, session)? {
+        if is_up_to_date(worktree, &assigned, &own, Occasion::Assign, session)?
+            && is_hidden(worktree)?
+        {
             return Ok(Outcome::Kept(assigned));
         }
         let has_port = |service: &Service| own.bundle.port(&service.name).is_some();
@@ -186,6 +189,14 @@ fn are_files_up_to_date(
     Ok(!has_to_do && !looked.has_leftovers())
 }
 
+/// Whether the list of hidden files has the port file, or cannot be written. Somebody may have replaced
+/// the list.
+fn is_hidden(worktree: &Worktree) -> Result<bool> {
+    let hidden = unless_shortage(exclude::hidden(&worktree.common_dir))?;
+    Ok(hidden.is_ok_and(|hidden| hidden.contains(port_file::NAME))
+        || !worktree.is_record_writable())
+}
+
 /// Whether a port file in this state must not be touched.
 pub fn is_to_be_left_alone(state: &FileState, request: Request) -> bool {
     match state {
@@ -253,7 +264,10 @@ impl Transaction<'_> {
             return Ok(Outcome::LeftAlone(FileState::Tracked));
         }
         let occasion = request.occasion();
-        if is_same && are_files_up_to_date(worktree, &assigned, occasion, self.session)? {
+        if is_same
+            && are_files_up_to_date(worktree, &assigned, occasion, self.session)?
+            && (occasion == Occasion::Update || is_hidden(worktree)?)
+        {
             return Ok(Outcome::Kept(assigned));
         }
         let files = self.write(&assigned, &recorded, is_same)?;

@@ -55,11 +55,14 @@ pub fn serve(repository: &Repository, json: bool, adopt: bool, session: &Session
             Ok(Outcome::Kept(assigned)) => reservations.push(assigned.reservation),
             Ok(Outcome::Written(assigned, summary)) => {
                 summary.tell_what_was_replaced(&worktree, narrator);
-                let what = match summary.of_update() {
-                    Some(update) if !summary.wrote_port_file => update,
-                    _ => summary.of_allocation(&assigned),
+                let what = if summary.wrote_port_file {
+                    Some(summary.of_allocation(&assigned))
+                } else {
+                    summary.of_update()
                 };
-                let _ = writeln!(text, "{}: {what}", printable(worktree.name()));
+                if let Some(what) = what {
+                    let _ = writeln!(text, "{}: {what}", printable(worktree.name()));
+                }
                 reservations.push(assigned.reservation);
             }
             // The owner may want another tool's file to stay.

@@ -536,19 +536,23 @@ impl<'a> PlannedFiles<'a> {
         })
     }
 
-    /// Hides the files that are about to be created, so that git never shows them.
+    /// Hides the files that are about to be created, so that git never shows them, and those that were
+    /// created before.
     pub fn hide(&self, held: &Held, repository: &Repository) -> Result<()> {
         let Files {
             worktree, session, ..
         } = self.files;
         // If the list cannot be read, writing it reports the error.
         let hidden = exclude::hidden(&worktree.common_dir).unwrap_or_default();
-        let made = self.planned.iter().filter(|file| file.is_made());
+        let planned = self.planned.iter();
+        let shown = planned.filter(|file| !hidden.contains(file.path));
         let mut paths = Vec::new();
-        for Planned { path, .. } in made.filter(|file| !hidden.contains(file.path)) {
+        for file in shown.filter(|file| file.is_made() || self.files.written.has_made(file.path)) {
+            let path = file.path;
             // All worktrees share one list, and a checkout overwrites an ignored file silently.
             match shown_in_a_worktree(repository, path)? {
-                None => paths.push(*path),
+                None => paths.push(path),
+                Some(_) if !file.is_made() => {}
                 Some(other) => session.narrator.tell(format_args!(
                     "git shows {}: hiding it for all worktrees would also hide {}, which is not ours; add `/{path}` to `.gitignore`",
                     worktree.root.quoted(path),
@@ -691,6 +695,12 @@ impl<'a> PlannedFiles<'a> {
 }
 
 impl WrittenFiles {
+    /// Whether the file at `path` is one that we made.
+    fn has_made(&self, path: &str) -> bool {
+        let made_from = self.env_files.get(path);
+        made_from.is_some_and(Option::is_some) || self.templates.contains_key(path)
+    }
+
     /// Takes over what `other` says about the file at `path`.
     fn name_as(&mut self, other: &WrittenFiles, path: &str) {
         if let Some(id) = other.env_files.get(path) {
@@ -702,7 +712,8 @@ impl WrittenFiles {
     }
 }
 
-/// The file at `path` in a worktree of the repository, if git shows it there as untracked.
+/// The file at `path` in a worktree of the repository, if we did not make it and git shows it there as
+/// untracked.
 fn shown_in_a_worktree(repository: &Repository, path: &str) -> Result<Option<PathBuf>> {
     for worktree in repository.live_worktrees()? {
         let Some(worktree) = unless_shortage(worktree)?.ok() else {
@@ -711,7 +722,8 @@ fn shown_in_a_worktree(repository: &Repository, path: &str) -> Result<Option<Pat
         let target = Target::find(&worktree, path, FileRole::EnvFile);
         let target = unless_shortage(target)?.ok().flatten();
         let is_there = target.is_some_and(|target| target.dir.has(&target.name));
-        if is_there && worktree.shows_untracked(path)? {
+        let is_ours = || Ok(worktree.record()?.written().has_made(path));
+        if is_there && !is_ours()? && worktree.shows_untracked(path)? {
             return Ok(Some(worktree.root.path_of(path)));
         }
     }

@@ -84,6 +84,44 @@ fn git_status_stays_clean_and_the_exclude_lines_are_added_once() {
 }
 
 #[test]
+fn a_call_by_hand_or_the_next_worktree_restores_lost_exclude_lines() {
+    let half = "# >>> worktree-ports >>>\n*.log\n";
+    for (lost, rest) in [("", ""), (half, "*.log\n")] {
+        let sandbox = Sandbox::new();
+        let config = sandbox
+            .own_config()
+            .env_file(".env", &[("PORT", "{cloud}")]);
+        sandbox.configure("repo", config);
+        sandbox.commit_config("repo");
+        sandbox.run("repo", &[]).exits(0);
+        sandbox.add("a");
+        let list = "repo/.git/info/exclude";
+        sandbox.write(list, lost);
+        if !lost.is_empty() {
+            sandbox
+                .run("a", &[])
+                .exits(0)
+                .tells(&["delete what is left of that block"]);
+            sandbox.write(list, rest);
+        }
+        let run = sandbox.run("repo", &["--all"]).exits(0);
+        assert_eq!(run.stdout, "", "{run}");
+        for worktree in ["repo", "a"] {
+            let status = sandbox.git(worktree, &["status", "--porcelain"]);
+            assert_eq!(status.stdout, "", "{worktree}");
+        }
+        let restored = fs::read_to_string(sandbox.path(list)).unwrap();
+        assert!(restored.ends_with(rest), "{restored}");
+
+        sandbox.write(list, "");
+        let add = sandbox.add("b");
+        assert!(!add.stderr.contains("not ours"), "{add}");
+        let status = sandbox.git("repo", &["status", "--porcelain"]);
+        assert_eq!(status.stdout, "");
+    }
+}
+
+#[test]
 fn the_exclude_lines_are_added_whatever_a_gitignore_says() {
     let sandbox = Sandbox::new();
     sandbox.write("repo/.gitignore", ".worktree-ports.json*\n");
