@@ -303,7 +303,10 @@ impl<'a> Files<'a> {
     fn made_from(&self, path: &str, source: &str) -> Result<Vec<u8>> {
         let read = || -> Result<Vec<u8>> {
             let there = self.worktree.root.path_of(source);
-            let missing = || Error::at("read the template", &there, "it is not there");
+            let missing = || {
+                let error = Error::at("read the template", &there, "it is not there");
+                error.remedy("restore it, or take it out of the config")
+            };
             let template = Target::find(self.worktree, source, FileRole::Template)?;
             let template = template.ok_or_else(missing)?;
             let original = template.read(None)?.ok_or_else(missing)?;
@@ -370,7 +373,9 @@ impl<'a> Planned<'a> {
             let untracked = self.template().filter(|source| !tracked.contains(source));
             let source = untracked.filter(|_| self.new.is_ok())?;
             let cause = format!("git does not track its template `{source}`");
-            let remedy = format!("run `git -C {root} add {source}` and commit");
+            let remedy = format!(
+                "if it contains no secrets, run `git -C {root} add {source}` and commit; otherwise, take it out of the config"
+            );
             (cause, remedy)
         };
         Some(target.left_alone(cause).remedy(remedy))
