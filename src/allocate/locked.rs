@@ -19,6 +19,25 @@ pub struct Locked {
 }
 
 impl Locked {
+    /// Takes the locks of the repository with the common dir `own`, and of `clones`.
+    fn of(
+        own: &Path,
+        clones: Vec<Repository>,
+        purpose: Purpose,
+        session: &Session,
+    ) -> Result<Locked> {
+        let others = clones.iter().map(|clone| &*clone.common_dir);
+        let wanted = others.chain([own]);
+        let is_wanted = |clone: &&Path| match purpose {
+            Purpose::Write => true,
+            Purpose::Look => lock::path(clone).exists(),
+            Purpose::Glance => false,
+        };
+        let wanted: Vec<&Path> = wanted.filter(is_wanted).collect();
+        let held = lock::acquire_all(&wanted, session)?;
+        Ok(Locked { held, clones })
+    }
+
     /// What is reserved for the worktrees of `repository`, except for `own`, and of the clones that
     /// share its ports.
     pub fn gather(
@@ -42,6 +61,8 @@ pub enum Purpose {
     Write,
     /// To read. If there is no lock file, there is no writer to wait for.
     Look,
+    /// To read what need not be exact: no lock is taken.
+    Glance,
 }
 
 /// Takes the lock of the repository and, if it is shared, those of all clones on the user's list.
@@ -60,22 +81,27 @@ pub fn acquire(repository: &Repository, purpose: Purpose, session: &Session) -> 
                 clone => clones.push(clone?),
             }
         }
-        let others = clones.iter().map(|clone| &*clone.common_dir);
-        let wanted = others.chain([own]);
-        let is_wanted = |clone: &&Path| purpose == Purpose::Write || lock::path(clone).exists();
-        let wanted: Vec<&Path> = wanted.filter(is_wanted).collect();
-        let held = lock::acquire_all(&wanted, session)?;
+        let locked = Locked::of(own, clones, purpose, session)?;
         // While its lock is held, the clone cannot become shared, and no clone on the list,
         // including one that joins now, allocates without this lock.
-        let now = if repository.is_shared()? {
-            clones::others(own, &session.narrator)?
+        let (now, is_listed) = if repository.is_shared()? {
+            clones::others(own)?
         } else {
-            Vec::new()
+            (Vec::new(), true)
         };
         if now == listed {
-            return Ok(Locked { held, clones });
+            // `--check` tells that itself.
+            if !is_listed && purpose == Purpose::Write {
+                session.narrator.warn(clones::unlisted(own));
+            }
+            return Ok(locked);
         }
         // Unlock, and take all of them in one order, so that two processes never wait for each other.
         listed = now;
     }
+}
+
+/// Takes the lock of the repository alone.
+pub fn acquire_own(repository: &Repository, purpose: Purpose, session: &Session) -> Result<Locked> {
+    Locked::of(&repository.common_dir, Vec::new(), purpose, session)
 }

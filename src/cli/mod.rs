@@ -12,11 +12,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
+use crate::allocate::locked::Purpose;
 use crate::allocate::plan::Request;
 use crate::cli::arguments::Mode;
 use crate::config::file as config_file;
 use crate::config::nearest::nearest;
-use crate::error::{Error, ErrorKind, Result, error, quoted};
+use crate::error::{Error, ErrorKind, Result, error, quoted, unless_shortage};
 use crate::git::repository::{self, Found, Owner, Repository};
 use crate::git::worktree::Worktree;
 use crate::hook;
@@ -284,7 +285,10 @@ fn width_of_terminal() -> Option<usize> {
 fn check(directory: &Path, session: &Session) -> Result<Exit> {
     let problems = match repository::find_outermost(directory) {
         Err(error) if error.kind() == ErrorKind::Misplaced => vec![error],
-        found => check::problems(&facts::gather(&found?, &this_program()?, session)?),
+        found => {
+            let program = this_program()?;
+            check::problems(&facts::gather(&found?, &program, Purpose::Look, session)?)
+        }
     };
     if problems.is_empty() {
         session.narrator.tell("no problems found");
@@ -327,8 +331,14 @@ fn install(directory: &Path, share: Option<bool>, session: &Session) -> Result<E
     // Set by npm and similar programs for the scripts that they run.
     let by_package_manager = env::var_os("npm_lifecycle_event").is_some();
     let program = this_program()?;
-    let Some(text) = install::install(directory, &program, share, by_package_manager, session)?
-    else {
+    let printed = install::install(directory, &program, share, by_package_manager, session)?;
+    if share != Some(false) {
+        let problems = problems_between_clones(directory, &program, session);
+        for problem in session.narrator.or_warn(problems).unwrap_or_default() {
+            session.narrator.warn(problem);
+        }
+    }
+    let Some(text) = printed else {
         return Ok(Exit::Done);
     };
     answer(&text)?;
@@ -337,6 +347,23 @@ fn install(directory: &Path, share: Option<bool>, session: &Session) -> Result<E
     } else {
         Exit::NotInstalled
     })
+}
+
+/// What the clone around `directory`, if it is shared, has in common with others.
+fn problems_between_clones(
+    directory: &Path,
+    program: &Path,
+    session: &Session,
+) -> Result<Vec<Error>> {
+    // A package manager may run this where there is no repository, and has been told so.
+    let Ok(found) = unless_shortage(repository::find(directory))? else {
+        return Ok(Vec::new());
+    };
+    if !found.repository.is_shared()? {
+        return Ok(Vec::new());
+    }
+    let facts = facts::gather(&found, program, Purpose::Glance, session)?;
+    Ok(check::problems_between_clones(&facts))
 }
 
 fn this_program() -> Result<PathBuf> {

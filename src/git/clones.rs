@@ -3,11 +3,10 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, ErrorKind, Result, quoted, shell_word};
+use crate::error::{Error, ErrorKind, Result, error, quoted, shell_word};
 use crate::files::dir::is_same_directory;
 use crate::git::config::{self, Scope, os_string};
 use crate::git::repository::{Repository, SHARE};
-use crate::narrator::Narrator;
 
 /// The common dirs of the shared clones, in the user's config.
 const LIST: &str = "worktreePorts.repository";
@@ -45,25 +44,40 @@ pub fn open(common_dir: &Path, own: &Path) -> Result<Repository> {
     })
 }
 
-/// The common dirs of the other clones on the list. If this clone is not on it, for example because
-/// it was moved, the list still counts, with a warning that the others do not count this clone.
+/// The common dirs of the other clones on the list, and whether this clone is on it.
 ///
 /// # Errors
 /// The list cannot be read.
-pub fn others(common_dir: &Path, narrator: &Narrator) -> Result<Vec<PathBuf>> {
+pub fn others(common_dir: &Path) -> Result<(Vec<PathBuf>, bool)> {
     let is_own = |clone: &PathBuf| is_same_directory(clone, common_dir);
     let (own, others): (Vec<_>, Vec<_>) = listed(common_dir)?.into_iter().partition(is_own);
-    if own.is_empty() {
-        let why = format!(
-            "{} is shared but not on the list of clones in `git config --global`, so others may take its ports",
-            quoted(common_dir)
-        );
-        narrator.warn(Error::new(why).remedy(format!(
-            "run `worktree-ports-hook -C {} --install --share`",
-            shell_word(common_dir)
-        )));
-    }
-    Ok(others)
+    Ok((others, !own.is_empty()))
+}
+
+/// The problem of a shared clone that is not on the list, for example because it was moved: it counts
+/// the others, and they do not count it.
+pub fn unlisted(common_dir: &Path) -> Error {
+    let what = "is shared but not on the list of clones in `git config --global`, so others may take its ports";
+    not_in_step(common_dir, what)
+}
+
+/// What is wrong if only one of the list and the clone's own config says that the clone is shared.
+pub fn problem(repository: &Repository) -> Result<Option<Error>> {
+    let common_dir = &repository.common_dir;
+    let (_, is_listed) = others(common_dir)?;
+    let what = "is on the list of clones in `git config --global` but not shared, so it may take their ports";
+    Ok(match (repository.is_shared()?, is_listed) {
+        (true, false) => Some(unlisted(common_dir)),
+        (false, true) => Some(not_in_step(common_dir, what)),
+        _ => None,
+    })
+}
+
+fn not_in_step(common_dir: &Path, what: &str) -> Error {
+    error!("{} {what}", quoted(common_dir)).remedy(format!(
+        "run `worktree-ports-hook -C {} --install --share`",
+        shell_word(common_dir)
+    ))
 }
 
 /// Puts the clone on the list; returns whether it was not there. The clone counts the others before

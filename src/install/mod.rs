@@ -125,9 +125,6 @@ pub fn install(
         None
     };
     // The hook is installed, so from here on an error is only a warning.
-    if changes.sharing == Some(true) || share == Some(true) {
-        narrator.or_warn(share::warn_about_slot_0(seen.repository, narrator));
-    }
     let here = &seen.place.at;
     let problems = narrator.or_warn(problems(&found, program));
     for problem in problems.into_iter().flatten() {

@@ -78,6 +78,20 @@ pub fn problems(facts: &Facts) -> Vec<Error> {
         .collect()
 }
 
+/// What this clone has in common with others that share its ports, and neither can change by itself.
+pub fn problems_between_clones(facts: &Facts) -> Vec<Error> {
+    let mut findings = Findings {
+        facts,
+        found: Vec::new(),
+    };
+    findings.same_names();
+    for (index, _) in facts.own() {
+        findings.same_base_ports(index);
+    }
+    let found = findings.found.into_iter();
+    found.map(|finding| finding.problem).collect()
+}
+
 impl Finding {
     /// Whether `effect` follows from this problem, and goes away with it. What follows from a broken config
     /// or from a worktree that is gone is not among the facts.
@@ -145,12 +159,13 @@ impl Facts {
         let (own, others) = (&self.worktrees[index], &self.worktrees[other]);
         match (&others.port_file, own.is_listening, others.is_listening) {
             // Fixing that file gives it new ports.
-            (FileState::Copied | FileState::Damaged, ..) | (FileState::Own(_), true, false) => true,
+            (FileState::Copied | FileState::Damaged | FileState::Foreign(_), ..)
+            | (FileState::Own(_), true, false) => true,
             // If both seem to listen, it is one stack on the port that both have.
             (FileState::Own(_), true, true) | (FileState::Own(_), false, false) => {
                 self.rank(index) < self.rank(other)
             }
-            // A worktree that only has a record, or another tool's file, cannot be told to move.
+            // A worktree that only has a record cannot be told to move.
             _ => false,
         }
     }
@@ -211,7 +226,7 @@ impl Findings<'_> {
             }
             Err(error) => self.of_repository(or_ask_git(error, &facts.common_dir)),
         }
-        for problem in &facts.hook {
+        for problem in &facts.problems {
             self.of_repository(or_ask_git(problem, &facts.common_dir));
         }
     }

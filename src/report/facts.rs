@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use crate::allocate::adopt;
 use crate::allocate::choose::Choice;
-use crate::allocate::locked::{self, Purpose};
+use crate::allocate::locked::{self, Locked, Purpose};
 use crate::allocate::plan::{Request, plan};
 use crate::allocate::probe::Probe;
 use crate::allocate::reservations::Reservations;
@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::config::file::{self as config_file, ConfigInForce};
 use crate::error::{Error, Result, unless_shortage};
 use crate::files::dir::PlainFile;
+use crate::git::clones;
 use crate::git::paths::IgnoreRule;
 use crate::git::repository::{Found, Repository};
 use crate::git::worktree::Worktree;
@@ -31,8 +32,8 @@ use crate::writes::files::{Files, Occasion};
 /// The facts about a repository.
 pub struct Facts {
     pub common_dir: Rc<Path>,
-    /// What is wrong with the hook.
-    pub hook: Vec<Error>,
+    /// What is wrong with the hook, and with other clones that share its ports.
+    pub problems: Vec<Error>,
     pub is_bare_by_accident: Result<bool>,
     pub reservations: Reservations<'static>,
     /// One for each holder of the reservations, those in other shared clones included.
@@ -95,17 +96,41 @@ pub struct Upkeep {
 ///
 /// # Errors
 /// The lock cannot be had, what is reserved cannot be read, or a shortage of our own.
-pub fn gather(found: &Found, program: &Path, session: &Session) -> Result<Facts> {
+pub fn gather(found: &Found, program: &Path, purpose: Purpose, session: &Session) -> Result<Facts> {
     let repository = &found.repository;
-    let locked = locked::acquire(repository, Purpose::Look, session)?;
-    let mut reservations = locked.gather(repository, None)?.past();
-    let clones = locked.release();
+    let gather = |locked: Locked| -> Result<_> {
+        let reservations = locked.gather(repository, None)?.past();
+        Ok((reservations, locked.release()))
+    };
+    let gathered = locked::acquire(repository, purpose, session).and_then(gather);
+    let mut problems = Vec::new();
+    let (mut reservations, clones) = match unless_shortage(gathered)? {
+        Ok(gathered) => gathered,
+        // What is wrong in other clones hides nothing here.
+        Err(error) => {
+            problems.push(error);
+            locked::acquire_own(repository, purpose, session).and_then(gather)?
+        }
+    };
+    let is_bare_by_accident = unless_shortage(repository.is_bare_by_accident())?;
+    let git_answers = is_bare_by_accident.is_ok();
+    if git_answers {
+        match unless_shortage(install::problems(found, program))? {
+            Ok(of_hook) => problems.extend(of_hook),
+            Err(error) => problems.push(error),
+        }
+        match unless_shortage(clones::problem(repository))? {
+            Ok(problem) => problems.extend(problem),
+            Err(error) => problems.push(error),
+        }
+    }
 
     let port_files = reservations.take_port_files();
     let look = Look {
         repository,
         clones: &clones,
         reservations: &reservations,
+        git_answers,
         probe: Probe::new(&session.narrator),
         session,
     };
@@ -115,9 +140,8 @@ pub fn gather(found: &Found, program: &Path, session: &Session) -> Result<Facts>
     }
     Ok(Facts {
         common_dir: Rc::clone(&repository.common_dir),
-        hook: unless_shortage(install::problems(found, program))?
-            .unwrap_or_else(|error| vec![error]),
-        is_bare_by_accident: repository.is_bare_by_accident(),
+        problems,
+        is_bare_by_accident,
         reservations,
         not_hidable: not_hidable(&worktrees),
         worktrees,
@@ -140,6 +164,8 @@ struct Look<'a> {
     repository: &'a Repository,
     clones: &'a [Repository],
     reservations: &'a Reservations<'a>,
+    /// Otherwise one problem tells why, and git is not asked for each worktree.
+    git_answers: bool,
     probe: Probe<'a>,
     session: &'a Session,
 }
@@ -179,7 +205,9 @@ impl Look<'_> {
 
         facts.has_own_config = worktree.root.has(config_file::NAME);
         let recorded = worktree.record()?;
-        if let Err(error) = unless_shortage(ask_git(&worktree, &recorded, &mut facts))? {
+        if self.git_answers
+            && let Err(error) = unless_shortage(ask_git(&worktree, &recorded, &mut facts))?
+        {
             facts.unanswered.push(error);
         }
         let state = match &facts.port_file {
@@ -250,7 +278,7 @@ impl Look<'_> {
         };
         let is_readable = recorded.check_readable(&worktree.record_path());
         let has_ports = is_readable.is_err() || !matches!(before, FileState::Missing);
-        if facts.refusal.is_none() && has_ports {
+        if facts.refusal.is_none() && has_ports && self.git_answers {
             facts.upkeep = Some(unless_shortage(is_readable.and_then(|()| upkeep()))?);
         }
         facts.config = Some(Ok(config));

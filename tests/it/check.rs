@@ -642,6 +642,19 @@ fn bare_by_accident_hides_what_follows_from_the_lost_config() {
 }
 
 #[test]
+fn if_git_answers_nothing_that_is_told_once_beside_what_is_known() {
+    let sandbox = without_problems();
+    sandbox.write(format!("b/{PORT_FILE}"), "{");
+    sandbox.write("home/.gitconfig", "[x");
+    let check = sandbox.run("repo", &["--check"]).exits(1);
+    let told = problems_in(&check.stdout);
+    assert_eq!(told.len(), 2, "{check}");
+    assert!(told[0].0.contains("bad config line"), "{check}");
+    let b = format!("{} is damaged", port_file_in(&sandbox, "b"));
+    assert_eq!(told[1].0, b);
+}
+
+#[test]
 fn an_unreadable_directory_hides_no_problem_and_is_not_to_be_pruned() {
     let sandbox = without_problems();
     sandbox.write(format!("b/{PORT_FILE}"), "{");

@@ -631,6 +631,73 @@ fn check_names_the_other_clone_that_renders_the_same_name() {
 }
 
 /// The clones on the list, as paths from the sandbox.
+#[test]
+fn share_names_the_other_clone_that_renders_the_same_name() {
+    let sandbox = Sandbox::without_hook();
+    let of = |base| {
+        let config = config(&[("web", sandbox.port(base))]).step(1);
+        config.env("COMPOSE_PROJECT_NAME", "shop{-worktree}")
+    };
+    sandbox.configure("repo", of(0));
+    make(&sandbox, "two", of(50));
+    for clone in ["repo", "two"] {
+        sandbox.run(clone, &[]).exits(0);
+    }
+    assert!(!share(&sandbox, "repo").stderr.contains("warning"));
+    let warning = warning_of(&share(&sandbox, "two"));
+    let repo = sandbox.path("repo/.git").display().to_string();
+    for part in ["`COMPOSE_PROJECT_NAME` is `shop`", &repo] {
+        assert!(warning.contains(part), "{warning}");
+    }
+}
+
+#[test]
+fn a_clone_that_cannot_be_read_hides_no_problem() {
+    for (prepare, why) in UNKNOWN {
+        let sandbox = shared(&["two"]);
+        add(&sandbox, "repo", "a");
+        sandbox.write("a/.worktree-ports.json", "{");
+        prepare(&sandbox);
+        let run = Nobody::owning(&sandbox).run("repo", &["--check"]).exits(1);
+        set_mode(sandbox.path("two/.git"), 0o755);
+        for part in ["a/.worktree-ports.json` is damaged", why] {
+            assert!(run.stdout.contains(part), "no {part} in {run}");
+        }
+    }
+}
+
+#[test]
+fn check_finds_a_clone_that_only_the_list_or_its_config_calls_shared() {
+    let list = |sandbox: &Sandbox| {
+        let path = sandbox.path("repo/.git").display().to_string();
+        sandbox.git("repo", &["config", "--global", "--add", LIST, &path]);
+    };
+    let unlist = |sandbox: &Sandbox| {
+        let unset = ["config", "--global", "--unset-all", LIST];
+        share(sandbox, "repo");
+        sandbox.git("repo", &unset);
+    };
+    let cases: [(&dyn Fn(&Sandbox), &str); 2] = [
+        (
+            &list,
+            "is on the list of clones in `git config --global` but not shared",
+        ),
+        (&unlist, "is shared but not on the list"),
+    ];
+    for (prepare, what) in cases {
+        let sandbox = Sandbox::without_hook();
+        sandbox.run("repo", &["--install"]).exits(0);
+        prepare(&sandbox);
+        let problems = problems_of(&sandbox, "repo");
+        let [problem] = &problems[..] else {
+            panic!("{problems:?}")
+        };
+        assert!(problem.contains(what), "{problem}");
+        run_as_printed(&sandbox, "home", command_of(problem)).exits(0);
+        assert_eq!(problems_of(&sandbox, "repo"), [""; 0]);
+    }
+}
+
 fn listed(sandbox: &Sandbox) -> Vec<String> {
     let list = ["config", "--global", "--null", "--get-all", LIST];
     let list = sandbox.try_git(".", &list).stdout;

@@ -42,7 +42,7 @@ fn facts(worktrees: &[Has]) -> Facts {
     });
     Facts {
         common_dir: Path::new("/r/.git").into(),
-        hook: Vec::new(),
+        problems: Vec::new(),
         is_bare_by_accident: Ok(false),
         reservations: Reservations::of(&reserved.collect::<Vec<_>>()),
         worktrees: told.collect(),
@@ -139,15 +139,17 @@ fn of_two_that_share_the_one_that_listens_stays_and_else_the_first() {
 }
 
 #[test]
-fn a_slot_of_two_is_shared_and_so_is_what_a_foreign_file_names() {
+fn a_slot_of_two_is_shared_and_nothing_that_goes_with_the_file() {
     let mut slots = facts(&[(Some("a"), 1, 3010), (Some("b"), 1, 3020)]);
     assert!(printed(&slots).contains("`/w/b` shares slot 1 with a\n"));
     slots = facts(&[(Some("a"), 1, 3010), (Some("b"), 2, 3010)]);
-    slots.worktrees[1].port_file = FileState::Foreign(Vec::new());
-    assert!(printed(&slots).contains("`/w/a` shares port 3010 (web) with b\n"));
-    // What mends a copied file moves it.
-    slots.worktrees[1].port_file = FileState::Copied;
-    assert_eq!(printed(&slots).lines().count(), 2);
+    // What mends these files moves the worktree.
+    for other in [FileState::Foreign(Vec::new()), FileState::Copied] {
+        slots.worktrees[1].port_file = other;
+        let printed = printed(&slots);
+        assert_eq!(printed.lines().count(), 2, "{printed}");
+        assert!(!printed.contains("shares"), "{printed}");
+    }
 }
 
 #[test]
