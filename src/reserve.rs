@@ -10,7 +10,7 @@ use crate::allocate::plan::{Plan, Request, plan};
 use crate::allocate::probe::Probe;
 use crate::config::Service;
 use crate::config::file as config_file;
-use crate::error::{Error, ErrorKind, Result, error, quoted, shell_word, unless_shortage};
+use crate::error::{Error, ErrorKind, Result, error, shell_word, unless_shortage};
 use crate::files::staged::{Staged, temporary};
 use crate::git::repository::Repository;
 use crate::git::worktree::Worktree;
@@ -361,12 +361,14 @@ impl Transaction<'_> {
         };
         // Until it is known which files could be written, the record names all of them.
         let record = assigned.record(planned.expected(repository));
+        let bundle = &record.reservation.bundle;
+        let warns = !is_same && !recorded.has(bundle);
         // A file may still have the ports of a record that a kill has left under the temporary name.
-        let keeps_pending = recorded.is_pending() && recorded.has(&record.reservation.bundle);
+        let keeps_pending = recorded.is_pending() && recorded.has(bundle);
         let mut staged_record = if keeps_pending {
             None
         } else {
-            self.stage_record(&record, is_same)?
+            self.stage_record(&record, warns)?
         };
         let port_file = || port_file::prepare(held, worktree, &assigned.reservation);
         let port_file = (!is_same).then(port_file).transpose()?;
@@ -384,7 +386,7 @@ impl Transaction<'_> {
                 .map_err(Error::could_not("write", path))?;
         }
         if keeps_pending && !done.has_failed {
-            staged_record = self.stage_record(&record, is_same)?;
+            staged_record = self.stage_record(&record, warns)?;
         }
         if let Some(staged) = staged_record {
             let could_not = Error::could_not("write", worktree.record_path());
@@ -395,15 +397,14 @@ impl Transaction<'_> {
     }
 
     /// Writes the record under its temporary name; `None` if that is not allowed.
-    fn stage_record(&self, record: &Record, is_same: bool) -> Result<Option<Staged<'_>>> {
+    fn stage_record(&self, record: &Record, warns: bool) -> Result<Option<Staged<'_>>> {
         let path = self.worktree.record_path();
         match self.worktree.stage_record(&self.locked.held, record) {
             Err(error) if ErrorKind::of(&error) == ErrorKind::Refused => {
-                // There was a warning when the port file was written.
-                if !is_same {
+                if warns {
+                    let error = Error::could_not("write", &path)(error);
                     self.session.narrator.warn(format_args!(
-                        "could not write {}: these ports are reserved only as long as the port file is there",
-                        quoted(&path)
+                        "{error}; these ports are reserved only as long as the port file is there"
                     ));
                 }
                 Ok(None)

@@ -93,7 +93,7 @@ fn run_hook(call: &HookCall) -> Exit {
     let narrator = || Narrator::from_elsewhere(&here);
     let served = session(narrator()).and_then(|session| hook::run(&here, call.is_first, &session));
     if let Err(error) = served {
-        narrator().error(&error.remedy_or("run `worktree-ports-hook` to try again"));
+        narrator().error(&error.then_run("worktree-ports-hook"));
     }
     Exit::Done
 }

@@ -67,7 +67,8 @@ pub fn load(worktree: &Worktree) -> Result<Option<Config>> {
         let text = match found {
             PlainFile::Missing => return Ok(None),
             PlainFile::Unreadable(error) => {
-                return Err(Error::could_not("read the config", &path)(error));
+                let error = Error::could_not("read the config", &path)(error);
+                return Err(error.remedy("give this user access to it"));
             }
             PlainFile::NotRegular(kind) => Err(format!("it is {kind}, and must be a regular file")),
             PlainFile::TooLarge(_) => Err(format!("it is larger than {} KiB", LIMIT / 1024)),

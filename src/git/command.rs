@@ -40,7 +40,9 @@ pub fn ask<S: AsRef<OsStr>>(directory: &Path, arguments: &[S]) -> Result<Vec<u8>
         .any(|command| words.starts_with(command));
     let output = git(directory).args(arguments).output();
     let output = output.map_err(|error| match (error.kind(), ErrorKind::of(&error)) {
-        (io::ErrorKind::NotFound, _) => failed("git is not on the PATH"),
+        (io::ErrorKind::NotFound, _) => {
+            failed("git is not on the PATH").remedy("install git, or add it to the PATH")
+        }
         // EAGAIN: no more processes. For a file, it only means that another program has a lease on it.
         (io::ErrorKind::WouldBlock, _) => failed(&error.to_string()).of_kind(ErrorKind::Shortage),
         // It is git that is missing, not what it was asked about.

@@ -179,6 +179,7 @@ fn cannot_lock(common_dir: &Path) -> impl FnOnce(io::Error) -> Error {
     let path = path(common_dir);
     move |error| {
         let remedy = match ErrorKind::of(&error) {
+            ErrorKind::Refused if path.symlink_metadata().is_ok() => "give this user access to it",
             ErrorKind::Refused => {
                 "the lock file is made once, where the directory can be written: run `worktree-ports-hook` there"
             }

@@ -407,7 +407,10 @@ impl Findings<'_> {
             fixed(ProblemKind::PortFile, what);
         }
         if let Some(record) = &upkeep.outdated_record {
-            let what = format!("{} does not match {port_file}", quoted(record));
+            let what = format!(
+                "{} is missing or does not match {port_file}",
+                quoted(record)
+            );
             fixed(ProblemKind::Record, what);
         }
         for (path, _) in upkeep.files.iter().filter(|(_, why)| why.is_none()) {

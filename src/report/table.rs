@@ -95,7 +95,7 @@ pub fn list(statuses: &[Status], current: Option<&Worktree>, style: &TableStyle)
     }
     let mut text = table(&rows);
     if statuses.iter().any(|it| !it.listening.is_empty()) {
-        text += "3000*: something listens on that port\n";
+        text += "* after a port: something listens there\n";
     }
     text
 }

@@ -5,6 +5,7 @@ use std::fs;
 use super::*;
 use crate::config::Config;
 use crate::config::file::ConfigInForce;
+use crate::error::quoted;
 use crate::git::fixture::{self, Fixture};
 use crate::ports::fixture::bundle;
 use crate::state::record::WrittenFiles;

@@ -677,12 +677,12 @@ fn check_finds_a_clone_that_only_the_list_or_its_config_calls_shared() {
         share(sandbox, "repo");
         sandbox.git("repo", &unset);
     };
-    let cases: [(&dyn Fn(&Sandbox), &str); 2] = [
+    let cases: [(Prepare, &str); 2] = [
         (
-            &list,
+            list,
             "is on the list of clones in `git config --global` but not shared",
         ),
-        (&unlist, "is shared but not on the list"),
+        (unlist, "is shared but not on the list"),
     ];
     for (prepare, what) in cases {
         let sandbox = Sandbox::without_hook();
