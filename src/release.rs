@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::allocate::plan::Request;
-use crate::config::file as config_file;
-use crate::error::{Error, Result, unless_shortage};
+use crate::error::{Error, Result};
 use crate::git::entries::Entry;
 use crate::git::lock::{self, Held};
 use crate::git::repository::Repository;
@@ -15,7 +14,7 @@ use crate::session::Session;
 use crate::state::port_file::{self, FileState};
 use crate::state::record::{self, Recorded};
 use crate::writes::exclude;
-use crate::writes::files::{Files, Occasion, Wanted};
+use crate::writes::files::Files;
 
 /// Gives the ports of `worktree` back: removes our blocks from its env files, the files made from
 /// templates, then the port file, then the record. Returns the message to print.
@@ -24,6 +23,7 @@ use crate::writes::files::{Files, Occasion, Wanted};
 /// The port file is not the worktree's own, or something cannot be removed. If this was known in advance,
 /// nothing was changed; in any case, the ports are still reserved.
 pub fn release(repository: &Repository, worktree: &Worktree, session: &Session) -> Result<String> {
+    Files::wait_for_writers(worktree, repository, session)?;
     let held = lock::acquire(&repository.common_dir, session)?;
     worktree.check_registered()?;
     let state = worktree.port_file()?;
@@ -47,7 +47,7 @@ pub fn release(repository: &Repository, worktree: &Worktree, session: &Session) 
         is_removable.map_err(|error| error.within("nothing was released"))?;
     }
 
-    let files = files_to_clear(worktree, repository, &recorded, session)?;
+    let files = Files::to_clear(worktree, repository, &recorded, session)?;
     let planned = files.plan(&held, repository)?;
     let staged = planned.stage_all();
     let staged = staged.map_err(|error| error.within("nothing was released"))?;
@@ -65,25 +65,6 @@ pub fn release(repository: &Repository, worktree: &Worktree, session: &Session) 
     })
 }
 
-/// All files that may contain our block or that were made from templates, to be cleared. The config counts
-/// too for blocks, because the record may be missing where it could not be written.
-fn files_to_clear<'a>(
-    worktree: &'a Worktree,
-    repository: &Repository,
-    recorded: &Recorded,
-    session: &'a Session,
-) -> Result<Files<'a>> {
-    let mut written = recorded.written();
-    if let Ok(in_force) = unless_shortage(config_file::of(worktree, repository, None))? {
-        for (path, _) in in_force.config.env_files {
-            written.env_files.entry(path).or_default();
-        }
-    }
-    let wanted = Wanted::default();
-    let occasion = Occasion::Release;
-    Ok(Files::new(worktree, wanted, written, occasion, session))
-}
-
 /// Removes our blocks, the files made from templates, and the record of every worktree, so that only
 /// port files are left. Warns about what could not be removed.
 ///
@@ -98,7 +79,7 @@ pub fn forget_all(held: &Held, repository: &Repository, session: &Session) -> Re
         let recorded = Recorded::of(entry)?;
         match narrator.tolerate(Worktree::in_place(entry))?.flatten() {
             Some(worktree) => {
-                let files = files_to_clear(&worktree, repository, &recorded, session)?;
+                let files = Files::to_clear(&worktree, repository, &recorded, session)?;
                 if let Some(planned) = narrator.tolerate(files.plan(held, repository))? {
                     planned.commit(planned.stage()?, repository);
                     narrator.or_warn(planned.remove_leftovers(held));

@@ -144,6 +144,10 @@ pub fn request(
     request: Request,
     session: &Session,
 ) -> Result<Outcome> {
+    // In a fresh worktree, nobody writes yet.
+    if request != Request::Allocate {
+        Files::wait_for_writers(worktree, repository, session)?;
+    }
     let transaction = Transaction {
         locked: &locked::acquire(repository, Purpose::Write, session)?,
         repository,

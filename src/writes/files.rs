@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use crate::config::file as config_file;
 use crate::config::{EnvFile, Template, label, substitute};
 use crate::error::{Error, ErrorKind, Result, quoted, shell_word, unless_shortage};
 use crate::files::dir::{Dir, Kind};
@@ -12,7 +13,7 @@ use crate::git::repository::{Repository, is_blob};
 use crate::git::worktree::Worktree;
 use crate::session::Session;
 use crate::state::port_file;
-use crate::state::record::WrittenFiles;
+use crate::state::record::{Recorded, WrittenFiles};
 use crate::writes::env_text::{self, WithBlock};
 use crate::writes::exclude;
 use crate::writes::seed::{Seed, seed};
@@ -119,6 +120,37 @@ impl<'a> Files<'a> {
             occasion,
             session,
         }
+    }
+
+    /// All files that may contain our block or that were made from templates, to be cleared. The config
+    /// counts too for blocks, because the record may be missing where it could not be written.
+    pub fn to_clear(
+        worktree: &'a Worktree,
+        repository: &Repository,
+        recorded: &Recorded,
+        session: &'a Session,
+    ) -> Result<Files<'a>> {
+        let mut written = recorded.written();
+        if let Ok(in_force) = unless_shortage(config_file::of(worktree, repository, None))? {
+            for (path, _) in in_force.config.env_files {
+                written.env_files.entry(path).or_default();
+            }
+        }
+        let wanted = Wanted::default();
+        let occasion = Occasion::Release;
+        Ok(Files::new(worktree, wanted, written, occasion, session))
+    }
+
+    /// Waits for programs that are writing an env file of `worktree`, so that nobody has to wait for them
+    /// under the lock. What cannot be read is reported there.
+    pub fn wait_for_writers(
+        worktree: &Worktree,
+        repository: &Repository,
+        session: &Session,
+    ) -> Result<()> {
+        let files = Files::to_clear(worktree, repository, &worktree.record()?, session)?;
+        files.planned(Some(&session.patience));
+        Ok(())
     }
 
     /// Reads the files. git is not asked, and no other program is waited for.

@@ -8,7 +8,9 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use crate::support::strace;
-use crate::support::{Config, FIRST_CHECKOUT, Nobody, Run, Sandbox, block, set_mode, with_block};
+use crate::support::{
+    Config, FIRST_CHECKOUT, Nobody, PROGRAM, Run, Sandbox, block, set_mode, with_block,
+};
 
 const ENV: &str = "# Secrets\nSECRET=s3cret\nWEB_PORT=3000\nAPI=http://localhost:${WEB_PORT}/v1\n";
 
@@ -415,6 +417,34 @@ fn a_writer_that_has_the_file_open_loses_no_byte() {
             let text = read(&sandbox, "a/.env");
             assert!(text.ends_with("API_KEY=secret\n"), "{call:?}: {text}");
         }
+    }
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn nobody_waits_under_the_lock_for_a_writer() {
+    let sandbox = Sandbox::with_worktrees(&["a"]);
+    sandbox.configure("repo", config(&sandbox));
+    sandbox.run("a", &[]).exits(0);
+    for call in [&[][..], &["--reallocate"], &["--release"]] {
+        let config = sandbox.config(&["cloud", "more"]);
+        sandbox.configure(
+            "repo",
+            config.env_file(".env", &[("OTHER_PORT", "{cloud}")]),
+        );
+        let writer = fs::OpenOptions::new()
+            .append(true)
+            .open(sandbox.path("a/.env"));
+        let log = sandbox.path("strace.log");
+        let trace = ["-e", "trace=flock,clock_nanosleep,nanosleep", "-o"];
+        let mut command = sandbox.command("strace", "a");
+        command.args(trace).arg(&log).arg(PROGRAM).args(call);
+        Sandbox::finish(command);
+        drop(writer);
+        let calls = fs::read_to_string(&log).unwrap();
+        let (before, under) = calls.split_once("flock(").unwrap();
+        assert!(before.contains("nanosleep"), "{call:?}: {calls}");
+        assert!(!under.contains("nanosleep"), "{call:?}: {calls}");
     }
 }
 
