@@ -117,7 +117,7 @@ pub fn ensure(repository: &Repository, worktree: &Worktree, session: &Session) -
         let in_force = config_file::of(worktree, repository, Some(&own.bundle))?;
         let assigned = Assigned::of_own(worktree, in_force, &own);
         if is_up_to_date(worktree, &assigned, &own, Occasion::Assign, session)?
-            && is_hidden(worktree)?
+            && has_exclude_lines(worktree)?
         {
             return Ok(Outcome::Kept(assigned));
         }
@@ -144,10 +144,7 @@ pub fn request(
     request: Request,
     session: &Session,
 ) -> Result<Outcome> {
-    // In a fresh worktree, nobody writes yet.
-    if request != Request::Allocate {
-        Files::wait_for_writers(worktree, repository, session)?;
-    }
+    Files::wait_for_writers(worktree, repository, session)?;
     let transaction = Transaction {
         locked: &locked::acquire(repository, Purpose::Write, session)?,
         repository,
@@ -193,12 +190,12 @@ fn are_files_up_to_date(
     Ok(!has_to_do && !looked.has_leftovers())
 }
 
-/// Whether the list of hidden files has the port file, or cannot be written. Somebody may have replaced
-/// the list.
-fn is_hidden(worktree: &Worktree) -> Result<bool> {
+/// Whether the list of hidden files names the port file, or cannot be changed anyway. Somebody may have
+/// replaced it.
+fn has_exclude_lines(worktree: &Worktree) -> Result<bool> {
     let hidden = unless_shortage(exclude::hidden(&worktree.common_dir))?;
-    Ok(hidden.is_ok_and(|hidden| hidden.contains(port_file::NAME))
-        || !worktree.is_record_writable())
+    let is_named = hidden.is_ok_and(|hidden| hidden.contains(port_file::NAME));
+    Ok(is_named || !exclude::is_writable(&worktree.common_dir))
 }
 
 /// Whether a port file in this state must not be touched.
@@ -270,7 +267,7 @@ impl Transaction<'_> {
         let occasion = request.occasion();
         if is_same
             && are_files_up_to_date(worktree, &assigned, occasion, self.session)?
-            && (occasion == Occasion::Update || is_hidden(worktree)?)
+            && (occasion == Occasion::Update || has_exclude_lines(worktree)?)
         {
             return Ok(Outcome::Kept(assigned));
         }
@@ -390,7 +387,7 @@ impl Transaction<'_> {
                 .map_err(Error::could_not("write", path))?;
         }
         if keeps_pending && !done.has_failed {
-            staged_record = self.stage_record(&record, warns)?;
+            staged_record = self.stage_record(&record, false)?;
         }
         if let Some(staged) = staged_record {
             let could_not = Error::could_not("write", worktree.record_path());

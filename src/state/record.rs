@@ -39,6 +39,18 @@ pub struct WrittenFiles {
     pub templates: BTreeMap<String, String>,
 }
 
+impl WrittenFiles {
+    /// The files that we made.
+    pub fn made(&self) -> impl Iterator<Item = &str> {
+        let env_files = self
+            .env_files
+            .iter()
+            .filter(|(_, made_from)| made_from.is_some());
+        let paths = env_files.map(|(path, _)| path).chain(self.templates.keys());
+        paths.map(String::as_str)
+    }
+}
+
 impl Record {
     /// The content of its file.
     pub fn to_json(&self) -> Vec<u8> {

@@ -1,5 +1,6 @@
 //! Our lines in somebody else's file: the marks around them, and how they are found again. Pure.
 
+use std::fmt;
 use std::ops::Range;
 
 /// The start of the mark above our lines.
@@ -16,6 +17,16 @@ pub const CLOSING: &str = "# <<< worktree-ports <<<";
 pub struct HalfBlock {
     /// The line of that mark, counted from 1.
     pub line: usize,
+}
+
+impl fmt::Display for HalfBlock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let HalfBlock { line } = self;
+        write!(
+            f,
+            "line {line} is one mark of a block, and the other one is missing"
+        )
+    }
 }
 
 /// The position of our lines in a text, in bytes.
@@ -92,9 +103,9 @@ pub fn has_mark(text: &[u8]) -> bool {
 
 /// Whether `text` contains the mark above a block of the worktree with that label.
 pub fn has_mark_of(text: &[u8], label: &str) -> bool {
+    let text = &text[byte_order_mark(text)..];
     let opening = opening(Some(label));
-    let mut lines = text.split(|&byte| byte == b'\n');
-    lines.any(|line| line.strip_suffix(b"\r").unwrap_or(line) == opening.as_bytes())
+    marks(text).any(|marked| text[marked.range].trim_ascii_end() == opening.as_bytes())
 }
 
 #[derive(Clone, Copy)]

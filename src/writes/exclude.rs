@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result, error, if_there, quoted};
+use crate::error::{Error, Result, if_there};
 use crate::files::dir::Dir;
 use crate::files::staged::{Access, Original, Patience, SUFFIX, Staged};
 use crate::git::access;
@@ -69,6 +69,16 @@ pub fn hidden(common_dir: &Path) -> Result<BTreeSet<String>> {
 /// The path of the list.
 pub fn path(common_dir: &Path) -> PathBuf {
     common_dir.join("info").join(NAME)
+}
+
+/// Whether this process may replace the list.
+pub fn is_writable(common_dir: &Path) -> bool {
+    let path = path(common_dir);
+    let path = dunce::canonicalize(&path).unwrap_or(path);
+    let mut above = path.ancestors().skip(1);
+    above
+        .find(|dir| dir.exists())
+        .is_some_and(access::is_writable)
 }
 
 /// The list, as it was read.
@@ -152,12 +162,8 @@ fn change(
 }
 
 fn half_block(path: &Path, half: &HalfBlock) -> Error {
-    error!(
-        "line {} of {} is one mark of a block, and the other one is missing",
-        half.line,
-        quoted(path)
-    )
-    .remedy("delete what is left of that block and run `worktree-ports-hook --all`")
+    let remedy = "delete what is left of the block and run `worktree-ports-hook --all`";
+    Error::at("edit", path, half).remedy(remedy)
 }
 
 /// The list without our blocks, and the lines in them.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::config::file as config_file;
 use crate::config::{EnvFile, Template, label, substitute};
 use crate::error::{Error, ErrorKind, Result, quoted, shell_word, unless_shortage};
-use crate::files::dir::{Dir, Kind};
+use crate::files::dir::{Dir, Kind, PlainFile};
 use crate::files::staged::{Access, Original, Patience, Staged, remove_leftover, temporary};
 use crate::git::lock::Held;
 use crate::git::repository::{Repository, is_blob};
@@ -14,10 +14,11 @@ use crate::git::worktree::Worktree;
 use crate::session::Session;
 use crate::state::port_file;
 use crate::state::record::{Recorded, WrittenFiles};
+use crate::writes::block;
 use crate::writes::env_text::{self, WithBlock};
 use crate::writes::exclude;
 use crate::writes::seed::{Seed, seed};
-use crate::writes::target::{FileRole, LIMIT, Target, leads_to_block};
+use crate::writes::target::{FileRole, LIMIT, Target};
 
 /// What has to be written for a worktree. Paths are relative to its root.
 #[derive(Debug, Default)]
@@ -40,6 +41,8 @@ pub enum Occasion {
     Update,
     /// The hook in a fresh worktree, or a call by hand.
     Assign,
+    /// Other ports are given by hand.
+    Reallocate,
     /// The ports are given back. A file is only removed if it contains nothing but our block.
     Release,
 }
@@ -141,15 +144,20 @@ impl<'a> Files<'a> {
         Ok(Files::new(worktree, wanted, written, occasion, session))
     }
 
-    /// Waits for programs that are writing an env file of `worktree`, so that nobody has to wait for them
-    /// under the lock. What cannot be read is reported there.
+    /// Waits for programs that are writing an env file of `worktree`, or the main worktree's, which may be
+    /// copied: under the lock, others would have to wait for them too. What cannot be read is reported
+    /// there.
     pub fn wait_for_writers(
         worktree: &Worktree,
         repository: &Repository,
         session: &Session,
     ) -> Result<()> {
-        let files = Files::to_clear(worktree, repository, &worktree.record()?, session)?;
-        files.planned(Some(&session.patience));
+        let main = unless_shortage(repository.main_worktree())?.ok().flatten();
+        for worktree in [Some(worktree), main.as_ref()].into_iter().flatten() {
+            let recorded = worktree.record()?;
+            let files = Files::to_clear(worktree, repository, &recorded, session)?;
+            files.planned(Some(&session.patience));
+        }
         Ok(())
     }
 
@@ -237,15 +245,21 @@ impl<'a> Files<'a> {
             Ok(Some(target)) => file.target.insert(target),
             Ok(None) => return Ok(None),
             // What is in another repository, or reached through a link, is not ours.
-            Err(_) if goes && !self.leads_to_own_block(file.path) => return Ok(None),
+            Err(error)
+                if goes
+                    && error.kind() != ErrorKind::Shortage
+                    && !self.leads_to_ours(file.path) =>
+            {
+                return Ok(None);
+            }
             Err(error) => {
                 let path = self.worktree.root.quoted(file.path);
                 return Err(error.within(&format!("could not write the ports to {path}")));
             }
         };
         let is_ours = || match file.aim {
-            Aim::Gone => target.is_regular(),
-            _ => target.has_mark() || self.leads_to_own_block(file.path),
+            Aim::Gone => target.is_regular() || self.leads_to_ours(file.path),
+            _ => target.has_mark() || self.leads_to_ours(file.path),
         };
         file.original = match target.read(patience) {
             Err(_) if goes && !is_ours() => return Ok(None),
@@ -294,15 +308,38 @@ impl<'a> Files<'a> {
         let by_hand = self.worktree.by_hand();
         match self.occasion {
             Occasion::Release => by_hand + " --release",
+            Occasion::Reallocate => by_hand + " --reallocate",
             _ => by_hand,
         }
     }
 
-    /// Whether programs that read the file at `path`, through any links, find this worktree's block,
-    /// and so use its ports.
-    fn leads_to_own_block(&self, path: &str) -> bool {
-        let path = self.worktree.root.path_of(path);
-        leads_to_block(&path, &label::of(self.worktree))
+    /// Whether programs that read the file at `path`, through any links, find this worktree's block or what
+    /// we made from a template, and so use its ports. What cannot be read may be that.
+    fn leads_to_ours(&self, path: &str) -> bool {
+        let root = self.worktree.path();
+        let there = match dunce::canonicalize(root.join(path)) {
+            Ok(there) => there,
+            // Otherwise nothing is there, or the links lead in a circle.
+            Err(error) => {
+                let kind = ErrorKind::of(&error);
+                return matches!(kind, ErrorKind::Shortage | ErrorKind::Refused);
+            }
+        };
+        // Another file of ours changes by itself.
+        let root = dunce::canonicalize(root).unwrap_or_default();
+        let mut aims = self.aims().into_iter();
+        if aims.any(|(other, _)| other != path && root.join(other) == there) {
+            return false;
+        }
+        match Dir::of_file(&there).map(|(dir, name)| dir.read(name, LIMIT)) {
+            Ok(Ok(PlainFile::Read(bytes) | PlainFile::TooLarge(bytes))) => {
+                let made = self.written.templates.get(path);
+                block::has_mark_of(&bytes, &label::of(self.worktree))
+                    || made.is_some_and(|id| is_blob(&bytes, id))
+            }
+            Ok(Ok(PlainFile::Missing | PlainFile::NotRegular(_))) => false,
+            _ => true,
+        }
     }
 
     fn with_block(
@@ -471,6 +508,7 @@ impl<'a> PlannedFiles<'a> {
             for file in self.planned.iter_mut().filter(|file| file.is_made()) {
                 if let (Aim::Block(lines), Some(target)) = (file.aim, &file.target) {
                     let seed = seed(worktree, main.as_ref(), file.path, target, patience);
+                    let seed = unless_shortage(seed)?;
                     file.new = seed.and_then(|seed| {
                         let with_block = files.with_block(target, &seed.text, lines)?;
                         (file.seed, file.spanning) = (seed, with_block.spanning);
@@ -561,7 +599,7 @@ impl<'a> PlannedFiles<'a> {
             let is_recorded = self.files.written.templates.contains_key(file.path);
             target.has_mark() || is_recorded && target.dir.has(&target.name)
         };
-        file.target.as_ref().is_some_and(is_here) || self.files.leads_to_own_block(file.path)
+        file.target.as_ref().is_some_and(is_here) || self.files.leads_to_ours(file.path)
     }
 
     /// Why a file with our ports cannot be brought up to date.
@@ -584,7 +622,9 @@ impl<'a> PlannedFiles<'a> {
         let planned = self.planned.iter();
         let shown = planned.filter(|file| !hidden.contains(file.path));
         let mut paths = Vec::new();
-        for file in shown.filter(|file| file.is_made() || self.files.written.has_made(file.path)) {
+        for file in shown
+            .filter(|file| file.is_made() || self.files.written.made().any(|it| it == file.path))
+        {
             let path = file.path;
             // All worktrees share one list, and a checkout overwrites an ignored file silently.
             match shown_in_a_worktree(repository, path)? {
@@ -610,8 +650,15 @@ impl<'a> PlannedFiles<'a> {
     /// [`PlannedFiles::commit`] reports it.
     pub fn stage(&self) -> Result<StagedFiles<'_>> {
         let staged: StagedFiles<'_> = self.planned.iter().map(Planned::stage).collect();
-        let mut errors = staged.iter().filter_map(|staged| staged.as_ref().err());
-        match errors.find(|error| error.kind() == ErrorKind::Shortage) {
+        let planned = self
+            .planned
+            .iter()
+            .filter_map(|file| file.new.as_ref().err());
+        let staging = staged.iter().filter_map(|staged| staged.as_ref().err());
+        match planned
+            .chain(staging)
+            .find(|error| error.kind() == ErrorKind::Shortage)
+        {
             Some(shortage) => Err(shortage.clone()),
             None => Ok(staged),
         }
@@ -732,12 +779,6 @@ impl<'a> PlannedFiles<'a> {
 }
 
 impl WrittenFiles {
-    /// Whether the file at `path` is one that we made.
-    fn has_made(&self, path: &str) -> bool {
-        let made_from = self.env_files.get(path);
-        made_from.is_some_and(Option::is_some) || self.templates.contains_key(path)
-    }
-
     /// Takes over what `other` says about the file at `path`.
     fn name_as(&mut self, other: &WrittenFiles, path: &str) {
         if let Some(id) = other.env_files.get(path) {
@@ -759,7 +800,7 @@ fn shown_in_a_worktree(repository: &Repository, path: &str) -> Result<Option<Pat
         let target = Target::find(&worktree, path, FileRole::EnvFile);
         let target = unless_shortage(target)?.ok().flatten();
         let is_there = target.is_some_and(|target| target.dir.has(&target.name));
-        let is_ours = || Ok(worktree.record()?.written().has_made(path));
+        let is_ours = || Ok(worktree.record()?.written().made().any(|it| it == path));
         if is_there && !is_ours()? && worktree.shows_untracked(path)? {
             return Ok(Some(worktree.root.path_of(path)));
         }

@@ -30,7 +30,7 @@ pub fn seed(
     patience: &Patience,
 ) -> Result<Seed> {
     if let Some(main) = main {
-        let seed = seed_from(main, path, patience);
+        let seed = unless_shortage(seed_from(main, path, patience))?;
         if let Some(seed) = seed.map_err(|error| cannot_copy(main, worktree, path, &error))? {
             return Ok(seed);
         }
@@ -80,7 +80,7 @@ fn seed_from(main: &Worktree, path: &str, patience: &Patience) -> Result<Option<
 fn cannot_copy(main: &Worktree, worktree: &Worktree, path: &str, error: &Error) -> Error {
     let (from, to) = (main.root.path_of(path), worktree.root.path_of(path));
     let what = format!("{} was not made: {}", quoted(&to), error.parts().0);
-    let first = if from.is_file() {
+    let first = if from.is_file() || from.symlink_metadata().is_err() {
         ""
     } else {
         "put a regular file there, "

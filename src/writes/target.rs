@@ -2,9 +2,9 @@
 //! link or entering another repository.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use crate::error::{Error, ErrorKind, Result, error, if_there, quoted, shell_word};
+use crate::error::{Error, Result, error, if_there, quoted, shell_word};
 use crate::files::dir::{Dir, Kind, PlainFile};
 use crate::files::staged::{Original, Patience};
 use crate::git::worktree::Worktree;
@@ -23,22 +23,6 @@ pub enum FileRole {
     Template,
     /// The first content of an env file.
     Seed,
-}
-
-/// Whether programs that read the file at `path`, through any links, find the block of the worktree
-/// with that label, as far as can be known.
-pub fn leads_to_block(path: &Path, label: &str) -> bool {
-    let Ok(path) = dunce::canonicalize(path) else {
-        return false;
-    };
-    match Dir::of_file(&path).map(|(dir, name)| dir.read(name, LIMIT)) {
-        Ok(Ok(PlainFile::Read(bytes) | PlainFile::TooLarge(bytes))) => {
-            block::has_mark_of(&bytes, label)
-        }
-        Ok(Ok(_)) => false,
-        Ok(Err(_)) => true,
-        Err(error) => ErrorKind::of(&error) == ErrorKind::Shortage,
-    }
 }
 
 /// A file's directory, opened, and its name in it.
@@ -103,6 +87,9 @@ impl Target {
                             "copy the file that it leads to: `cp {path} {path}.copy && mv {path}.copy {path}`"
                         ))
                     }
+                    _ if stat.kind == Kind::Directory => {
+                        error.remedy("move it away, or take the file out of the config")
+                    }
                     _ => error.remedy("remove it"),
                 });
             }
@@ -136,11 +123,8 @@ impl Target {
 
     /// The error for a file with half a block in it.
     pub fn half_block(&self, half: &HalfBlock) -> Error {
-        self.left_alone(format!(
-            "line {} is one mark of a block, and the other one is missing",
-            half.line
-        ))
-        .remedy("delete what is left of that block")
+        self.left_alone(half)
+            .remedy("delete what is left of the block")
     }
 
     /// The purpose, for messages.

@@ -358,7 +358,7 @@ const SITUATIONS: &[Situation] = &[
         },
         &[
             "a/.env`: line 1 is one mark of a block",
-            "    delete what is left of that block",
+            "    delete what is left of the block",
         ],
         |sandbox, _| {
             fs::remove_file(sandbox.path("a/.env")).unwrap();

@@ -101,7 +101,7 @@ fn a_call_by_hand_or_the_next_worktree_restores_lost_exclude_lines() {
             sandbox
                 .run("a", &[])
                 .exits(0)
-                .tells(&["delete what is left of that block"]);
+                .tells(&["delete what is left of the block"]);
             sandbox.write(list, rest);
         }
         let run = sandbox.run("repo", &["--all"]).exits(0);

@@ -4,7 +4,7 @@ use std::fs;
 #[cfg(unix)]
 use std::os::unix::fs::symlink;
 
-use crate::support::{Config, PORT_FILE, PROGRAM, Sandbox};
+use crate::support::{Config, Nobody, PORT_FILE, PROGRAM, Sandbox, set_mode};
 
 const EXCLUDE: &str = "repo/.git/info/exclude";
 
@@ -55,10 +55,25 @@ fn record(name: &str) -> String {
 #[test]
 fn behind_a_link_or_in_another_repository_our_block_keeps_its_ports() {
     type Move = fn(&Sandbox);
-    let moves: [Move; 3] = [
+    let moves: [Move; 6] = [
         |sandbox| {
             fs::rename(sandbox.path("a/.env"), sandbox.path("shared.env")).unwrap();
             symlink("../shared.env", sandbox.path("a/.env")).unwrap();
+        },
+        // With a byte order mark, and line endings of Windows.
+        |sandbox| {
+            let text = read(sandbox, "a/.env").unwrap().replace('\n', "\r\n");
+            sandbox.write("shared.env", format!("\u{feff}{text}"));
+            fs::remove_file(sandbox.path("a/.env")).unwrap();
+            symlink("../shared.env", sandbox.path("a/.env")).unwrap();
+        },
+        |sandbox| {
+            fs::rename(sandbox.path("a/made.toml"), sandbox.path("shared.toml")).unwrap();
+            symlink("../shared.toml", sandbox.path("a/made.toml")).unwrap();
+        },
+        |sandbox| {
+            fs::rename(sandbox.path("a/sub"), sandbox.path("elsewhere")).unwrap();
+            symlink("../elsewhere", sandbox.path("a/sub")).unwrap();
         },
         |sandbox| {
             fs::rename(sandbox.path("a/apps"), sandbox.path("elsewhere")).unwrap();
@@ -71,8 +86,15 @@ fn behind_a_link_or_in_another_repository_our_block_keeps_its_ports() {
         let variables = [("WEB_PORT", "{cloud}")];
         let config = sandbox.own_config();
         let config = config.env_file(".env", &variables);
-        sandbox.configure("repo", config.env_file("apps/.env", &variables));
+        let config = config.env_file("apps/.env", &variables);
+        let config = config.template("made.toml", "x.template");
+        sandbox.configure("repo", config.template("sub/made.toml", "x.template"));
         fs::create_dir(sandbox.path("a/apps")).unwrap();
+        fs::create_dir(sandbox.path("a/sub")).unwrap();
+        for name in ["a", "b"] {
+            sandbox.write(format!("{name}/x.template"), "port = ${PORT}\n");
+            sandbox.git(name, &["add", "x.template"]);
+        }
         sandbox.run("b", &[]).exits(0);
         sandbox.run("a", &[]).exits(0);
         // Slot 1 is free now.
@@ -87,6 +109,41 @@ fn behind_a_link_or_in_another_repository_our_block_keeps_its_ports() {
         }
         let check = sandbox.run("repo", &["--uninstall"]).exits(0);
         check.tells(&["could not write the ports to"]);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn what_cannot_be_looked_at_keeps_its_ports() {
+    for (directory, file) in [("a/x", "x/y/.env"), ("a/x/y", "x/y/.env")] {
+        let sandbox = Sandbox::with_worktrees(&["a"]);
+        let config = sandbox.own_config();
+        sandbox.configure("repo", config.env_file(file, &[("WEB_PORT", "{cloud}")]));
+        fs::create_dir_all(sandbox.path("a/x/y")).unwrap();
+        sandbox.run("a", &[]).exits(0);
+        let nobody = Nobody::owning(&sandbox);
+        set_mode(sandbox.path(directory), 0o000);
+        for call in ["--release", "--reallocate"] {
+            nobody.run("a", &[call]).exits(1);
+            assert!(sandbox.has_port_file("a"), "{directory} {call}");
+        }
+        set_mode(sandbox.path(directory), 0o755);
+        nobody.run("a", &["--release"]).exits(0);
+        assert!(!sandbox.path("a").join(file).exists());
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_another_file_of_ours_is_no_obstacle() {
+    for call in ["--release", "--reallocate"] {
+        let sandbox = Sandbox::with_worktrees(&["a"]);
+        let variables = [("WEB_PORT", "{cloud}")];
+        let config = sandbox.own_config().env_file(".env", &variables);
+        sandbox.configure("repo", config.env_file(".env.local", &variables));
+        symlink(".env", sandbox.path("a/.env.local")).unwrap();
+        sandbox.run("a", &[]).exits(0);
+        sandbox.run("a", &[call]).exits(0);
     }
 }
 

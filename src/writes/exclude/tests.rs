@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
+use crate::error::quoted;
 use crate::git::fixture;
 
 const ALWAYS: &str = "# >>> worktree-ports >>>\n*.worktree-ports.tmp\n/.worktree-ports.json\n# <<< worktree-ports <<<\n";
@@ -152,7 +153,7 @@ fn half_a_block_is_an_error_and_nothing_is_written() {
     for error in errors {
         let error = error.unwrap_err().to_string();
         let start = format!(
-            "line 2 of {} is one mark of a block",
+            "could not edit {}: line 2 is one mark of a block",
             quoted(&common_dir.list())
         );
         assert!(error.starts_with(&start), "{error}");

@@ -85,7 +85,7 @@ fn what_cannot_be_read_as_text_is_told_with_what_helps() {
         for (name, cause) in [
             ("large.env", "it is larger than 256 KiB; make it smaller"),
             ("bytes.env", "it is not UTF-8; convert it to UTF-8"),
-            ("d.env", "it is a directory; remove it"),
+            ("d.env", "it is a directory; move it away, or take"),
         ] {
             let error = read(name).unwrap_err().to_string();
             let path = quoted(&worktree.root.path_of(name));
