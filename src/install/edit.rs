@@ -7,7 +7,6 @@ use crate::error::{Error, Result};
 use crate::files::dir::{Dir, is_same_directory};
 use crate::files::staged::{Original, Patience, Staged};
 use crate::install::hook_file::{has_block, is_ours_alone, without_us};
-use crate::install::problems::half_block;
 use crate::install::seen::{Hook, HookKind, LIMIT};
 use crate::install::{HOOK, program};
 
@@ -99,7 +98,7 @@ pub fn take_out(common_dir: &Path, hooks_dir: &Path, patience: &Patience) -> Res
             if hook.kind == HookKind::Other {
                 continue;
             }
-            if let Some(error) = half_block(&hook) {
+            if let Some(error) = hook.half_block() {
                 return Err(error);
             }
             if has_block(&hook.content) {

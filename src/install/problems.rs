@@ -14,7 +14,6 @@ use crate::install::plan::{HookPlan, plan};
 use crate::install::seen::{Hook, HookPlace, PartState, hooks_dir};
 use crate::install::{HOOK, PROGRAM, SeenHook, older, program};
 use crate::state::port_file;
-use crate::writes::block::{self, HalfBlock};
 
 /// The command that solves a problem of the hook in the worktree with the root `at`, or prints what does.
 pub fn run_install(at: &Path) -> String {
@@ -41,19 +40,11 @@ pub fn problems(found: &Found, program: &Path) -> Result<Vec<Error>> {
             continue;
         };
         has_worktrees = true;
-        let root = worktree.path();
-        let Ok(own) = unless_shortage(own_settings(&worktree))? else {
-            continue;
-        };
-        if seen.has_config_hooks() {
-            problems.extend(disabled(root, &own, here)?);
-        } else if root != here && hooks_dir(root)? != seen.place.hooks_dir {
-            let place = HookPlace::look(seen.repository, root)?;
-            let is_own = own.contains("core.hookspath") && !place.hook.runs_us();
-            problems.extend(match problem_at(seen, &place, &plan(&place)) {
-                Some(_) if is_own => Some(own_hooks_path(&place)),
-                problem => problem,
-            });
+        match unless_shortage(problems_in(seen, &worktree))? {
+            Ok(in_worktree) => problems.extend(in_worktree),
+            // It was removed in the meantime.
+            Err(_) if !worktree.path().exists() => {}
+            Err(error) => return Err(error),
         }
     }
     if seen.has_config_hooks() && !has_worktrees {
@@ -67,6 +58,29 @@ pub fn problems(found: &Found, program: &Path) -> Result<Vec<Error>> {
     Ok(problems)
 }
 
+/// What keeps the hook from running in one worktree, except for what [`problem_at`] has said of the one
+/// in which the program was called.
+fn problems_in(seen: &SeenHook<'_>, worktree: &Worktree) -> Result<Vec<Error>> {
+    let (root, here) = (worktree.path(), &seen.place.at);
+    let Ok(own) = unless_shortage(own_settings(worktree))? else {
+        return Ok(Vec::new());
+    };
+    if seen.has_config_hooks() {
+        return disabled(root, &own, here);
+    }
+    if root == here || hooks_dir(root)? == seen.place.hooks_dir {
+        return Ok(Vec::new());
+    }
+    let place = HookPlace::look(seen.repository, root)?;
+    let is_own = own.contains("core.hookspath") && !place.hook.runs_us();
+    Ok(Vec::from_iter(
+        match problem_at(seen, &place, &plan(&place)) {
+            Some(_) if is_own => Some(own_hooks_path(&place)),
+            problem => problem,
+        },
+    ))
+}
+
 /// Checks that git can run the hook once it is installed.
 pub fn check_can_run(seen: &SeenHook<'_>) -> Result<()> {
     match seen.plan {
@@ -76,45 +90,36 @@ pub fn check_can_run(seen: &SeenHook<'_>) -> Result<()> {
     }
 }
 
-/// What is wrong with a hook file, whoever wrote it.
+/// Why git cannot run a hook file, or why it cannot be edited.
 fn broken(hook: &Hook, plan: &HookPlan) -> Option<Error> {
-    half_block(hook).or_else(|| match plan {
+    hook.half_block().or_else(|| match plan {
         HookPlan::Config(_) => None,
         _ => no_interpreter(hook),
     })
 }
 
-/// The error for a hook with half a block of ours in it.
-pub fn half_block(hook: &Hook) -> Option<Error> {
-    let HalfBlock { line } = block::find(&hook.content).err()?;
-    let path = quoted(&hook.path);
-    let what =
-        error!("line {line} of {path} is one mark of our block, and the other one is missing");
-    Some(what.remedy("delete what is left of the block"))
-}
-
-/// The error for a script whose interpreter is not there. Where lines end in CRLF, the carriage return
-/// is part of its name.
+/// The error for a script that the system cannot start. Windows ignores the carriage return.
 fn no_interpreter(hook: &Hook) -> Option<Error> {
+    if cfg!(windows) {
+        return None;
+    }
+    let path = quoted(&hook.path);
     let mut lines = hook
         .content
         .strip_prefix(b"#!")?
         .split(|&byte| byte == b'\n');
     let line = lines.next()?.trim_ascii_start();
+    if line.ends_with(b"\r") {
+        let what = error!("git cannot run {path}, because its first line ends in CRLF");
+        return Some(what.remedy(format!("end the lines of {path} with LF")));
+    }
     let name = line.split(|byte| b" \t".contains(byte)).next()?;
     let interpreter = PathBuf::from(os_string(name.to_vec()));
-    let remedy = if line.ends_with(b"\r") {
-        "end its lines with LF instead of CRLF"
-    } else if interpreter.exists() || cfg!(windows) {
-        return None;
-    } else {
-        "correct its first line"
-    };
-    let (path, interpreter) = (quoted(&hook.path), quoted(&interpreter));
-    Some(
+    (!interpreter.exists()).then(|| {
+        let interpreter = quoted(&interpreter);
         error!("git cannot run {path}, because its interpreter {interpreter} is not there")
-            .remedy(remedy),
-    )
+            .remedy(format!("correct the first line of {path}"))
+    })
 }
 
 /// Why the hook does not run in the worktree of `place`, or not as this version would install it.

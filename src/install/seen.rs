@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result, if_there};
+use crate::error::{Error, Result, if_there, quoted};
 use crate::files::dir::{Dir, PlainFile, is_same_directory};
 use crate::git::access;
 use crate::git::command;
@@ -11,6 +11,7 @@ use crate::git::repository::Repository;
 use crate::install::HOOK;
 use crate::install::hook_file::{has_block, without_block};
 use crate::install::managers::{Manager, calls_us};
+use crate::writes::block;
 
 /// How much of a hook or of a manager's config is read, in bytes: a branch may have put it there.
 pub const LIMIT: usize = 256 * 1024;
@@ -80,6 +81,13 @@ impl Hook {
             HookKind::File if has_block(&self.content) => PartState::Outdated,
             _ => PartState::Missing,
         }
+    }
+
+    /// The error if it has half a block of ours.
+    pub fn half_block(&self) -> Option<Error> {
+        let half = block::find(&self.content).err()?;
+        let remedy = format!("delete what is left of the block in {}", quoted(&self.path));
+        Some(Error::at("edit the hook", &self.path, half).remedy(remedy))
     }
 
     /// Whether it is a file that git runs and that has our block.

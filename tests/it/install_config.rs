@@ -123,7 +123,7 @@ proptest! {
 
         let run = sandbox.run("repo", &["--uninstall"]);
         // With half a block, nothing can have been installed.
-        let has_half_block = run.stderr.contains("is one mark of our block");
+        let has_half_block = run.stderr.contains("is one mark of a block");
         prop_assert!(run.code() == Some(i32::from(has_half_block)), "{}", run);
         prop_assert_eq!((hooks(&sandbox), settings(&sandbox)), before);
         prop_assert!(!sandbox.path(COPY).exists());

@@ -59,10 +59,7 @@ fn half_a_block_in_a_hook_file_is_an_error_and_nothing_changes() {
         for call in ["--install", "--uninstall", "--check"] {
             let run = sandbox.run("repo", &[call]).exits(1);
             let said = run.stdout.clone() + &run.stderr;
-            for part in [
-                "is one mark of our block",
-                "delete what is left of the block",
-            ] {
+            for part in ["is one mark of a block", "delete what is left of the block"] {
                 assert!(said.contains(part), "{git} {call}: {run}");
             }
             assert_eq!(sandbox.content_of("repo"), before, "{git} {call}");
@@ -74,14 +71,11 @@ fn half_a_block_in_a_hook_file_is_an_error_and_nothing_changes() {
 fn a_hook_whose_interpreter_is_missing_is_not_called_installed() {
     let calls_us = "worktree-ports-hook \"$@\" || :";
     for (hook, remedy) in [
-        (format!("#!/bin/sh\r\n{calls_us}\r\n"), "LF instead of CRLF"),
-        (
-            format!("#!/bin/sh -e\r\n{calls_us}\r\n"),
-            "LF instead of CRLF",
-        ),
+        (format!("#!/bin/sh\r\n{calls_us}\r\n"), "with LF"),
+        (format!("#!/bin/sh -e\r\n{calls_us}\r\n"), "with LF"),
         (
             format!("#! /nonexistent/sh -e\n{calls_us}\n"),
-            "correct its first line",
+            "correct the first line",
         ),
     ] {
         let sandbox = sandbox_with_git(OLD);
