@@ -124,7 +124,7 @@ impl Error {
     #[must_use]
     pub fn then_run(self, command: &str) -> Self {
         let remedy = match &self.remedy {
-            None => format!("run `{command}`"),
+            None => format!("run `{command}` to try again"),
             Some(remedy) if remedy.contains("worktree-ports-hook") => return self,
             Some(remedy) => format!("{remedy}, then run `{command}`"),
         };

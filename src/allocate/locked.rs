@@ -20,7 +20,7 @@ pub struct Locked {
 
 impl Locked {
     /// Takes the locks of the repository with the common dir `own`, and of `clones`.
-    fn of(
+    fn take(
         own: &Path,
         clones: Vec<Repository>,
         purpose: Purpose,
@@ -28,11 +28,7 @@ impl Locked {
     ) -> Result<Locked> {
         let others = clones.iter().map(|clone| &*clone.common_dir);
         let wanted = others.chain([own]);
-        let is_wanted = |clone: &&Path| match purpose {
-            Purpose::Write => true,
-            Purpose::Look => lock::path(clone).exists(),
-            Purpose::Glance => false,
-        };
+        let is_wanted = |clone: &&Path| purpose == Purpose::Write || lock::path(clone).exists();
         let wanted: Vec<&Path> = wanted.filter(is_wanted).collect();
         let held = lock::acquire_all(&wanted, session)?;
         Ok(Locked { held, clones })
@@ -61,8 +57,6 @@ pub enum Purpose {
     Write,
     /// To read. If there is no lock file, there is no writer to wait for.
     Look,
-    /// To read what need not be exact: no lock is taken.
-    Glance,
 }
 
 /// Takes the lock of the repository and, if it is shared, those of all clones on the user's list.
@@ -81,17 +75,18 @@ pub fn acquire(repository: &Repository, purpose: Purpose, session: &Session) -> 
                 clone => clones.push(clone?),
             }
         }
-        let locked = Locked::of(own, clones, purpose, session)?;
+        let locked = Locked::take(own, clones, purpose, session)?;
         // While its lock is held, the clone cannot become shared, and no clone on the list,
         // including one that joins now, allocates without this lock.
-        let (now, is_listed) = if repository.is_shared()? {
+        let is_shared = repository.is_shared()?;
+        let (now, is_listed) = if is_shared {
             clones::others(own)?
         } else {
-            (Vec::new(), true)
+            Default::default()
         };
         if now == listed {
             // `--check` tells that itself.
-            if !is_listed && purpose == Purpose::Write {
+            if is_shared && !is_listed && purpose == Purpose::Write {
                 session.narrator.warn(clones::unlisted(own));
             }
             return Ok(locked);
@@ -101,7 +96,7 @@ pub fn acquire(repository: &Repository, purpose: Purpose, session: &Session) -> 
     }
 }
 
-/// Takes the lock of the repository alone.
-pub fn acquire_own(repository: &Repository, purpose: Purpose, session: &Session) -> Result<Locked> {
-    Locked::of(&repository.common_dir, Vec::new(), purpose, session)
+/// Takes the lock of the repository alone, to look at it.
+pub fn acquire_own(repository: &Repository, session: &Session) -> Result<Locked> {
+    Locked::take(&repository.common_dir, Vec::new(), Purpose::Look, session)
 }

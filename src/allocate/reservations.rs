@@ -155,30 +155,29 @@ impl<'held> Reservations<'held> {
             }
             all.extend(recorded.claims());
             let is_recorded = all.iter().any(|claims| !claims.ports.is_empty());
-            let doubt = all.iter().find_map(|claims| claims.doubt.as_ref());
             let path = |root: &Path| quoted(&root.join(port_file::NAME));
-            match (&entry.place, &claims.doubt, doubt) {
-                (Place::Unreadable(error), ..) if !is_recorded => {
+            match (&entry.place, &claims.doubt) {
+                (Place::Unreadable(error), _) if !is_recorded => {
                     tolerate(error!("{error}; the ports of that worktree are unknown"))?;
                 }
-                (Place::At(root), Some(Doubt::Unreadable(why)), _) if !is_recorded => {
+                (Place::At(root), Some(Doubt::Unreadable(why))) if !is_recorded => {
                     let path = path(root);
                     tolerate(error!("{path} {why}, so its ports are unknown"))?;
                 }
-                (_, _, Some(doubt)) if !is_recorded => {
-                    let why = match doubt {
-                        Doubt::Unreadable(why) => why,
-                        Doubt::Partial(_) => "is damaged",
-                    };
-                    let path = quoted(&record::path(&entry));
-                    tolerate(error!(
-                        "{path} {why}, so the ports of that worktree are unknown"
-                    ))?;
+                (place, doubt) => {
+                    if let (Place::At(root), Some(Doubt::Partial(why))) = (place, doubt) {
+                        partial = Some(error!("{} {why}", path(root)));
+                    }
+                    let doubt = all.iter().find_map(|claims| claims.doubt.as_ref());
+                    if let Some(Doubt::Unreadable(why) | Doubt::Partial(why)) = doubt
+                        && !is_recorded
+                    {
+                        let path = quoted(&record::path(&entry));
+                        tolerate(error!(
+                            "{path} {why}; the ports of that worktree are unknown"
+                        ))?;
+                    }
                 }
-                (Place::At(root), Some(Doubt::Partial(why)), _) => {
-                    partial = Some(error!("{} {why}", path(root)));
-                }
-                _ => {}
             }
         }
         let slot_of_main = match entry.is_main().then(|| ports_of_main(repository)) {

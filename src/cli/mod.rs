@@ -12,12 +12,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use crate::allocate::locked::Purpose;
 use crate::allocate::plan::Request;
 use crate::cli::arguments::Mode;
 use crate::config::file as config_file;
 use crate::config::nearest::nearest;
-use crate::error::{Error, ErrorKind, Result, error, quoted, unless_shortage};
+use crate::error::{Error, ErrorKind, Result, error, quoted};
 use crate::git::repository::{self, Found, Owner, Repository};
 use crate::git::worktree::Worktree;
 use crate::hook;
@@ -93,7 +92,11 @@ fn run_hook(call: &HookCall) -> Exit {
     let narrator = || Narrator::from_elsewhere(&here);
     let served = session(narrator()).and_then(|session| hook::run(&here, call.is_first, &session));
     if let Err(error) = served {
-        narrator().error(&error.then_run("worktree-ports-hook"));
+        // That message says not to use this directory.
+        narrator().error(&match error.kind() {
+            ErrorKind::Misplaced => error,
+            _ => error.then_run("worktree-ports-hook"),
+        });
     }
     Exit::Done
 }
@@ -285,10 +288,7 @@ fn width_of_terminal() -> Option<usize> {
 fn check(directory: &Path, session: &Session) -> Result<Exit> {
     let problems = match repository::find_outermost(directory) {
         Err(error) if error.kind() == ErrorKind::Misplaced => vec![error],
-        found => {
-            let program = this_program()?;
-            check::problems(&facts::gather(&found?, &program, Purpose::Look, session)?)
-        }
+        found => check::problems(&facts::gather(&found?, &this_program()?, session)?),
     };
     if problems.is_empty() {
         session.narrator.tell("no problems found");
@@ -331,14 +331,14 @@ fn install(directory: &Path, share: Option<bool>, session: &Session) -> Result<E
     // Set by npm and similar programs for the scripts that they run.
     let by_package_manager = env::var_os("npm_lifecycle_event").is_some();
     let program = this_program()?;
-    let printed = install::install(directory, &program, share, by_package_manager, session)?;
-    if share != Some(false) {
-        let problems = problems_between_clones(directory, &program, session);
-        for problem in session.narrator.or_warn(problems).unwrap_or_default() {
-            session.narrator.warn(problem);
+    let installed = install::install(directory, &program, share, by_package_manager, session)?;
+    if installed.is_newly_shared || share == Some(true) {
+        let warnings = warnings_about_clones(directory, &program);
+        for warning in session.narrator.or_warn(warnings).unwrap_or_default() {
+            session.narrator.warn(warning);
         }
     }
-    let Some(text) = printed else {
+    let Some(text) = installed.instructions else {
         return Ok(Exit::Done);
     };
     answer(&text)?;
@@ -349,20 +349,11 @@ fn install(directory: &Path, share: Option<bool>, session: &Session) -> Result<E
     })
 }
 
-/// What the clone around `directory`, if it is shared, has in common with others.
-fn problems_between_clones(
-    directory: &Path,
-    program: &Path,
-    session: &Session,
-) -> Result<Vec<Error>> {
-    // A package manager may run this where there is no repository, and has been told so.
-    let Ok(found) = unless_shortage(repository::find(directory))? else {
-        return Ok(Vec::new());
-    };
-    if !found.repository.is_shared()? {
-        return Ok(Vec::new());
-    }
-    let facts = facts::gather(&found, program, Purpose::Glance, session)?;
+/// What to warn about in a clone that shares its ports with others. No lock is waited for.
+fn warnings_about_clones(directory: &Path, program: &Path) -> Result<Vec<Error>> {
+    let session = Session::new(Narrator::default(), Duration::ZERO);
+    let found = repository::find(directory)?;
+    let facts = facts::gather(&found, program, &session)?;
     Ok(check::problems_between_clones(&facts))
 }
 

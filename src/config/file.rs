@@ -1,7 +1,7 @@
 //! Which config counts for a worktree, and reading it.
 
 use crate::config::Config;
-use crate::error::{Error, Result, error, quoted};
+use crate::error::{Error, ErrorKind, Result, error, quoted, shell_word};
 use crate::files::dir::PlainFile;
 use crate::git::checkout::read_settled;
 use crate::git::repository::Repository;
@@ -68,7 +68,13 @@ pub fn load(worktree: &Worktree) -> Result<Option<Config>> {
             PlainFile::Missing => return Ok(None),
             PlainFile::Unreadable(error) => {
                 let error = Error::could_not("read the config", &path)(error);
-                return Err(error.remedy("give this user access to it"));
+                return Err(match error.kind() {
+                    ErrorKind::Refused => error.remedy("give this user access to it"),
+                    _ => error.remedy(format!(
+                        "run `git -C {} status`, and fix what it reports",
+                        shell_word(worktree.path())
+                    )),
+                });
             }
             PlainFile::NotRegular(kind) => Err(format!("it is {kind}, and must be a regular file")),
             PlainFile::TooLarge(_) => Err(format!("it is larger than {} KiB", LIMIT / 1024)),

@@ -9,7 +9,7 @@ use crate::ports::Bundle;
 pub struct Values<'a> {
     /// The ports for `{service}` and the slot for `{slot}`.
     pub bundle: &'a Bundle,
-    /// The DNS label for `{worktree}`, made by [`label`](crate::config::label::label). Only the main
+    /// The DNS label for `{worktree}`, made by [`label`](crate::config::label::of). Only the main
     /// worktree has [`MAIN`], and in it a placeholder with a separator is empty.
     pub label: &'a str,
 }

@@ -61,16 +61,16 @@ pub fn unlisted(common_dir: &Path) -> Error {
     not_in_step(common_dir, what)
 }
 
-/// What is wrong if only one of the list and the clone's own config says that the clone is shared.
-pub fn problem(repository: &Repository) -> Result<Option<Error>> {
+/// Fails if only one of the list and the clone's own config says that the clone is shared.
+pub fn check(repository: &Repository) -> Result<()> {
     let common_dir = &repository.common_dir;
     let (_, is_listed) = others(common_dir)?;
     let what = "is on the list of clones in `git config --global` but not shared, so it may take their ports";
-    Ok(match (repository.is_shared()?, is_listed) {
-        (true, false) => Some(unlisted(common_dir)),
-        (false, true) => Some(not_in_step(common_dir, what)),
-        _ => None,
-    })
+    match (repository.is_shared()?, is_listed) {
+        (true, false) => Err(unlisted(common_dir)),
+        (false, true) => Err(not_in_step(common_dir, what)),
+        _ => Ok(()),
+    }
 }
 
 fn not_in_step(common_dir: &Path, what: &str) -> Error {

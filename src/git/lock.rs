@@ -10,7 +10,7 @@ use std::thread;
 
 use fd_lock::{RwLock, RwLockWriteGuard};
 
-use crate::error::{Error, ErrorKind, Result, error, quoted};
+use crate::error::{Error, ErrorKind, Result, error, if_there, quoted};
 use crate::files::dir::{self, Dir, identity_of};
 use crate::git::access;
 use crate::git::repository::DIRECTORY;
@@ -179,10 +179,10 @@ fn cannot_lock(common_dir: &Path) -> impl FnOnce(io::Error) -> Error {
     let path = path(common_dir);
     move |error| {
         let remedy = match ErrorKind::of(&error) {
-            ErrorKind::Refused if path.symlink_metadata().is_ok() => "give this user access to it",
-            ErrorKind::Refused => {
+            ErrorKind::Refused if matches!(if_there(path.symlink_metadata()), Ok(None)) => {
                 "the lock file is made once, where the directory can be written: run `worktree-ports-hook` there"
             }
+            ErrorKind::Refused => "give this user access to it",
             // EAGAIN: no more threads.
             kind if kind == ErrorKind::Shortage || error.kind() == io::ErrorKind::WouldBlock => {
                 "run `worktree-ports-hook` when the machine has descriptors, threads and memory to spare"

@@ -116,7 +116,9 @@ impl Repository {
     /// has: `git init` with a `GIT_DIR` in `worktrees/` sets `core.bare`.
     pub fn is_bare_by_accident(&self) -> Result<bool> {
         let has_index = self.common_dir.ends_with(".git") && self.common_dir.join("index").exists();
-        Ok(has_index && config::is_true(&self.common_dir, "core.bare")?)
+        // Asked in any case: `--check` then knows whether git answers.
+        let is_bare = config::is_true(&self.common_dir, "core.bare")?;
+        Ok(has_index && is_bare)
     }
 
     /// The main worktree, if its root is known and there.

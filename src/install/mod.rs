@@ -23,7 +23,6 @@ use crate::git::access;
 use crate::git::command;
 use crate::git::lock::{self, Held};
 use crate::git::repository::{self, DIRECTORY, Found, Repository};
-use crate::install::by_hand::instructions;
 use crate::install::edit::{HookEdit, take_out};
 use crate::install::plan::{HookPlan, plan};
 use crate::install::problems::{check_can_run, run_install};
@@ -86,15 +85,13 @@ impl SeenHook<'_> {
 /// Installs the hook in the clone around `directory`, with a copy of the running `program`, and reports what
 /// it did. `share` is what was asked for, or else the user's config decides. If a package manager runs it,
 /// its own command must not fail because no hook is installed.
-///
-/// Returns the text that makes somebody else's hook call us, if that is in the way.
 pub fn install(
     directory: &Path,
     program: &Path,
     share: Option<bool>,
     by_package_manager: bool,
     session: &Session,
-) -> Result<Option<String>> {
+) -> Result<Installed> {
     let narrator = &session.narrator;
     // A refusal must not leave a lock file behind.
     let found = repository::find(directory).and_then(|found| {
@@ -104,7 +101,7 @@ pub fn install(
     let found = match found {
         Err(error) if by_package_manager => {
             narrator.tell(format_args!("no hook was installed: {error}"));
-            return Ok(None);
+            return Ok(Installed::default());
         }
         found => found?,
     };
@@ -116,8 +113,8 @@ pub fn install(
     let changes = carry_out(&held, &seen, program, share, session)?;
     drop(held);
 
-    let installed = if seen.plan == HookPlan::InTheWay {
-        let (told, printed) = instructions(&seen.place);
+    let instructions = if seen.plan == HookPlan::InTheWay {
+        let (told, printed) = by_hand::instructions(&seen.place);
         narrator.tell(told);
         Some(printed)
     } else {
@@ -139,7 +136,19 @@ pub fn install(
         changes.without_ports,
         narrator,
     ));
-    Ok(installed)
+    Ok(Installed {
+        instructions,
+        is_newly_shared: changes.sharing == Some(true),
+    })
+}
+
+/// What `--install` leaves to its caller.
+#[derive(Default)]
+pub struct Installed {
+    /// The text that makes somebody else's hook call us, if that is in the way.
+    pub instructions: Option<String>,
+    /// Whether the clone was put on the list of shared clones.
+    pub is_newly_shared: bool,
 }
 
 /// Makes all files ready, then puts them in place. An error leaves a clone without the hook as it was; in

@@ -78,7 +78,8 @@ pub fn problems(facts: &Facts) -> Vec<Error> {
         .collect()
 }
 
-/// What this clone has in common with others that share its ports, and neither can change by itself.
+/// Why the ports of other clones are unknown, and the names and base ports that this clone has in common
+/// with them. No call by hand can change these.
 pub fn problems_between_clones(facts: &Facts) -> Vec<Error> {
     let mut findings = Findings {
         facts,
@@ -88,8 +89,8 @@ pub fn problems_between_clones(facts: &Facts) -> Vec<Error> {
     for (index, _) in facts.own() {
         findings.same_base_ports(index);
     }
-    let found = findings.found.into_iter();
-    found.map(|finding| finding.problem).collect()
+    let common = findings.found.into_iter().map(|finding| finding.problem);
+    facts.sharing.iter().cloned().chain(common).collect()
 }
 
 impl Finding {
@@ -226,7 +227,7 @@ impl Findings<'_> {
             }
             Err(error) => self.of_repository(or_ask_git(error, &facts.common_dir)),
         }
-        for problem in &facts.problems {
+        for problem in facts.hook.iter().chain(&facts.sharing) {
             self.of_repository(or_ask_git(problem, &facts.common_dir));
         }
     }

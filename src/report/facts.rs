@@ -32,8 +32,10 @@ use crate::writes::files::{Files, Occasion};
 /// The facts about a repository.
 pub struct Facts {
     pub common_dir: Rc<Path>,
-    /// What is wrong with the hook, and with other clones that share its ports.
-    pub problems: Vec<Error>,
+    /// What is wrong with the hook.
+    pub hook: Vec<Error>,
+    /// Why the ports of other clones may not be kept apart.
+    pub sharing: Vec<Error>,
     pub is_bare_by_accident: Result<bool>,
     pub reservations: Reservations<'static>,
     /// One for each holder of the reservations, those in other shared clones included.
@@ -96,32 +98,29 @@ pub struct Upkeep {
 ///
 /// # Errors
 /// The lock cannot be had, what is reserved cannot be read, or a shortage of our own.
-pub fn gather(found: &Found, program: &Path, purpose: Purpose, session: &Session) -> Result<Facts> {
+pub fn gather(found: &Found, program: &Path, session: &Session) -> Result<Facts> {
     let repository = &found.repository;
     let gather = |locked: Locked| -> Result<_> {
         let reservations = locked.gather(repository, None)?.past();
         Ok((reservations, locked.release()))
     };
-    let gathered = locked::acquire(repository, purpose, session).and_then(gather);
-    let mut problems = Vec::new();
-    let (mut reservations, clones) = match unless_shortage(gathered)? {
-        Ok(gathered) => gathered,
+    let gathered = locked::acquire(repository, Purpose::Look, session).and_then(gather);
+    let ((mut reservations, clones), unknown) = match unless_shortage(gathered)? {
+        Ok(gathered) => (gathered, None),
         // What is wrong in other clones hides nothing here.
         Err(error) => {
-            problems.push(error);
-            locked::acquire_own(repository, purpose, session).and_then(gather)?
+            let own = locked::acquire_own(repository, session).and_then(gather)?;
+            (own, Some(error))
         }
     };
     let is_bare_by_accident = unless_shortage(repository.is_bare_by_accident())?;
     let git_answers = is_bare_by_accident.is_ok();
+    let (mut hook, mut sharing) = (Vec::new(), Vec::from_iter(unknown));
     if git_answers {
-        match unless_shortage(install::problems(found, program))? {
-            Ok(of_hook) => problems.extend(of_hook),
-            Err(error) => problems.push(error),
-        }
-        match unless_shortage(clones::problem(repository))? {
-            Ok(problem) => problems.extend(problem),
-            Err(error) => problems.push(error),
+        let problems = unless_shortage(install::problems(found, program))?;
+        hook = problems.unwrap_or_else(|error| vec![error]);
+        if sharing.is_empty() {
+            sharing.extend(unless_shortage(clones::check(repository))?.err());
         }
     }
 
@@ -140,7 +139,8 @@ pub fn gather(found: &Found, program: &Path, purpose: Purpose, session: &Session
     }
     Ok(Facts {
         common_dir: Rc::clone(&repository.common_dir),
-        problems,
+        hook,
+        sharing,
         is_bare_by_accident,
         reservations,
         not_hidable: not_hidable(&worktrees),
@@ -221,6 +221,14 @@ impl Look<'_> {
             Err(error) => facts.config = Some(Err(error)),
             Ok(in_force) => self.look_ahead(index, &worktree, in_force, &recorded, &mut facts)?,
         }
+        if !root.exists() {
+            // It was removed in the meantime.
+            let root = root.to_owned();
+            return Ok(WorktreeFacts {
+                root,
+                ..WorktreeFacts::default()
+            });
+        }
         Ok(facts)
     }
 
@@ -276,11 +284,13 @@ impl Look<'_> {
                 has_leftovers: files.has_leftovers(),
             })
         };
-        let is_readable = recorded.check_readable(&worktree.record_path());
-        let has_ports = is_readable.is_err() || !matches!(before, FileState::Missing);
-        if facts.refusal.is_none() && has_ports && self.git_answers {
-            facts.upkeep = Some(unless_shortage(is_readable.and_then(|()| upkeep()))?);
-        }
+        let upkeep = match recorded.check_readable(&worktree.record_path()) {
+            _ if facts.refusal.is_some() || !self.git_answers => None,
+            Ok(()) if matches!(before, FileState::Missing) => None,
+            Ok(()) => Some(upkeep()),
+            Err(error) => Some(Err(error)),
+        };
+        facts.upkeep = upkeep.map(unless_shortage).transpose()?;
         facts.config = Some(Ok(config));
         Ok(())
     }
@@ -288,13 +298,7 @@ impl Look<'_> {
 
 /// Asks git which of our files it tracks, and which it shows as untracked.
 fn ask_git(worktree: &Worktree, recorded: &Recorded, facts: &mut WorktreeFacts) -> Result<()> {
-    let written = recorded.written();
-    let mut env_files = written.env_files;
-    env_files.retain(|_, made_from| made_from.is_some());
-    facts.made = env_files
-        .into_keys()
-        .chain(written.templates.into_keys())
-        .collect();
+    facts.made = recorded.written().made().map(str::to_owned).collect();
     let is_there = |path: &&str| worktree.path().join(path).symlink_metadata().is_ok();
     let port_file = (!matches!(facts.port_file, FileState::Missing)).then_some(port_file::NAME);
     let made = facts.made.iter().map(String::as_str).filter(is_there);

@@ -630,7 +630,6 @@ fn check_names_the_other_clone_that_renders_the_same_name() {
     }
 }
 
-/// The clones on the list, as paths from the sandbox.
 #[test]
 fn share_names_the_other_clone_that_renders_the_same_name() {
     let sandbox = Sandbox::without_hook();
@@ -698,6 +697,7 @@ fn check_finds_a_clone_that_only_the_list_or_its_config_calls_shared() {
     }
 }
 
+/// The clones on the list, as paths from the sandbox.
 fn listed(sandbox: &Sandbox) -> Vec<String> {
     let list = ["config", "--global", "--null", "--get-all", LIST];
     let list = sandbox.try_git(".", &list).stdout;

@@ -254,17 +254,17 @@ fn what_cannot_be_read_is_a_doubt_here_and_an_error_in_a_shared_clone() {
         (
             None,
             Some(""),
-            Some("is empty, so the ports of that worktree are unknown"),
+            Some("is empty; the ports of that worktree are unknown"),
         ),
         (
             None,
             Some("{"),
-            Some("is damaged, so the ports of that worktree are unknown"),
+            Some("counts; the ports of that worktree are unknown"),
         ),
         (
             Some(&copied),
             Some("\0"),
-            Some("is empty, so the ports of that worktree are unknown"),
+            Some("is empty; the ports of that worktree are unknown"),
         ),
         (Some(&own), Some(""), None),
     ];

@@ -42,7 +42,8 @@ fn facts(worktrees: &[Has]) -> Facts {
     });
     Facts {
         common_dir: Path::new("/r/.git").into(),
-        problems: Vec::new(),
+        hook: Vec::new(),
+        sharing: Vec::new(),
         is_bare_by_accident: Ok(false),
         reservations: Reservations::of(&reserved.collect::<Vec<_>>()),
         worktrees: told.collect(),
