@@ -64,10 +64,12 @@ pub fn uninstall(directory: &Path, session: &Session) -> Result<()> {
         narrator.tell(format_args!("kept {}: {why}", quoted(&lock)));
     }
     let hidden = narrator.or_warn(exclude::hidden(common_dir));
-    if hidden.is_some_and(|hidden| !hidden.is_empty()) {
+    let hidden = hidden.unwrap_or_default();
+    if !hidden.is_empty() {
         let list = quoted(&exclude::path(common_dir));
+        let files = hidden.into_iter().collect::<Vec<_>>().join(", ");
         narrator.tell(format_args!(
-            "kept our lines in {list}: they still hide files"
+            "kept our lines in {list}, which hide files that are still there: {files}; delete these, and run this again"
         ));
     }
     unshared.map(drop)
