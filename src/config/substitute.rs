@@ -13,8 +13,9 @@ pub fn assignment(name: &str, value: &str) -> String {
     }
 }
 
-/// `template` with the value for each `${NAME}` that is a variable; everything else stays as it is.
-pub fn substitute(template: &str, variables: &[(String, String)]) -> String {
+/// `template` with the value for each `${NAME}` that is a variable; everything else stays as it is. `None` if
+/// that is longer than `limit`, in bytes.
+pub fn substitute(template: &str, variables: &[(String, String)], limit: usize) -> Option<String> {
     let mut parts = template.split("${");
     let mut text = parts.next().unwrap_or_default().to_owned();
     for part in parts {
@@ -22,9 +23,13 @@ pub fn substitute(template: &str, variables: &[(String, String)]) -> String {
             let rest = part.strip_prefix(&**name)?.strip_prefix('}')?;
             Some([&**value, rest])
         });
-        text.extend(known.unwrap_or(["${", part]));
+        let [start, end] = known.unwrap_or(["${", part]);
+        if text.len() + start.len() + end.len() > limit {
+            return None;
+        }
+        text.extend([start, end]);
     }
-    text
+    Some(text)
 }
 
 #[cfg(test)]
@@ -32,6 +37,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    const LIMIT: usize = 4096;
 
     fn variables() -> Vec<(String, String)> {
         let variable = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
@@ -42,6 +49,18 @@ mod tests {
         ]
         .map(variable)
         .to_vec()
+    }
+
+    #[test]
+    fn what_would_be_longer_than_the_limit_is_not_made() {
+        for (limit, is_made) in [(8, true), (7, false), (0, false)] {
+            let made = substitute("${WEB_PORT}${WEB_PORT}", &variables(), limit);
+            assert_eq!(made.is_some(), is_made, "{limit}");
+        }
+        // Long before memory runs out.
+        let many = "${A_URL}".repeat(1_000_000);
+        let values = [("A_URL".to_owned(), "x".repeat(60_000))];
+        assert_eq!(substitute(&many, &values, 256 * 1024), None);
     }
 
     #[test]
@@ -67,7 +86,8 @@ mod tests {
             ("${A_URL}", "http://localhost:1/${WEB_PORT}"),
         ];
         for (template, text) in table {
-            assert_eq!(substitute(template, &variables()), text, "{template}");
+            let made = substitute(template, &variables(), LIMIT);
+            assert_eq!(made.as_deref(), Some(text), "{template}");
         }
     }
 
@@ -79,9 +99,9 @@ mod tests {
             ),
         ) {
             let text = parts.concat();
-            prop_assert_eq!(substitute(&text, &[]), &*text);
+            prop_assert_eq!(substitute(&text, &[], LIMIT), Some(text.clone()));
             if !text.contains("${WEB_PORT}") {
-                prop_assert_eq!(substitute(&text, &variables()), text);
+                prop_assert_eq!(substitute(&text, &variables(), LIMIT), Some(text));
             }
         }
     }

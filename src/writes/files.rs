@@ -351,9 +351,7 @@ impl<'a> Files<'a> {
         let new = env_text::with(old, &self.wanted.label, lines);
         let new = new.map_err(|half| target.half_block(&half))?;
         if new.text.len() > LIMIT {
-            let kib = LIMIT / 1024;
-            let why = format!("with the block it would be larger than {kib} KiB");
-            return Err(target.left_alone(why).remedy("make it smaller"));
+            return Err(too_large(target, "the block"));
         }
         Ok(new)
     }
@@ -380,7 +378,9 @@ impl<'a> Files<'a> {
             let template = template.ok_or_else(missing)?;
             let original = template.read(None)?.ok_or_else(missing)?;
             let text = template.text(&original)?;
-            Ok(substitute(text, &self.wanted.variables).into_bytes())
+            let made = substitute(text, &self.wanted.variables, LIMIT);
+            let made = made.ok_or_else(|| too_large(&template, "the values"))?;
+            Ok(made.into_bytes())
         };
         read().map_err(|error| error.within(&format!("`{path}` was not made")))
     }
@@ -760,6 +760,13 @@ impl<'a> PlannedFiles<'a> {
             ));
         }
         match &file.new {
+            Ok(Some(_))
+                if matches!(file.aim, Aim::Gone) && self.files.occasion != Occasion::Update =>
+            {
+                narrator.warn(format_args!(
+                    "{shown} has been changed since it was made from its template, so it stays: it may name these ports"
+                ));
+            }
             Ok(None) if file.original.is_some() => done.removed.push(path),
             Ok(Some(_)) if file.seed.of_main.is_some() => {
                 done.told.push(path + " (from the main worktree)");
@@ -806,6 +813,13 @@ fn shown_in_a_worktree(repository: &Repository, path: &str) -> Result<Option<Pat
         }
     }
     Ok(None)
+}
+
+/// The error for a file that would be too large with what has to be written.
+fn too_large(target: &Target, what: &str) -> Error {
+    let kib = LIMIT / 1024;
+    let why = format!("with {what} it would be larger than {kib} KiB");
+    target.left_alone(why).remedy("make it smaller")
 }
 
 /// The directories above a path, from the root down.

@@ -117,6 +117,8 @@ fn release_and_uninstall_remove_it_if_it_is_unchanged() {
             let run = sandbox.run("a", &[call]);
             let is_there = read(&sandbox, "a/supabase/config.toml").is_some();
             assert_eq!(is_there, is_changed, "{call} {run}");
+            let warning = "changed since it was made from its template, so it stays";
+            assert_eq!(run.stderr.contains(warning), is_changed, "{call} {run}");
         }
     }
 }
