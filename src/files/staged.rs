@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Seek, Write};
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
@@ -205,17 +205,22 @@ impl Patience {
     /// # Errors
     /// Another process still has it open.
     fn wait_for(&self, file: &File) -> io::Result<()> {
-        const PAUSE: Duration = Duration::from_millis(10);
         while dir::is_open_for_writing(file) {
-            let Some(left) = self.0.get().checked_sub(PAUSE) else {
-                return Err(io::Error::new(
-                    io::ErrorKind::WouldBlock,
-                    "another program has it open for writing",
-                ));
-            };
-            self.0.set(left);
-            thread::sleep(PAUSE);
+            self.pause()?;
         }
+        Ok(())
+    }
+
+    fn pause(&self) -> io::Result<()> {
+        const PAUSE: Duration = Duration::from_millis(10);
+        let Some(left) = self.0.get().checked_sub(PAUSE) else {
+            return Err(io::Error::new(
+                io::ErrorKind::WouldBlock,
+                "another program has it open for writing",
+            ));
+        };
+        self.0.set(left);
+        thread::sleep(PAUSE);
         Ok(())
     }
 }
@@ -230,24 +235,32 @@ pub struct Original {
 
 impl Original {
     /// Reads the regular file `name`, of at most `limit` bytes. With `patience`, waits until no other
-    /// program is writing it, in order to change it.
+    /// program is writing it, in order to change it, and reads it again if one has begun to.
     pub fn read(
         dir: &Dir,
         name: &str,
         limit: usize,
         patience: Option<&Patience>,
     ) -> io::Result<Original> {
-        let (file, stat) = dir.open_file(name)?;
-        if let Some(patience) = patience {
-            patience.wait_for(&file)?;
-        }
+        let (mut file, stat) = dir.open_file(name)?;
         let expected = usize::try_from(stat.size).unwrap_or(usize::MAX).min(limit);
-        let PlainFile::Read(bytes) = read_at_most(&file, expected, limit)? else {
-            let why = format!("it is larger than {} KiB", limit / 1024);
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
-        };
-        let file = cfg!(unix).then_some(file);
-        Ok(Original { file, stat, bytes })
+        loop {
+            patience.map_or(Ok(()), |patience| patience.wait_for(&file))?;
+            let PlainFile::Read(bytes) = read_at_most(&file, expected, limit)? else {
+                let why = format!("it is larger than {} KiB", limit / 1024);
+                return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
+            };
+            if let Some(patience) = patience {
+                let is_whole = dir::stat_file(&file)?.size == bytes.len() as u64;
+                if !is_whole || dir::is_open_for_writing(&file) {
+                    patience.pause()?;
+                    file.rewind()?;
+                    continue;
+                }
+            }
+            let file = cfg!(unix).then_some(file);
+            return Ok(Original { file, stat, bytes });
+        }
     }
 
     /// Writes its replacement under the temporary name.

@@ -474,6 +474,43 @@ fn append_before_the_rename(sandbox: &Sandbox, at: &str, arguments: &[&str], pat
     assert!(text.contains("MINE=1\n"), "{path} {arguments:?}: {text}");
 }
 
+/// Each read of main's file takes a tenth of a second, and meanwhile somebody writes it again and again.
+#[cfg(target_os = "linux")]
+#[test]
+#[ignore = "needs strace"]
+fn no_secret_is_missing_in_a_copy_of_a_file_that_is_being_written() {
+    let sandbox = sandbox();
+    sandbox.write("repo/.env", ENV);
+    sandbox.git(
+        "repo",
+        &["worktree", "add", "--quiet", "--no-checkout", "../a"],
+    );
+    sandbox.git("a", &["reset", "--quiet"]);
+    let path = sandbox.path("repo/.env");
+    let slow = [
+        "-P",
+        path.to_str().unwrap(),
+        "-e",
+        "inject=read:delay_enter=100000",
+    ];
+    for _ in 0..2 {
+        let mut program = strace::command(&sandbox, "a", &slow, &[]);
+        let program = program.stderr(Stdio::null()).stdout(Stdio::null());
+        let mut program = program.spawn().unwrap();
+        while program.try_wait().unwrap().is_none() {
+            let mut file = fs::File::create(&path).unwrap();
+            std::thread::sleep(Duration::from_millis(30));
+            file.write_all(ENV.as_bytes()).unwrap();
+            drop(file);
+            std::thread::sleep(Duration::from_millis(30));
+        }
+        if let Ok(text) = fs::read_to_string(sandbox.path("a/.env")) {
+            assert!(text.contains("SECRET=s3cret"), "{text}");
+        }
+        sandbox.run("a", &["--release"]).exits(0);
+    }
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 #[ignore = "needs strace"]
