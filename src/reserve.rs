@@ -302,8 +302,8 @@ impl Transaction<'_> {
                     ));
                 }
             }
-            // Without a record, the ports may have been given to another worktree in the meantime.
-            if recorded.record().is_none() && !choice.is_clear(&own.bundle) {
+            // If the record does not name them, they may have been given to another worktree in the meantime.
+            if !recorded.has(&own.bundle) && !choice.is_clear(&own.bundle) {
                 let slot = own.bundle.slot;
                 let warning = error!("another worktree has taken slot {slot} or a port in {path}");
                 warnings.push(warning.remedy(format!("run `{by_hand} --reallocate`")));

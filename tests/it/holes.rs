@@ -141,6 +141,29 @@ fn a_warning_says_that_a_released_port_file_has_come_back() {
 }
 
 #[test]
+fn a_warning_says_that_an_old_port_file_has_replaced_a_newer_one() {
+    let (one, other) = ("1".repeat(40), "2".repeat(40));
+    for call in [&[][..], &[&one, &other, "1"]] {
+        let sandbox = Sandbox::with_worktrees(&["a", "b"]);
+        sandbox.configure("a", sandbox.own_config());
+        sandbox.run("a", &[]).exits(0);
+        let old = sandbox.port_file("a");
+        sandbox.run("a", &["--release"]).exits(0);
+        sandbox.run("b", &[]).exits(0);
+        sandbox.run("a", &[]).exits(0);
+        assert_eq!(sandbox.ports("a"), [sandbox.port(2)]);
+        sandbox.write("a/.worktree-ports.json", &old);
+        let run = sandbox.run("a", call).exits(0);
+        run.tells(&[
+            "warning: another worktree has taken slot 1",
+            "--reallocate`",
+        ]);
+        sandbox.run("a", &["--reallocate"]).exits(0);
+        assert_ne!(sandbox.ports("a"), sandbox.ports("b"));
+    }
+}
+
+#[test]
 fn an_embedded_bare_repository_leads_into_no_other_directory() {
     let sandbox = Sandbox::without_hook();
     fs::create_dir(sandbox.path("elsewhere")).unwrap();
