@@ -1,10 +1,11 @@
 //! The clones that share one space of ports: a list in the user's own git config.
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, Result, error, quoted, shell_word};
-use crate::files::dir::is_same_directory;
+use crate::files::dir::identity_at;
 use crate::git::config::{self, Scope, os_string};
 use crate::git::repository::{Repository, SHARE};
 
@@ -15,7 +16,7 @@ const LIST: &str = "worktreePorts.repository";
 ///
 /// # Errors
 /// The user's config cannot be read.
-pub fn listed(directory: &Path) -> Result<Vec<PathBuf>> {
+fn listed(directory: &Path) -> Result<Vec<PathBuf>> {
     let mut clones: Vec<PathBuf> = Vec::new();
     for clone in config::values(directory, Scope::GLOBAL, LIST)? {
         let clone = PathBuf::from(clone);
@@ -44,14 +45,24 @@ pub fn open(common_dir: &Path, own: &Path) -> Result<Repository> {
     })
 }
 
-/// The common dirs of the other clones on the list, and whether this clone is on it.
+/// The common dirs of the other clones on the list, each once, and whether this clone is on it.
 ///
 /// # Errors
 /// The list cannot be read.
 pub fn others(common_dir: &Path) -> Result<(Vec<PathBuf>, bool)> {
-    let is_own = |clone: &PathBuf| is_same_directory(clone, common_dir);
-    let (own, others): (Vec<_>, Vec<_>) = listed(common_dir)?.into_iter().partition(is_own);
-    Ok((others, !own.is_empty()))
+    let own = identity_at(common_dir).ok();
+    let (mut is_listed, mut seen) = (false, BTreeSet::new());
+    let mut others = listed(common_dir)?;
+    // After a move, a link may lead from the old path to the new one.
+    others.retain(|clone| match identity_at(clone) {
+        Ok(identity) if Some(identity) == own => {
+            is_listed = true;
+            false
+        }
+        Ok(identity) => seen.insert(identity),
+        Err(_) => true,
+    });
+    Ok((others, is_listed))
 }
 
 /// The problem of a shared clone that is not on the list, for example because it was moved: it counts

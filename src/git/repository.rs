@@ -382,12 +382,17 @@ fn forget_user_config() {
     }
 }
 
-/// The error for a worktree whose `.git` file leads nowhere.
+/// The error for a worktree whose `.git` file leads nowhere, or where this user may not go.
 fn leads_nowhere(directory: &Path) -> Option<Error> {
     let root = nearest_with_dot_git(directory)?;
     let named = entries::git_dir_named_by(&Dir::open(root).ok()?).ok()??;
-    if named.exists() {
-        return None;
+    match named.join("HEAD").metadata() {
+        Err(error) if ErrorKind::of(&error) == ErrorKind::Refused => {
+            let error = Error::could_not("open", &named)(error);
+            return Some(error.remedy("give this user access to it"));
+        }
+        _ if named.exists() => return None,
+        _ => {}
     }
     let what = format!(
         "{} names the git directory {}, which is missing",

@@ -44,7 +44,7 @@ pub fn problems(found: &Found, program: &Path) -> Result<Vec<Error>> {
             Ok(in_worktree) => problems.extend(in_worktree),
             // It was removed in the meantime.
             Err(_) if !worktree.path().exists() => {}
-            Err(error) => return Err(error),
+            Err(error) => problems.push(error),
         }
     }
     if seen.has_config_hooks() && !has_worktrees {

@@ -7,7 +7,6 @@ use std::rc::Rc;
 use crate::allocate::probe::Probe;
 use crate::config::file as config_file;
 use crate::error::{ErrorKind, Result};
-use crate::files::dir::is_same_directory;
 use crate::git::clones;
 use crate::git::entries::{Entry, Place};
 use crate::git::repository::Repository;
@@ -49,13 +48,11 @@ pub fn of_all(repository: &Repository, all_clones: bool, session: &Session) -> R
     let probe = Probe::new(&session.narrator);
     let own = &repository.common_dir;
     let mut statuses = of_repository(repository, &probe, session)?;
-    let clones = all_clones.then(|| clones::listed(own)).transpose()?;
-    for clone in clones.into_iter().flatten() {
-        if !is_same_directory(&clone, own) {
-            let of_clone =
-                clones::open(&clone, own).and_then(|clone| of_repository(&clone, &probe, session));
-            statuses.extend(session.narrator.tolerate(of_clone)?.unwrap_or_default());
-        }
+    let clones = all_clones.then(|| clones::others(own)).transpose()?;
+    for clone in clones.into_iter().flat_map(|(others, _)| others) {
+        let of_clone =
+            clones::open(&clone, own).and_then(|clone| of_repository(&clone, &probe, session));
+        statuses.extend(session.narrator.tolerate(of_clone)?.unwrap_or_default());
     }
     // What no other worktree may have: a port and, in one repository, a slot.
     let mut holders: BTreeMap<(Option<Rc<Path>>, u32), BTreeSet<usize>> = BTreeMap::new();

@@ -642,6 +642,32 @@ fn bare_by_accident_hides_what_follows_from_the_lost_config() {
 }
 
 #[test]
+fn a_git_directory_that_this_user_may_not_enter_is_not_called_missing() {
+    for protected in ["repo", "repo/.git/worktrees", "repo/.git/worktrees/a"] {
+        let sandbox = without_problems();
+        let nobody = Nobody::owning(&sandbox);
+        set_mode(sandbox.path(protected), 0o000);
+        let run = nobody.run("a", &[]).exits(1);
+        set_mode(sandbox.path(protected), 0o755);
+        run.tells(&["could not open", "give this user access to it"]);
+    }
+}
+
+#[test]
+fn an_entry_that_git_left_half_made_hides_no_problem() {
+    let sandbox = without_problems();
+    let hook = sandbox.path("repo/.git/hooks/post-checkout");
+    let _ = fs::remove_file(hook);
+    sandbox.try_git(
+        "repo",
+        &["config", "--remove-section", "hook.worktree-ports"],
+    );
+    sandbox.write("repo/.git/worktrees/a/HEAD", "");
+    let check = sandbox.run("repo", &["--check"]).exits(1);
+    assert!(check.stdout.contains("no hook is installed"), "{check}");
+}
+
+#[test]
 fn if_git_answers_nothing_that_is_told_once_beside_what_is_known() {
     let sandbox = without_problems();
     sandbox.write(format!("b/{PORT_FILE}"), "{");

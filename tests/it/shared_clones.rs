@@ -650,6 +650,30 @@ fn share_names_the_other_clone_that_renders_the_same_name() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn a_clone_that_is_listed_twice_by_a_link_counts_once() {
+    let sandbox = shared(&["two"]);
+    add(&sandbox, "two", "a");
+    fs::rename(sandbox.path("two"), sandbox.path("moved")).unwrap();
+    std::os::unix::fs::symlink("moved", sandbox.path("two")).unwrap();
+    sandbox.run("moved", &["--install", "--share"]).exits(0);
+    assert_eq!(listed(&sandbox), ["repo/.git", "two/.git", "moved/.git"]);
+    for at in ["repo", "moved"] {
+        let list = sandbox
+            .run(at, &["--list", "--all", "--json"])
+            .exits(0)
+            .json();
+        let states = list
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|worktree| &worktree["state"]);
+        assert!(states.clone().all(|state| state != "duplicate"), "{list}");
+        assert_eq!(states.count(), 3, "{list}");
+    }
+}
+
 #[test]
 fn a_clone_that_cannot_be_read_hides_no_problem() {
     for (prepare, why) in UNKNOWN {
