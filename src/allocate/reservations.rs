@@ -156,28 +156,24 @@ impl<'held> Reservations<'held> {
             all.extend(recorded.claims());
             let is_recorded = all.iter().any(|claims| !claims.ports.is_empty());
             let path = |root: &Path| quoted(&root.join(port_file::NAME));
-            match (&entry.place, &claims.doubt) {
-                (Place::Unreadable(error), _) if !is_recorded => {
-                    tolerate(error!("{error}; the ports of that worktree are unknown"))?;
+            if let (Place::At(root), Some(Doubt::Partial(why))) = (&entry.place, &claims.doubt) {
+                partial = Some(error!("{} {why}", path(root)));
+            }
+            // A kill leaves the temporary name empty only before anything else is written.
+            let doubt = all[0].doubt.as_ref();
+            let record = || quoted(&record::path(&entry));
+            let unknown = match (&entry.place, &claims.doubt, doubt) {
+                _ if is_recorded => None,
+                (Place::Unreadable(error), ..) => Some(error.to_string()),
+                (Place::At(root), Some(Doubt::Unreadable(why)), _) => {
+                    Some(format!("{} {why}", path(root)))
                 }
-                (Place::At(root), Some(Doubt::Unreadable(why))) if !is_recorded => {
-                    let path = path(root);
-                    tolerate(error!("{path} {why}, so its ports are unknown"))?;
-                }
-                (place, doubt) => {
-                    if let (Place::At(root), Some(Doubt::Partial(why))) = (place, doubt) {
-                        partial = Some(error!("{} {why}", path(root)));
-                    }
-                    let doubt = all.iter().find_map(|claims| claims.doubt.as_ref());
-                    if let Some(Doubt::Unreadable(why) | Doubt::Partial(why)) = doubt
-                        && !is_recorded
-                    {
-                        let path = quoted(&record::path(&entry));
-                        tolerate(error!(
-                            "{path} {why}; the ports of that worktree are unknown"
-                        ))?;
-                    }
-                }
+                (_, _, Some(Doubt::Unreadable(why))) => Some(format!("{} {why}", record())),
+                (_, _, Some(Doubt::Partial(_))) => Some(format!("{} names no port", record())),
+                _ => None,
+            };
+            if let Some(why) = unknown {
+                tolerate(error!("{why}; the ports of that worktree are unknown"))?;
             }
         }
         let slot_of_main = match entry.is_main().then(|| ports_of_main(repository)) {

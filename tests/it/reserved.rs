@@ -129,7 +129,7 @@ fn a_file_that_is_empty_or_all_nul_is_a_warning() {
         assert_chooses(
             &sandbox,
             sandbox.port(1),
-            &["is empty, so its ports are unknown"],
+            &["is empty; the ports of that worktree are unknown"],
         );
     }
 }

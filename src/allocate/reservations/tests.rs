@@ -248,7 +248,7 @@ fn what_cannot_be_read_is_a_doubt_here_and_an_error_in_a_shared_clone() {
         (
             Some("\0\0"),
             None,
-            Some("is empty, so its ports are unknown"),
+            Some("is empty; the ports of that worktree are unknown"),
         ),
         (Some(""), Some(&record), None),
         (
@@ -259,7 +259,7 @@ fn what_cannot_be_read_is_a_doubt_here_and_an_error_in_a_shared_clone() {
         (
             None,
             Some("{"),
-            Some("counts; the ports of that worktree are unknown"),
+            Some("names no port; the ports of that worktree are unknown"),
         ),
         (
             Some(&copied),
@@ -295,6 +295,17 @@ fn what_cannot_be_read_is_a_doubt_here_and_an_error_in_a_shared_clone() {
         let is_unknown = part.contains("unknown");
         assert_eq!(gathered.is_err(), is_unknown, "{port_file:?} {record:?}");
     }
+}
+
+#[test]
+fn an_empty_temporary_record_is_what_a_kill_leaves_that_wrote_nothing() {
+    let (own, registered) = (Registered::bare(), Registered::bare());
+    registered.add("a", None);
+    registered.pending_record("a", "");
+    assert!(registered.gather(None, &[]).doubts().is_empty());
+    let held = fixture::hold(&own.common_dir());
+    let clones = [registered.repository()];
+    assert!(Reservations::gather(&held, &own.repository(), None, &clones).is_ok());
 }
 
 #[test]
