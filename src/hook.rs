@@ -103,7 +103,7 @@ fn would_take_away(
     let lacks_url = !own.urls.iter().all(has_url);
     let (wanted, written) = (assigned.wanted(), worktree.record()?.written());
     let files = Files::new(worktree, wanted, written, Occasion::Update, session);
-    Ok(lacks_service || lacks_url || files.look().would_take_away())
+    Ok(lacks_service || lacks_url || files.look()?.would_take_away())
 }
 
 /// A branch without a config keeps everything that is written, except for files made from another

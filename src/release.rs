@@ -50,11 +50,12 @@ pub fn release(repository: &Repository, worktree: &Worktree, session: &Session) 
     let files = Files::to_clear(worktree, repository, &recorded, session)?;
     let planned = files.plan(&held, repository)?;
     let staged = planned.stage_all();
-    let staged = staged.map_err(|error| error.within("nothing was released"))?;
+    let again = format!("{} --release", worktree.by_hand());
+    let failed = |error: Error| error.within("nothing was released").then_run(&again);
+    let staged = staged.map_err(failed)?;
     if planned.commit(staged, repository).has_failed {
         let what = "not all files could be restored, so the ports are still reserved";
-        let remedy = format!("run `{} --release` again", worktree.by_hand());
-        return Err(Error::new(what).remedy(remedy));
+        return Err(Error::new(what).remedy(format!("run `{again}` again")));
     }
     planned.remove_leftovers(&held)?;
     port_file::remove(&held, &worktree.root)?;

@@ -180,7 +180,7 @@ fn are_files_up_to_date(
     }
     let (wanted, written) = (assigned.wanted(), recorded.written());
     let files = Files::new(worktree, wanted, written, occasion, session);
-    let looked = files.look();
+    let looked = files.look()?;
     // A checkout does not retry what cannot be done.
     let is_to_do = |why: Option<&Error>| why.is_none() || occasion != Occasion::Update;
     let has_to_do = looked
@@ -190,8 +190,8 @@ fn are_files_up_to_date(
     Ok(!has_to_do && !looked.has_leftovers())
 }
 
-/// Whether the list of hidden files names the port file, or cannot be changed anyway. Somebody may have
-/// replaced it.
+/// Whether the exclude list names the port file, or cannot be changed anyway. Somebody may have replaced the
+/// list.
 fn has_exclude_lines(worktree: &Worktree) -> Result<bool> {
     let hidden = unless_shortage(exclude::hidden(&worktree.common_dir))?;
     let is_named = hidden.is_ok_and(|hidden| hidden.contains(port_file::NAME));
@@ -294,7 +294,9 @@ impl Transaction<'_> {
         let path = self.worktree.root.quoted(port_file::NAME);
         let by_hand = self.worktree.by_hand();
         let mut warnings = Vec::from_iter(plan.left_out.clone());
-        if let FileState::Own(own) = before {
+        if let FileState::Own(own) = before
+            && self.request != Request::Reallocate
+        {
             for (service, port) in &plan.bundle.ports {
                 if own.bundle.port(service).is_none() && !probe.is_free(*port)? {
                     warnings.push(error!(
@@ -356,7 +358,9 @@ impl Transaction<'_> {
         // On an error, everything staged is removed.
         let staged = if self.request == Request::Reallocate {
             let what = "these ports stay, because a file that names them cannot be changed";
-            Some(planned.stage_all().map_err(|error| error.within(what))?)
+            let again = format!("{} --reallocate", worktree.by_hand());
+            let failed = |error: Error| error.within(what).then_run(&again);
+            Some(planned.stage_all().map_err(failed)?)
         } else {
             None
         };

@@ -32,7 +32,6 @@ impl Request {
     pub fn occasion(self) -> Occasion {
         match self {
             Request::Update => Occasion::Update,
-            Request::Reallocate => Occasion::Reallocate,
             _ => Occasion::Assign,
         }
     }
@@ -129,7 +128,7 @@ fn left_out(worktree: &Worktree, bundle: &Bundle, choice: &Choice<'_>) -> Option
     let (missing, slot) = (missing.join(", "), bundle.slot);
     let (path, by_hand) = (quoted(worktree.path()), worktree.by_hand());
     let error = error!(
-        "no port for {missing} in {path}: in slot {slot} their ports are taken, too high or blocked by browsers, or the worktree's other ports are not those of that slot"
+        "no port for {missing} in {path}: slot {slot} has none that is free, low enough and allowed by browsers, or the worktree's other ports are not those of that slot"
     );
     Some(error.remedy(format!(
         "run `{by_hand} --reallocate` to choose all its ports anew"

@@ -23,11 +23,10 @@ pub fn substitute(template: &str, variables: &[(String, String)], limit: usize) 
             let rest = part.strip_prefix(&**name)?.strip_prefix('}')?;
             Some([&**value, rest])
         });
-        let [start, end] = known.unwrap_or(["${", part]);
-        if text.len() + start.len() + end.len() > limit {
+        text.extend(known.unwrap_or(["${", part]));
+        if text.len() > limit {
             return None;
         }
-        text.extend([start, end]);
     }
     Some(text)
 }

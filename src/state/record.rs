@@ -42,12 +42,10 @@ pub struct WrittenFiles {
 impl WrittenFiles {
     /// The files that we made.
     pub fn made(&self) -> impl Iterator<Item = &str> {
-        let env_files = self
-            .env_files
-            .iter()
-            .filter(|(_, made_from)| made_from.is_some());
-        let paths = env_files.map(|(path, _)| path).chain(self.templates.keys());
-        paths.map(String::as_str)
+        let env_files = self.env_files.iter();
+        let made = env_files.filter(|(_, made_from)| made_from.is_some());
+        let made = made.map(|(path, _)| path).chain(self.templates.keys());
+        made.map(String::as_str)
     }
 }
 

@@ -1,7 +1,9 @@
 //! Our lines in somebody else's file: the marks around them, and how they are found again. Pure.
 
-use std::fmt;
 use std::ops::Range;
+use std::path::Path;
+
+use crate::error::{Error, quoted};
 
 /// The start of the mark above our lines.
 const OPENING: &str = "# >>> worktree-ports";
@@ -19,13 +21,13 @@ pub struct HalfBlock {
     pub line: usize,
 }
 
-impl fmt::Display for HalfBlock {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let HalfBlock { line } = self;
-        write!(
-            f,
-            "line {line} is one mark of a block, and the other one is missing"
-        )
+impl HalfBlock {
+    /// The error for a file with it: `could not <what> <path>: …`.
+    pub fn error(&self, what: &str, path: &Path) -> Error {
+        let line = self.line;
+        let cause = format!("line {line} is one mark of a block, and the other one is missing");
+        let remedy = format!("delete what is left of the block in {}", quoted(path));
+        Error::at(what, path, cause).remedy(remedy)
     }
 }
 

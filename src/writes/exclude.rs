@@ -103,7 +103,10 @@ impl List {
         };
         let (target, original) = read().map_err(Error::could_not("read", &path))?;
         let content = original.as_ref().map_or(&[][..], |it| &it.bytes);
-        let (rest, lines) = split(content).map_err(|half| half_block(&path, &half))?;
+        let (rest, lines) = split(content).map_err(|half| {
+            let error = half.error("edit", &path);
+            error.then_run("worktree-ports-hook --all")
+        })?;
         Ok(List {
             path: target,
             original,
@@ -159,11 +162,6 @@ fn change(
     }
     let cause = "another program changed it twice in the meantime";
     Err(Error::at("edit", &path(common_dir), cause))
-}
-
-fn half_block(path: &Path, half: &HalfBlock) -> Error {
-    let remedy = "delete what is left of the block and run `worktree-ports-hook --all`";
-    Error::at("edit", path, half).remedy(remedy)
 }
 
 /// The list without our blocks, and the lines in them.

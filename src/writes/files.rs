@@ -41,8 +41,6 @@ pub enum Occasion {
     Update,
     /// The hook in a fresh worktree, or a call by hand.
     Assign,
-    /// Other ports are given by hand.
-    Reallocate,
     /// The ports are given back. A file is only removed if it contains nothing but our block.
     Release,
 }
@@ -144,50 +142,55 @@ impl<'a> Files<'a> {
         Ok(Files::new(worktree, wanted, written, occasion, session))
     }
 
-    /// Waits for programs that are writing an env file of `worktree`, or the main worktree's, which may be
-    /// copied: under the lock, others would have to wait for them too. What cannot be read is reported
-    /// there.
+    /// Waits, before the lock is taken, for programs that are writing an env file of `worktree`, or one of
+    /// the main worktree that may be copied. Errors are reported later, under the lock.
     pub fn wait_for_writers(
         worktree: &Worktree,
         repository: &Repository,
         session: &Session,
     ) -> Result<()> {
-        let main = unless_shortage(repository.main_worktree())?.ok().flatten();
-        for worktree in [Some(worktree), main.as_ref()].into_iter().flatten() {
+        let wait_in = |worktree: &Worktree| -> Result<bool> {
             let recorded = worktree.record()?;
             let files = Files::to_clear(worktree, repository, &recorded, session)?;
-            files.planned(Some(&session.patience));
+            let planned = files.planned(Some(&session.patience))?.planned;
+            Ok(planned.iter().any(|file| file.original.is_none()))
+        };
+        if wait_in(worktree)?
+            && !worktree.is_main()
+            && let Ok(Some(main)) = unless_shortage(repository.main_worktree())?
+        {
+            wait_in(&main)?;
         }
         Ok(())
     }
 
     /// Reads the files. git is not asked, and no other program is waited for.
-    pub fn look(&'a self) -> PlannedFiles<'a> {
+    pub fn look(&'a self) -> Result<PlannedFiles<'a>> {
         self.planned(None)
     }
 
     /// As [`Files::look`], but git is asked what it tracks, and missing env files get their first
     /// content.
     pub fn check(&'a self, repository: &Repository) -> Result<PlannedFiles<'a>> {
-        self.planned(None).with_git(repository, true)
+        self.planned(None)?.with_git(repository, true)
     }
 
     /// As [`Files::check`], under the lock, and waiting for programs that are writing a file.
     pub fn plan(&'a self, _held: &Held, repository: &Repository) -> Result<PlannedFiles<'a>> {
-        self.planned(Some(&self.session.patience))
+        self.planned(Some(&self.session.patience))?
             .with_git(repository, false)
     }
 
-    fn planned(&'a self, patience: Option<&Patience>) -> PlannedFiles<'a> {
-        PlannedFiles {
+    /// # Errors
+    /// A shortage of descriptors or memory. Any other error is one of the planned files'.
+    fn planned(&'a self, patience: Option<&Patience>) -> Result<PlannedFiles<'a>> {
+        let aims = self.aims().into_iter();
+        let planned = aims.map(|(path, aim)| self.plan_one(path, aim, patience));
+        Ok(PlannedFiles {
             files: self,
-            planned: self
-                .aims()
-                .into_iter()
-                .map(|(path, aim)| self.plan_one(path, aim, patience))
-                .collect(),
+            planned: planned.collect::<Result<_>>()?,
             tracked: BTreeSet::new(),
-        }
+        })
     }
 
     /// What should become of each file: the wanted ones, then the others in the record.
@@ -214,7 +217,12 @@ impl<'a> Files<'a> {
     }
 
     /// What has to be done about one file; with `patience` if it is about to be done.
-    fn plan_one(&'a self, path: &'a str, aim: Aim<'a>, patience: Option<&Patience>) -> Planned<'a> {
+    fn plan_one(
+        &'a self,
+        path: &'a str,
+        aim: Aim<'a>,
+        patience: Option<&Patience>,
+    ) -> Result<Planned<'a>> {
         let mut planned = Planned {
             path,
             aim,
@@ -225,8 +233,8 @@ impl<'a> Files<'a> {
             spanning: Vec::new(),
         };
         let new = self.new_content(&mut planned, patience);
-        planned.new = new.map_err(|error| error.then_run(&self.again()));
-        planned
+        planned.new = unless_shortage(new)?;
+        Ok(planned)
     }
 
     /// The content that `file` should have; `None` if there should be no file. What is read for that is
@@ -241,27 +249,21 @@ impl<'a> Files<'a> {
             Aim::From(_) | Aim::Gone => FileRole::Made,
         };
         let goes = file.goes();
-        let target = match Target::find(self.worktree, file.path, role) {
+        let target = match unless_shortage(Target::find(self.worktree, file.path, role))? {
             Ok(Some(target)) => file.target.insert(target),
             Ok(None) => return Ok(None),
             // What is in another repository, or reached through a link, is not ours.
-            Err(error)
-                if goes
-                    && error.kind() != ErrorKind::Shortage
-                    && !self.leads_to_ours(file.path) =>
-            {
-                return Ok(None);
-            }
+            Err(_) if goes && !self.leads_to_ours(file.path) => return Ok(None),
             Err(error) => {
                 let path = self.worktree.root.quoted(file.path);
                 return Err(error.within(&format!("could not write the ports to {path}")));
             }
         };
         let is_ours = || match file.aim {
-            Aim::Gone => target.is_regular() || self.leads_to_ours(file.path),
+            Aim::Gone => target.is_small_file() || self.leads_to_ours(file.path),
             _ => target.has_mark() || self.leads_to_ours(file.path),
         };
-        file.original = match target.read(patience) {
+        file.original = match unless_shortage(target.read(patience))? {
             Err(_) if goes && !is_ours() => return Ok(None),
             original => original?,
         };
@@ -308,7 +310,6 @@ impl<'a> Files<'a> {
         let by_hand = self.worktree.by_hand();
         match self.occasion {
             Occasion::Release => by_hand + " --release",
-            Occasion::Reallocate => by_hand + " --reallocate",
             _ => by_hand,
         }
     }
@@ -325,7 +326,7 @@ impl<'a> Files<'a> {
                 return matches!(kind, ErrorKind::Shortage | ErrorKind::Refused);
             }
         };
-        // Another file of ours changes by itself.
+        // Another file of ours is planned itself.
         let root = dunce::canonicalize(root).unwrap_or_default();
         let mut aims = self.aims().into_iter();
         if aims.any(|(other, _)| other != path && root.join(other) == there) {
@@ -379,7 +380,7 @@ impl<'a> Files<'a> {
             let original = template.read(None)?.ok_or_else(missing)?;
             let text = template.text(&original)?;
             let made = substitute(text, &self.wanted.variables, LIMIT);
-            let made = made.ok_or_else(|| too_large(&template, "the values"))?;
+            let made = made.ok_or_else(|| too_large(&template, "the values in place"))?;
             Ok(made.into_bytes())
         };
         read().map_err(|error| error.within(&format!("`{path}` was not made")))
@@ -499,7 +500,7 @@ impl<'a> PlannedFiles<'a> {
             let target = target.filter(|_| is_written || is_check && tracked.contains(file.path));
             let problem = target.and_then(|it| file.problem_of_git(worktree, it, &tracked));
             if let Some(problem) = problem {
-                file.new = Err(problem.then_run(&files.again()));
+                file.new = Err(problem);
             }
         }
         if self.planned.iter().any(Planned::is_made) {
@@ -528,8 +529,12 @@ impl<'a> PlannedFiles<'a> {
             .planned
             .iter()
             .filter(|file| file.new.is_err() || file.goes() || file.is_to_do());
+        let why = |file: &Planned<'_>| {
+            let error = file.new.as_ref().err().cloned();
+            error.map(|error| error.then_run(&self.files.again()))
+        };
         outdated
-            .map(|file| (file.path.to_owned(), file.new.as_ref().err().cloned()))
+            .map(|file| (file.path.to_owned(), why(file)))
             .collect()
     }
 
@@ -650,15 +655,8 @@ impl<'a> PlannedFiles<'a> {
     /// [`PlannedFiles::commit`] reports it.
     pub fn stage(&self) -> Result<StagedFiles<'_>> {
         let staged: StagedFiles<'_> = self.planned.iter().map(Planned::stage).collect();
-        let planned = self
-            .planned
-            .iter()
-            .filter_map(|file| file.new.as_ref().err());
-        let staging = staged.iter().filter_map(|staged| staged.as_ref().err());
-        match planned
-            .chain(staging)
-            .find(|error| error.kind() == ErrorKind::Shortage)
-        {
+        let mut errors = staged.iter().filter_map(|staged| staged.as_ref().err());
+        match errors.find(|error| error.kind() == ErrorKind::Shortage) {
             Some(shortage) => Err(shortage.clone()),
             None => Ok(staged),
         }
@@ -708,7 +706,7 @@ impl<'a> PlannedFiles<'a> {
         if file.commit(staged?, patience)? {
             return Ok(None);
         }
-        let again = self.files.plan_one(file.path, file.aim, Some(patience));
+        let again = self.files.plan_one(file.path, file.aim, Some(patience))?;
         // If it has vanished, its first content is unknown.
         if !again.is_made() && again.commit(again.stage()?, patience)? {
             return Ok(Some(again));
@@ -759,24 +757,17 @@ impl<'a> PlannedFiles<'a> {
                 "`{name}` in {shown} is also set by your own lines, which were left because the value spans several lines: delete them"
             ));
         }
+        let tells = self.files.occasion != Occasion::Update;
         match &file.new {
-            Ok(Some(_))
-                if matches!(file.aim, Aim::Gone) && self.files.occasion != Occasion::Update =>
-            {
-                narrator.warn(format_args!(
-                    "{shown} has been changed since it was made from its template, so it stays: it may name these ports"
-                ));
-            }
+            Ok(Some(_)) if tells && matches!(file.aim, Aim::Gone) => narrator.warn(format_args!(
+                "{shown} has been changed since it was made from its template, so it stays: it may still name this worktree's ports"
+            )),
             Ok(None) if file.original.is_some() => done.removed.push(path),
             Ok(Some(_)) if file.seed.of_main.is_some() => {
                 done.told.push(path + " (from the main worktree)");
             }
             Ok(Some(_)) if file.is_to_do() => done.told.push(path),
-            Ok(None)
-                if file.target.is_none()
-                    && !file.goes()
-                    && self.files.occasion != Occasion::Update =>
-            {
+            Ok(None) if tells && file.target.is_none() && !file.goes() => {
                 let why = "its directory does not exist";
                 narrator.tell(format_args!("{shown} was not written: {why}"));
             }

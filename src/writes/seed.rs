@@ -65,7 +65,7 @@ fn seed_from(main: &Worktree, path: &str, patience: &Patience) -> Result<Option<
     if !is_named || main.tracks(path)? {
         return Ok(None);
     }
-    let Some(original) = read_settled(&there, patience)? else {
+    let Some(original) = there.read(Some(patience))? else {
         return Ok(None);
     };
     let text = env_text::without(there.text(&original)?);
@@ -75,19 +75,6 @@ fn seed_from(main: &Worktree, path: &str, patience: &Patience) -> Result<Option<
         text,
         of_main: Some(original),
     }))
-}
-
-/// The file as it was while nobody was writing it, even if somebody began to in between.
-fn read_settled(there: &Target, patience: &Patience) -> Result<Option<Original>> {
-    for _ in 0..2 {
-        let original = there.read(Some(patience))?;
-        let is_settled =
-            |original: &Original| original.is_unchanged(&there.dir, &there.name, patience);
-        if original.as_ref().is_none_or(is_settled) {
-            return Ok(original);
-        }
-    }
-    Err(there.left_alone("another program changed it twice in the meantime"))
 }
 
 fn cannot_copy(main: &Worktree, worktree: &Worktree, path: &str, error: &Error) -> Error {

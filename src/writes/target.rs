@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::error::{Error, Result, error, if_there, quoted, shell_word};
-use crate::files::dir::{Dir, Kind, PlainFile};
+use crate::files::dir::{Dir, Kind, PlainFile, Stat};
 use crate::files::staged::{Original, Patience};
 use crate::git::worktree::Worktree;
 use crate::writes::block::{self, HalfBlock};
@@ -106,9 +106,11 @@ impl Target {
         })
     }
 
-    pub fn is_regular(&self) -> bool {
+    /// Whether it is a regular file that is not too large to be ours.
+    pub fn is_small_file(&self) -> bool {
+        let is_small = |stat: Stat| stat.kind == Kind::Regular && stat.size <= LIMIT as u64;
         let stat = self.dir.look(&self.name);
-        stat.is_ok_and(|stat| stat.is_some_and(|stat| stat.kind == Kind::Regular))
+        stat.is_ok_and(|stat| stat.is_some_and(is_small))
     }
 
     /// Whether the file contains one of our marks, as far as can be known. A link does not count,
@@ -123,8 +125,7 @@ impl Target {
 
     /// The error for a file with half a block in it.
     pub fn half_block(&self, half: &HalfBlock) -> Error {
-        self.left_alone(half)
-            .remedy("delete what is left of the block")
+        half.error(self.purpose(), &self.path())
     }
 
     /// The purpose, for messages.
