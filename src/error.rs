@@ -120,12 +120,14 @@ impl Error {
         Error { remedy, ..self }
     }
 
-    /// Ends the remedy with running `command`, unless it names one of our commands already.
+    /// Ends the remedy with running `command`, unless it names one of our commands already, or says not to
+    /// use the directory.
     #[must_use]
     pub fn then_run(self, command: &str) -> Self {
         let remedy = match &self.remedy {
             None => format!("run `{command}` to try again"),
             Some(remedy) if remedy.contains("worktree-ports-hook") => return self,
+            Some(_) if self.kind == ErrorKind::Misplaced => return self,
             Some(remedy) => format!("{remedy}, then run `{command}`"),
         };
         self.remedy(remedy)

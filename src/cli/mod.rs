@@ -92,11 +92,7 @@ fn run_hook(call: &HookCall) -> Exit {
     let narrator = || Narrator::from_elsewhere(&here);
     let served = session(narrator()).and_then(|session| hook::run(&here, call.is_first, &session));
     if let Err(error) = served {
-        // That message says not to use this directory.
-        narrator().error(&match error.kind() {
-            ErrorKind::Misplaced => error,
-            _ => error.then_run("worktree-ports-hook"),
-        });
+        narrator().error(&error.then_run("worktree-ports-hook"));
     }
     Exit::Done
 }
@@ -332,7 +328,7 @@ fn install(directory: &Path, share: Option<bool>, session: &Session) -> Result<E
     let by_package_manager = env::var_os("npm_lifecycle_event").is_some();
     let program = this_program()?;
     let installed = install::install(directory, &program, share, by_package_manager, session)?;
-    if installed.is_newly_shared || share == Some(true) {
+    if installed.compares_clones {
         let warnings = warnings_about_clones(directory, &program);
         for warning in session.narrator.or_warn(warnings).unwrap_or_default() {
             session.narrator.warn(warning);

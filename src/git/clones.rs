@@ -5,26 +5,27 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, Result, error, quoted, shell_word};
-use crate::files::dir::identity_at;
+use crate::files::dir::{identity_at, is_same_directory};
 use crate::git::config::{self, Scope, os_string};
 use crate::git::repository::{Repository, SHARE};
 
 /// The common dirs of the shared clones, in the user's config.
 const LIST: &str = "worktreePorts.repository";
 
-/// The common dirs of all clones on the list, each once. `directory` is any in which git can run.
+/// The common dirs of all clones on the list. `directory` is any in which git can run.
 ///
 /// # Errors
 /// The user's config cannot be read.
 fn listed(directory: &Path) -> Result<Vec<PathBuf>> {
-    let mut clones: Vec<PathBuf> = Vec::new();
-    for clone in config::values(directory, Scope::GLOBAL, LIST)? {
-        let clone = PathBuf::from(clone);
-        if !clones.contains(&clone) {
-            clones.push(clone);
-        }
-    }
-    Ok(clones)
+    let clones = config::values(directory, Scope::GLOBAL, LIST)?;
+    Ok(clones.into_iter().map(PathBuf::from).collect())
+}
+
+/// The paths on the list that lead to the clone with this common dir: after a move, there may be a link.
+fn listed_as(common_dir: &Path) -> Result<Vec<PathBuf>> {
+    let mut paths = listed(common_dir)?;
+    paths.retain(|path| is_same_directory(path, common_dir));
+    Ok(paths)
 }
 
 /// Opens a clone of the list, for the one at `own`.
@@ -113,16 +114,16 @@ pub fn share(common_dir: &Path) -> Result<bool> {
 /// that still counts the others.
 pub fn unshare(common_dir: &Path) -> Result<bool> {
     // Checked first, so that the user's config is only written if needed: it may be read-only.
-    let is_listed = listed(common_dir)?.contains(&common_dir.to_owned());
-    if is_listed {
-        config::remove(common_dir, Scope::GLOBAL, LIST, &pattern(common_dir))?;
+    let paths = listed_as(common_dir)?;
+    for path in &paths {
+        config::remove(common_dir, Scope::GLOBAL, LIST, &pattern(path))?;
     }
     match config::unset(common_dir, Scope::LOCAL, SHARE) {
-        Err(error) if is_listed => {
+        Err(error) if !paths.is_empty() => {
             let _ = config::add(common_dir, Scope::GLOBAL, LIST, common_dir.as_os_str());
             Err(error)
         }
-        asked => Ok(asked? || is_listed),
+        asked => Ok(asked? || !paths.is_empty()),
     }
 }
 
@@ -131,7 +132,7 @@ pub fn unshare(common_dir: &Path) -> Result<bool> {
 pub fn is_wanted(common_dir: &Path) -> Result<bool> {
     let wishes = config::matching(common_dir, Scope::GLOBAL, r"^worktreeports\.share$")?;
     let is_every_clone = (wishes.last()).is_some_and(|(_, value)| !config::is_false(value));
-    Ok(is_every_clone || listed(common_dir)?.contains(&common_dir.to_owned()))
+    Ok(is_every_clone || !listed_as(common_dir)?.is_empty())
 }
 
 /// The command that takes a clone off the list.

@@ -58,8 +58,13 @@ impl Worktree {
             return Ok(None);
         };
         let git = Dir::open(&git_dir).map_err(|error| {
-            let dot_git = opened.quoted(".git");
-            Error::could_not("open", &git_dir)(error).within(&format!("{dot_git} leads nowhere"))
+            let error = Error::could_not("open", &git_dir)(error);
+            match error.kind() {
+                ErrorKind::Absent => {
+                    error.within(&format!("{} leads nowhere", opened.quoted(".git")))
+                }
+                _ => error.remedy("give this user access to it"),
+            }
         })?;
         // A main worktree's git directory has no such file, nor has a submodule's.
         let common_dir = entries::common_dir_of(&git)?;
@@ -180,7 +185,7 @@ pub fn misplaced(directory: &Path, git_dir: &Path, registered: &Place) -> Error 
             error!("{found} is no longer a worktree of the repository: it was moved or removed")
                 .remedy("run `worktree-ports-hook -C <path>` with the path that it has now")
         }
-        Place::Unreadable(error) => error.clone(),
+        Place::Unreadable(error) => return error.clone(),
     };
     error.of_kind(ErrorKind::Misplaced)
 }

@@ -23,7 +23,7 @@ pub fn instructions(place: &HookPlace) -> (String, String) {
         (Some(manager), _) => {
             let (config, snippet) = manager.addition(&place.at);
             let told = format!(
-                "the hook belongs to {}; add this to {}, commit that, and run its own install:",
+                "the hook belongs to {}; add this to {}, commit that file if git tracks it, and run its own install:",
                 manager.name,
                 quoted(&config)
             );

@@ -98,9 +98,7 @@ pub fn take_out(common_dir: &Path, hooks_dir: &Path, patience: &Patience) -> Res
             if hook.kind == HookKind::Other {
                 continue;
             }
-            if let Some(error) = hook.half_block() {
-                return Err(error);
-            }
+            hook.half_block().map_or(Ok(()), Err)?;
             if has_block(&hook.content) {
                 edits.push(HookEdit::open(&hook, without_us(&hook.content), patience)?);
             }

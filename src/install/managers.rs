@@ -26,8 +26,6 @@ pub const LINE: &str = include_str!("snippets/post-checkout");
 
 const PRE_COMMIT_SNIPPET: &str = include_str!("snippets/pre-commit.yaml");
 
-const LEFTHOOK_JSON: &str = include_str!("snippets/lefthook.json");
-
 const SIMPLE: &str = include_str!("snippets/simple-git-hooks");
 
 /// husky 9: `core.hooksPath` names the directory of its own scripts.
@@ -65,8 +63,8 @@ pub const MANAGERS: [Manager; 6] = [
         snippet: include_str!("snippets/lefthook.yml"),
         others: &[
             (".toml", include_str!("snippets/lefthook.toml")),
-            (".json", LEFTHOOK_JSON),
-            (".jsonc", LEFTHOOK_JSON),
+            (".json", include_str!("snippets/lefthook.json")),
+            (".jsonc", include_str!("snippets/lefthook.json")),
         ],
     },
     Manager {

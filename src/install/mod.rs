@@ -138,17 +138,17 @@ pub fn install(
     ));
     Ok(Installed {
         instructions,
-        is_newly_shared: changes.sharing == Some(true),
+        compares_clones: share == Some(true) || changes.sharing == Some(true),
     })
 }
 
-/// What `--install` leaves to its caller.
+/// What the caller of [`install`] has to do.
 #[derive(Default)]
 pub struct Installed {
     /// The text that makes somebody else's hook call us, if that is in the way.
     pub instructions: Option<String>,
-    /// Whether the clone was put on the list of shared clones.
-    pub is_newly_shared: bool,
+    /// Whether the clone should be compared with those that share its ports.
+    pub compares_clones: bool,
 }
 
 /// Makes all files ready, then puts them in place. An error leaves a clone without the hook as it was; in

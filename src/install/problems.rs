@@ -52,7 +52,10 @@ pub fn problems(found: &Found, program: &Path) -> Result<Vec<Error>> {
     }
     // One command may solve a problem in several worktrees.
     let mut remedies = BTreeSet::new();
-    problems.retain(|problem| remedies.insert(problem.parts().1.map(str::to_owned)));
+    problems.retain(|problem| {
+        let remedy = problem.parts().1;
+        remedy.is_none_or(|remedy| remedies.insert(remedy.to_owned()))
+    });
     let older = older::look(seen)?;
     problems.extend(older.iter().map(|hook| older_hook(hook, here)));
     Ok(problems)
@@ -73,12 +76,15 @@ fn problems_in(seen: &SeenHook<'_>, worktree: &Worktree) -> Result<Vec<Error>> {
     }
     let place = HookPlace::look(seen.repository, root)?;
     let is_own = own.contains("core.hookspath") && !place.hook.runs_us();
-    Ok(Vec::from_iter(
-        match problem_at(seen, &place, &plan(&place)) {
-            Some(_) if is_own => Some(own_hooks_path(&place)),
-            problem => problem,
-        },
-    ))
+    let problem = problem_at(seen, &place, &plan(&place));
+    let told = |problem| {
+        if is_own {
+            own_hooks_path(&place)
+        } else {
+            problem
+        }
+    };
+    Ok(problem.map(told).into_iter().collect())
 }
 
 /// Checks that git can run the hook once it is installed.
@@ -90,7 +96,7 @@ pub fn check_can_run(seen: &SeenHook<'_>) -> Result<()> {
     }
 }
 
-/// Why git cannot run a hook file, or why it cannot be edited.
+/// Why git cannot run a hook file, or why we cannot edit it.
 fn broken(hook: &Hook, plan: &HookPlan) -> Option<Error> {
     hook.half_block().or_else(|| match plan {
         HookPlan::Config(_) => None,
@@ -98,7 +104,8 @@ fn broken(hook: &Hook, plan: &HookPlan) -> Option<Error> {
     })
 }
 
-/// The error for a script that the system cannot start. Windows ignores the carriage return.
+/// The error for a script that the system cannot start. git for Windows reads its first line itself, and
+/// ignores a carriage return.
 fn no_interpreter(hook: &Hook) -> Option<Error> {
     if cfg!(windows) {
         return None;

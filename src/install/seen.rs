@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result, if_there, quoted};
+use crate::error::{Error, Result, if_there};
 use crate::files::dir::{Dir, PlainFile, is_same_directory};
 use crate::git::access;
 use crate::git::command;
@@ -55,7 +55,8 @@ impl Hook {
         let (kind, content) = match read(&path)? {
             PlainFile::Missing => (HookKind::Missing, Vec::new()),
             PlainFile::Unreadable(error) => {
-                return Err(Error::could_not("read the hook", path)(error));
+                let error = Error::could_not("read the hook", path)(error);
+                return Err(error.remedy("give this user access to it"));
             }
             PlainFile::Read(bytes) if runs => (HookKind::File, bytes),
             PlainFile::Read(bytes) => (HookKind::NotExecutable, bytes),
@@ -86,8 +87,7 @@ impl Hook {
     /// The error if it has half a block of ours.
     pub fn half_block(&self) -> Option<Error> {
         let half = block::find(&self.content).err()?;
-        let remedy = format!("delete what is left of the block in {}", quoted(&self.path));
-        Some(Error::at("edit the hook", &self.path, half).remedy(remedy))
+        Some(half.error("edit the hook", &self.path))
     }
 
     /// Whether it is a file that git runs and that has our block.

@@ -63,13 +63,13 @@ pub fn uninstall(directory: &Path, session: &Session) -> Result<()> {
         let why = "deleting it would let two processes hold the lock";
         narrator.tell(format_args!("kept {}: {why}", quoted(&lock)));
     }
-    let hidden = narrator.or_warn(exclude::hidden(common_dir));
+    let hidden = narrator.tolerate(exclude::hidden(common_dir))?;
     let hidden = hidden.unwrap_or_default();
     if !hidden.is_empty() {
         let list = quoted(&exclude::path(common_dir));
         let files = hidden.into_iter().collect::<Vec<_>>().join(", ");
         narrator.tell(format_args!(
-            "kept our lines in {list}, which hide files that are still there: {files}; delete these, and run this again"
+            "kept our lines in {list}: they hide these files of worktrees: {files}"
         ));
     }
     unshared.map(drop)

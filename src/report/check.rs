@@ -78,8 +78,8 @@ pub fn problems(facts: &Facts) -> Vec<Error> {
         .collect()
 }
 
-/// Why the ports of other clones are unknown, and the names and base ports that this clone has in common
-/// with them. No call by hand can change these.
+/// What `--install` warns about: why other clones could not be looked at, and the names and base ports that
+/// this clone has in common with them.
 pub fn problems_between_clones(facts: &Facts) -> Vec<Error> {
     let mut findings = Findings {
         facts,
@@ -90,7 +90,11 @@ pub fn problems_between_clones(facts: &Facts) -> Vec<Error> {
         findings.same_base_ports(index);
     }
     let common = findings.found.into_iter().map(|finding| finding.problem);
-    facts.sharing.iter().cloned().chain(common).collect()
+    let unknown = facts.sharing.iter().map(|error| {
+        let error = error.clone().within("the clones were not compared");
+        error.remedy("run `worktree-ports-hook --check`")
+    });
+    unknown.chain(common).collect()
 }
 
 impl Finding {

@@ -35,7 +35,7 @@ pub struct Facts {
     /// What is wrong with the hook.
     pub hook: Vec<Error>,
     /// Why the ports of other clones may not be kept apart.
-    pub sharing: Vec<Error>,
+    pub sharing: Option<Error>,
     pub is_bare_by_accident: Result<bool>,
     pub reservations: Reservations<'static>,
     /// One for each holder of the reservations, those in other shared clones included.
@@ -115,13 +115,11 @@ pub fn gather(found: &Found, program: &Path, session: &Session) -> Result<Facts>
     };
     let is_bare_by_accident = unless_shortage(repository.is_bare_by_accident())?;
     let git_answers = is_bare_by_accident.is_ok();
-    let (mut hook, mut sharing) = (Vec::new(), Vec::from_iter(unknown));
+    let (mut hook, mut sharing) = (Vec::new(), None);
     if git_answers {
         let problems = unless_shortage(install::problems(found, program))?;
         hook = problems.unwrap_or_else(|error| vec![error]);
-        if sharing.is_empty() {
-            sharing.extend(unless_shortage(clones::check(repository))?.err());
-        }
+        sharing = unknown.or(unless_shortage(clones::check(repository))?.err());
     }
 
     let port_files = reservations.take_port_files();
@@ -223,11 +221,10 @@ impl Look<'_> {
         }
         if !root.exists() {
             // It was removed in the meantime.
-            let root = root.to_owned();
-            return Ok(WorktreeFacts {
-                root,
+            facts = WorktreeFacts {
+                root: facts.root,
                 ..WorktreeFacts::default()
-            });
+            };
         }
         Ok(facts)
     }

@@ -437,7 +437,7 @@ fn the_exclude_lines_stay_while_a_worktree_has_a_port_file() {
     sandbox.run("repo", &["--install"]).exits(0);
     sandbox.add("a");
     sandbox.run("repo", &["--uninstall"]).exits(0).tells(&[
-        "info/exclude`, which hide files that are still there: ",
+        "info/exclude`: they hide these files of worktrees: ",
         "two processes hold the lock",
     ]);
     assert_eq!(sandbox.git("a", &["status", "--porcelain"]).stdout, "");

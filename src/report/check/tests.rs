@@ -43,7 +43,7 @@ fn facts(worktrees: &[Has]) -> Facts {
     Facts {
         common_dir: Path::new("/r/.git").into(),
         hook: Vec::new(),
-        sharing: Vec::new(),
+        sharing: None,
         is_bare_by_accident: Ok(false),
         reservations: Reservations::of(&reserved.collect::<Vec<_>>()),
         worktrees: told.collect(),
