@@ -10,9 +10,7 @@ use std::path::{Path, PathBuf};
 use super::system;
 use crate::error::{Error, ErrorKind, Result, if_there, quoted};
 
-pub use super::system::{
-    give_owner, identity_at, is_open_for_writing, keep_access, share, stat_file,
-};
+pub use super::system::{give_owner, identity_at, is_open_for_writing, keep_access, share};
 
 /// The usual size of git's one-line files, in bytes, rounded up.
 const USUAL_SIZE: u64 = 255;

@@ -200,23 +200,16 @@ impl Patience {
         Patience(Cell::new(Duration::ZERO))
     }
 
-    /// Waits until no other process has `file` open for writing.
+    /// Waits a little.
     ///
     /// # Errors
-    /// Another process still has it open.
-    fn wait_for(&self, file: &File) -> io::Result<()> {
-        while dir::is_open_for_writing(file) {
-            self.pause()?;
-        }
-        Ok(())
-    }
-
+    /// It has waited long enough.
     fn pause(&self) -> io::Result<()> {
         const PAUSE: Duration = Duration::from_millis(10);
         let Some(left) = self.0.get().checked_sub(PAUSE) else {
             return Err(io::Error::new(
                 io::ErrorKind::WouldBlock,
-                "another program has it open for writing",
+                "another program is writing it",
             ));
         };
         self.0.set(left);
@@ -244,22 +237,21 @@ impl Original {
     ) -> io::Result<Original> {
         let (mut file, stat) = dir.open_file(name)?;
         let expected = usize::try_from(stat.size).unwrap_or(usize::MAX).min(limit);
+        let is_busy = |file: &File| patience.is_some() && dir::is_open_for_writing(file);
         loop {
-            patience.map_or(Ok(()), |patience| patience.wait_for(&file))?;
-            let PlainFile::Read(bytes) = read_at_most(&file, expected, limit)? else {
-                let why = format!("it is larger than {} KiB", limit / 1024);
-                return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
-            };
-            if let Some(patience) = patience {
-                let is_whole = dir::stat_file(&file)?.size == bytes.len() as u64;
-                if !is_whole || dir::is_open_for_writing(&file) {
-                    patience.pause()?;
-                    file.rewind()?;
-                    continue;
+            if !is_busy(&file) {
+                let PlainFile::Read(bytes) = read_at_most(&file, expected, limit)? else {
+                    let why = format!("it is larger than {} KiB", limit / 1024);
+                    return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
+                };
+                let is_whole = file.metadata()?.len() == bytes.len() as u64;
+                if patience.is_none() || is_whole && !is_busy(&file) {
+                    let file = cfg!(unix).then_some(file);
+                    return Ok(Original { file, stat, bytes });
                 }
+                file.rewind()?;
             }
-            let file = cfg!(unix).then_some(file);
-            return Ok(Original { file, stat, bytes });
+            patience.map_or(Ok(()), Patience::pause)?;
         }
     }
 

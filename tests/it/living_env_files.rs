@@ -548,7 +548,7 @@ fn a_file_that_stays_open_for_writing_is_left_alone_with_a_warning() {
     let mut line = [0];
     std::io::Read::read_exact(holder.stdout.as_mut().unwrap(), &mut line).unwrap();
     let run = sandbox.run("a", &[]).exits(0);
-    run.tells(&["warning: ", "a/.env", "open for writing"]);
+    run.tells(&["warning: ", "a/.env", "another program is writing it"]);
     assert_eq!(read(&sandbox, "a/.env"), "OLD=1\n");
     assert_eq!(sandbox.ports("a"), [sandbox.port(1)]);
     drop(holder.stdin.take());

@@ -1,7 +1,6 @@
 //! `--release` gives a worktree's ports back; `--uninstall` removes everything but the port files.
 
 use std::fs;
-#[cfg(unix)]
 use std::os::unix::fs::symlink;
 
 use crate::support::{Config, Nobody, PORT_FILE, PROGRAM, Sandbox, set_mode};
@@ -51,7 +50,6 @@ fn record(name: &str) -> String {
     }
 }
 
-#[cfg(unix)]
 #[test]
 fn behind_a_link_or_in_another_repository_our_block_keeps_its_ports() {
     type Move = fn(&Sandbox);
@@ -112,7 +110,6 @@ fn behind_a_link_or_in_another_repository_our_block_keeps_its_ports() {
     }
 }
 
-#[cfg(unix)]
 #[test]
 fn what_cannot_be_looked_at_keeps_its_ports() {
     for (directory, file) in [("a/x", "x/y/.env"), ("a/x/y", "x/y/.env")] {
@@ -133,7 +130,6 @@ fn what_cannot_be_looked_at_keeps_its_ports() {
     }
 }
 
-#[cfg(unix)]
 #[test]
 fn a_link_to_another_file_of_ours_is_no_obstacle() {
     for call in ["--release", "--reallocate"] {
@@ -147,7 +143,6 @@ fn a_link_to_another_file_of_ours_is_no_obstacle() {
     }
 }
 
-#[cfg(unix)]
 #[test]
 fn a_link_to_another_worktrees_env_file_keeps_no_port() {
     let sandbox = sandbox();

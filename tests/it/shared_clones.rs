@@ -650,7 +650,6 @@ fn share_names_the_other_clone_that_renders_the_same_name() {
     }
 }
 
-#[cfg(unix)]
 #[test]
 fn a_clone_that_is_listed_twice_by_a_link_counts_once() {
     let sandbox = shared(&["two"]);
