@@ -76,6 +76,10 @@ fn moved_or_gone(root: &Path, entry: &Entry) -> Error {
 
 /// The remedy for a worktree whose `.git` does not lead to its entry.
 fn way_back(entry: &Entry, found: &Worktree, repair: String) -> String {
+    // A main worktree's is the whole repository.
+    if entry.is_main() {
+        return repair;
+    }
     let remove = format!("run `rm -r {}`", shell_word(&entry.git_dir));
     let unknown = format!(
         "if it was moved, run `git worktree repair` in its new place; if it is gone, or if this clone is a copy, {remove}"
