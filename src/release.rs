@@ -78,6 +78,11 @@ pub fn forget_all(held: &Held, repository: &Repository, session: &Session) -> Re
     let entries = repository.sorted_worktrees()?;
     for entry in &entries {
         let recorded = Recorded::of(entry)?;
+        if let Err(error) = recorded.check_readable(&record::path(entry)) {
+            // What was written for it is unknown, so it stays.
+            narrator.warn(error);
+            continue;
+        }
         match narrator.tolerate(Worktree::in_place(entry))?.flatten() {
             Some(worktree) => {
                 let files = Files::to_clear(&worktree, repository, &recorded, session)?;
