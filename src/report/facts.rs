@@ -27,12 +27,13 @@ use crate::session::Session;
 use crate::state::port_file::{self, FileState};
 use crate::state::record::Recorded;
 use crate::writes::assigned::Assigned;
+use crate::writes::exclude;
 use crate::writes::files::{Files, Occasion};
 
 /// The facts about a repository.
 pub struct Facts {
     pub common_dir: Rc<Path>,
-    /// What is wrong with the hook.
+    /// What is wrong with the hook, and with the exclude list.
     pub hook: Vec<Error>,
     /// Why the ports of other clones may not be kept apart.
     pub sharing: Option<Error>,
@@ -119,6 +120,7 @@ pub fn gather(found: &Found, program: &Path, session: &Session) -> Result<Facts>
     if git_answers {
         let problems = unless_shortage(install::problems(found, program))?;
         hook = problems.unwrap_or_else(|error| vec![error]);
+        hook.extend(unless_shortage(exclude::hidden(&repository.common_dir))?.err());
         sharing = unknown.or(unless_shortage(clones::check(repository))?.err());
     }
 
@@ -283,7 +285,13 @@ impl Look<'_> {
         };
         let upkeep = match recorded.check_readable(&worktree.record_path()) {
             _ if facts.refusal.is_some() || !self.git_answers => None,
-            Ok(()) if matches!(before, FileState::Missing) => None,
+            Ok(()) if matches!(before, FileState::Missing) => {
+                let damaged = Upkeep {
+                    outdated_record: Some(worktree.record_path()),
+                    ..Upkeep::default()
+                };
+                recorded.is_damaged().then_some(Ok(damaged))
+            }
             Ok(()) => Some(upkeep()),
             Err(error) => Some(Err(error)),
         };

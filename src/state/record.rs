@@ -168,6 +168,11 @@ impl Recorded {
         record.is_some_and(|record| record.reservation.bundle == *bundle)
     }
 
+    /// Whether there is something else in its place.
+    pub fn is_damaged(&self) -> bool {
+        !self.is_missing() && self.record().is_none()
+    }
+
     /// Whether there is no record at all.
     pub fn is_missing(&self) -> bool {
         matches!(self.current, PlainFile::Missing) && !self.is_pending()
