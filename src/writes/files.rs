@@ -233,7 +233,14 @@ impl<'a> Files<'a> {
             spanning: Vec::new(),
         };
         let new = self.new_content(&mut planned, patience);
-        planned.new = unless_shortage(new)?;
+        // It may be out of the config already.
+        let is_of_config = |remedy: &str| remedy.contains("out of the config");
+        planned.new = unless_shortage(new)?.map_err(|error| match error.parts().1 {
+            Some(remedy) if planned.goes() && is_of_config(remedy) => {
+                error.remedy("delete our block there, or that file")
+            }
+            _ => error,
+        });
         Ok(planned)
     }
 
@@ -335,7 +342,8 @@ impl<'a> Files<'a> {
         match Dir::of_file(&there).map(|(dir, name)| dir.read(name, LIMIT)) {
             Ok(Ok(PlainFile::Read(bytes) | PlainFile::TooLarge(bytes))) => {
                 let made = self.written.templates.get(path);
-                block::has_mark_of(&bytes, &label::of(self.worktree))
+                block::find(&bytes).is_err()
+                    || block::has_mark_of(&bytes, &label::of(self.worktree))
                     || made.is_some_and(|id| is_blob(&bytes, id))
             }
             Ok(Ok(PlainFile::Missing | PlainFile::NotRegular(_))) => false,
@@ -616,30 +624,35 @@ impl<'a> PlannedFiles<'a> {
         })
     }
 
-    /// Hides the files that are about to be created, so that git never shows them, and those that were
-    /// created before.
+    /// Hides the files that are about to be created, so that git never shows them; if our lines are lost, also
+    /// those that were created before, in any worktree.
     pub fn hide(&self, held: &Held, repository: &Repository) -> Result<()> {
         let Files {
             worktree, session, ..
         } = self.files;
         // If the list cannot be read, writing it reports the error.
         let hidden = exclude::hidden(&worktree.common_dir).unwrap_or_default();
-        let planned = self.planned.iter();
-        let shown = planned.filter(|file| !hidden.contains(file.path));
+        let planned = self.planned.iter().filter(|file| file.is_made());
+        let new: BTreeSet<String> = planned.map(|file| file.path.to_owned()).collect();
+        let mut made = new.clone();
+        if !hidden.contains(port_file::NAME) {
+            for worktree in repository.live_worktrees()? {
+                if let Ok(worktree) = unless_shortage(worktree)? {
+                    made.extend(worktree.record()?.written().made().map(str::to_owned));
+                }
+            }
+        }
         let mut paths = Vec::new();
-        for file in shown
-            .filter(|file| file.is_made() || self.files.written.made().any(|it| it == file.path))
-        {
-            let path = file.path;
+        for path in made.difference(&hidden) {
             // All worktrees share one list, and a checkout overwrites an ignored file silently.
             match shown_in_a_worktree(repository, path)? {
-                None => paths.push(path),
-                Some(_) if !file.is_made() => {}
-                Some(other) => session.narrator.tell(format_args!(
+                None => paths.push(path.as_str()),
+                Some(other) if new.contains(path) => session.narrator.tell(format_args!(
                     "git shows {}: hiding it for all worktrees would also hide {}, which is not ours; add `/{path}` to `.gitignore`",
                     worktree.root.quoted(path),
                     quoted(&other),
                 )),
+                Some(_) => {}
             }
         }
         if hidden.contains(port_file::NAME) && paths.is_empty() {

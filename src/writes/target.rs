@@ -151,6 +151,7 @@ impl Target {
                     "a file that is mounted by itself cannot be replaced: mount its directory instead, or take it out of the config"
                 }
                 io::ErrorKind::WouldBlock => "wait until it is done",
+                io::ErrorKind::PermissionDenied => "give this user access to it",
                 io::ErrorKind::FileTooLarge => "make it smaller, or take it out of the config",
                 _ => return Error::could_not(purpose, &path)(error),
             };

@@ -654,6 +654,28 @@ fn a_git_directory_that_this_user_may_not_enter_is_not_called_missing() {
 }
 
 #[test]
+fn nobody_is_told_to_delete_the_repository() {
+    let sandbox = without_problems();
+    fs::remove_file(sandbox.path("repo/.git/worktrees/a/gitdir")).unwrap();
+    for at in ["a", "repo"] {
+        let check = sandbox.run(at, &["--check"]);
+        let repository = format!("rm -r {}\n", sandbox.path("repo/.git").display());
+        let is_told = check.stdout.replace('`', "\n").contains(&repository);
+        assert!(!is_told, "{check}");
+    }
+}
+
+#[test]
+fn a_damaged_record_without_a_port_file_is_a_problem() {
+    let sandbox = without_problems();
+    sandbox.write(RECORD, "");
+    fs::remove_file(sandbox.path("a").join(PORT_FILE)).unwrap();
+    let check = sandbox.run("repo", &["--check"]).exits(1);
+    as_printed(&sandbox, &check);
+    sandbox.run("repo", &["--check"]).exits(0);
+}
+
+#[test]
 fn an_entry_that_git_left_half_made_hides_no_problem() {
     let sandbox = without_problems();
     let hook = sandbox.path("repo/.git/hooks/post-checkout");

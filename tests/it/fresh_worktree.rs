@@ -122,6 +122,19 @@ fn a_call_by_hand_or_the_next_worktree_restores_lost_exclude_lines() {
 }
 
 #[test]
+fn lost_exclude_lines_come_back_for_all_worktrees_at_once() {
+    let sandbox = Sandbox::with_worktrees(&["a"]);
+    sandbox.run("repo", &[]).exits(0);
+    let config = sandbox.own_config();
+    sandbox.configure("a", config.env_file(".env.b", &[("PORT", "{cloud}")]));
+    sandbox.run("a", &[]).exits(0);
+    sandbox.write("repo/.git/info/exclude", "");
+    sandbox.run("repo", &["--get", "cloud"]).exits(0);
+    let status = sandbox.git("a", &["status", "--porcelain", "--", ".env.b"]);
+    assert_eq!(status.stdout, "");
+}
+
+#[test]
 fn the_exclude_lines_are_added_whatever_a_gitignore_says() {
     let sandbox = Sandbox::new();
     sandbox.write("repo/.gitignore", ".worktree-ports.json*\n");
