@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt::Display;
 use std::fs::{self, File};
+use std::hash::{DefaultHasher, Hasher};
 use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -43,6 +44,8 @@ impl Sandbox {
         let sandbox = Sandbox { dir, ports };
         sandbox.write("home/.config/git/ignore", format!("/{CONFIG}\n"));
         sandbox.git(".", &["init", "--quiet", "--initial-branch=main", "repo"]);
+        fs::create_dir(sandbox.path("repo/.git/hooks")).unwrap();
+        sandbox.write("repo/.git/info/exclude", "# A comment\n");
         let commit = ["commit", "--quiet", "--allow-empty", "--message=first"];
         sandbox.git("repo", &commit);
         sandbox.configure("repo", sandbox.own_config());
@@ -148,6 +151,8 @@ impl Sandbox {
             .env("HOME", self.path("home"))
             .env("XDG_CONFIG_HOME", self.path("home/.config"))
             .env("GIT_CONFIG_NOSYSTEM", "1")
+            // No test needs its twenty files in each repository.
+            .env("GIT_TEMPLATE_DIR", "")
             .env("GIT_CONFIG_GLOBAL", self.path("home/.gitconfig"))
             .env("GIT_AUTHOR_NAME", "A")
             .env("GIT_AUTHOR_EMAIL", "a@example.com")
@@ -178,6 +183,8 @@ impl Sandbox {
         let mut command = self.command("git", at);
         // A commit would start git's maintenance.
         command.args(["-c", "maintenance.auto=false", "-c", "gc.auto=0"]);
+        // No test reads reflogs, and to make and remove them takes a tenth of the time.
+        command.args(["-c", "core.logAllRefUpdates=false"]);
         command.args(arguments);
         Sandbox::finish(command)
     }
@@ -302,7 +309,7 @@ impl Sandbox {
             let content = if metadata.is_symlink() {
                 fs::read_link(&path).unwrap().display().to_string()
             } else if metadata.is_file() {
-                fs::read(&path).unwrap().escape_ascii().to_string()
+                shown(&fs::read(&path).unwrap())
             } else {
                 return None;
             };
@@ -403,4 +410,14 @@ fn walk(directory: &Path) -> Vec<(PathBuf, fs::Metadata)> {
         found.push((path, metadata));
     }
     found
+}
+
+/// The content of a file, to be compared and shown; of a program, a hash, because it has millions of bytes.
+fn shown(content: &[u8]) -> String {
+    if content.len() < 64 * 1024 {
+        return content.escape_ascii().to_string();
+    }
+    let mut hasher = DefaultHasher::new();
+    hasher.write(content);
+    format!("{} bytes, hash {:x}", content.len(), hasher.finish())
 }
