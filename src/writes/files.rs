@@ -233,14 +233,7 @@ impl<'a> Files<'a> {
             spanning: Vec::new(),
         };
         let new = self.new_content(&mut planned, patience);
-        // It may be out of the config already.
-        let is_of_config = |remedy: &str| remedy.contains("out of the config");
-        planned.new = unless_shortage(new)?.map_err(|error| match error.parts().1 {
-            Some(remedy) if planned.goes() && is_of_config(remedy) => {
-                error.remedy("delete our block there, or that file")
-            }
-            _ => error,
-        });
+        planned.new = unless_shortage(new)?;
         Ok(planned)
     }
 
@@ -263,7 +256,13 @@ impl<'a> Files<'a> {
             Err(_) if goes && !self.leads_to_ours(file.path) => return Ok(None),
             Err(error) => {
                 let path = self.worktree.root.quoted(file.path);
-                return Err(error.within(&format!("could not write the ports to {path}")));
+                let error = error.within(&format!("could not write the ports to {path}"));
+                return Err(if goes {
+                    // It may be out of the config already.
+                    error.remedy("delete our block there, or that file")
+                } else {
+                    error
+                });
             }
         };
         let is_ours = || match file.aim {

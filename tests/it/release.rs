@@ -109,7 +109,9 @@ fn behind_a_link_or_in_another_repository_our_block_keeps_its_ports() {
         let before = sandbox.content_of("a");
         for call in ["--release", "--reallocate"] {
             let run = sandbox.run("a", &[call]).exits(1);
-            run.tells(&["could not write the ports to", "is a"]);
+            let run = run.tells(&["could not write the ports to", "is a"]);
+            let gives_up = run.stderr.contains("out of the config");
+            assert!(call != "--release" || !gives_up, "{run}");
             assert_eq!(sandbox.content_of("a"), before, "{call}");
             assert_eq!(sandbox.ports("a"), [sandbox.port(2)], "{call}");
         }
